@@ -1,0 +1,207 @@
+//! Where a tag lives in a device: its table and its address on the wire, in every spelling that people use.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::spelling::nearest;
+
+/// The four tables of a Modbus device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Coils: single bits (function 1).
+    Coil,
+    /// Discrete inputs: single bits (function 2).
+    Discrete,
+    /// Input registers of 16 bits (function 4).
+    Input,
+    /// Holding registers of 16 bits (function 3).
+    Holding,
+}
+
+/// A place in a device as the protocol names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// The table.
+    pub table: Table,
+    /// The address in the request, counted from 0.
+    pub wire: u16,
+}
+
+/// How bare numbers are meant in a device's manual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Numbering {
+    /// Five or six digits, the first one the table: 40001 is the first holding register.
+    #[default]
+    Modicon,
+    /// Holding registers counted from 1.
+    OneBased,
+    /// Holding registers counted from 0.
+    ZeroBased,
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AddressError {
+    #[error(
+        "`{0}` has a `.` or `,`, and an address has none: spreadsheets turn 40010.10 into 40010.1 and 40,010 into a fraction"
+    )]
+    Fraction(String),
+    #[error(
+        "`{0}` is not an address (allowed: coil:, discrete:, input: or holding: with a wire address as in holding:12 or holding:0x0C, or a bare number as `numbering` says)"
+    )]
+    NotAnAddress(String),
+    #[error("`{table}` is no table (allowed: coil, discrete, input, holding)")]
+    Table { table: String, nearest: Option<&'static str> },
+    #[error("{0} is not a wire address (allowed: 0 to 65535)")]
+    Wire(String),
+    #[error(
+        "{0} is no modicon number (allowed: 5 or 6 digits, the first one 0, 1, 3 or 4, the others 1 to 65536): \
+         write the wire address as in `holding:12`, or say how bare numbers are meant with the device's `numbering`"
+    )]
+    Modicon(String),
+    #[error(
+        "{0} is no one-based number (allowed: 1 to 65536): write the wire address as in `holding:0`, or set \
+         the device's `numbering` to \"zero-based\""
+    )]
+    OneBased(String),
+    #[error(
+        "{0} is no zero-based number (allowed: 0 to 65535); `holding:12` is always a wire address, whatever `numbering` says"
+    )]
+    ZeroBased(String),
+}
+
+const TABLES: [(&str, Table); 4] =
+    [("coil", Table::Coil), ("discrete", Table::Discrete), ("input", Table::Input), ("holding", Table::Holding)];
+
+impl Table {
+    /// Whether it holds registers of 16 bits, not single bits.
+    pub fn is_registers(self) -> bool {
+        match self {
+            Self::Coil | Self::Discrete => false,
+            Self::Input | Self::Holding => true,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Coil => "coil",
+            Self::Discrete => "discrete",
+            Self::Input => "input",
+            Self::Holding => "holding",
+        }
+    }
+}
+
+impl Address {
+    /// Reads an address in any spelling.
+    pub(crate) fn parse(text: &str, numbering: Numbering) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.contains(['.', ',']) {
+            return Err(AddressError::Fraction(text.to_owned()));
+        }
+        if let Some((table, number)) = text.split_once(':') {
+            let known = TABLES.iter().find(|(name, _)| *name == table);
+            let (_, table) = known.ok_or_else(|| AddressError::Table {
+                table: table.to_owned(),
+                nearest: nearest(table, TABLES.map(|(name, _)| name)),
+            })?;
+            let number = number.trim();
+            let wire = parse_number(number).ok_or_else(|| AddressError::Wire(number.to_owned()))?;
+            return Ok(Self { table: *table, wire });
+        }
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(AddressError::NotAnAddress(text.to_owned()));
+        }
+        match numbering {
+            Numbering::Modicon => modicon(text).ok_or_else(|| AddressError::Modicon(text.to_owned())),
+            Numbering::OneBased => from_one(text)
+                .map(|wire| Self { table: Table::Holding, wire })
+                .ok_or_else(|| AddressError::OneBased(text.to_owned())),
+            Numbering::ZeroBased => text
+                .parse()
+                .map(|wire| Self { table: Table::Holding, wire })
+                .map_err(|_| AddressError::ZeroBased(text.to_owned())),
+        }
+    }
+}
+
+/// Five digits are the table and 1 to 9999, six digits the table and 1 to 65536.
+fn modicon(digits: &str) -> Option<Address> {
+    let (first, number) = digits.split_at_checked(1)?;
+    let table = match first {
+        "0" => Table::Coil,
+        "1" => Table::Discrete,
+        "3" => Table::Input,
+        "4" => Table::Holding,
+        _ => return None,
+    };
+    let known_length = matches!(number.len(), 4 | 5);
+    known_length.then(|| from_one(number)).flatten().map(|wire| Address { table, wire })
+}
+
+/// A number counted from 1 as one counted from 0.
+fn from_one(digits: &str) -> Option<u16> {
+    digits.parse::<u32>().ok()?.checked_sub(1)?.try_into().ok()
+}
+
+fn parse_number(text: &str) -> Option<u16> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => (hex, 16),
+        None => (text, 10),
+    };
+    // The standard parser takes a sign, an address has none.
+    if digits.starts_with(['+', '-']) { None } else { u16::from_str_radix(digits, radix).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_means_one_wire_address() {
+        for (text, numbering, table, wire) in [
+            ("40001", Numbering::Modicon, Table::Holding, 0),
+            ("400001", Numbering::Modicon, Table::Holding, 0),
+            ("465536", Numbering::Modicon, Table::Holding, 65535),
+            ("49999", Numbering::Modicon, Table::Holding, 9998),
+            ("30001", Numbering::Modicon, Table::Input, 0),
+            ("10001", Numbering::Modicon, Table::Discrete, 0),
+            ("00017", Numbering::Modicon, Table::Coil, 16),
+            ("1", Numbering::OneBased, Table::Holding, 0),
+            ("65536", Numbering::OneBased, Table::Holding, 65535),
+            ("0", Numbering::ZeroBased, Table::Holding, 0),
+            ("40001", Numbering::ZeroBased, Table::Holding, 40001),
+            ("holding:0x10", Numbering::Modicon, Table::Holding, 16),
+            ("input:12", Numbering::OneBased, Table::Input, 12),
+            ("coil:3", Numbering::Modicon, Table::Coil, 3),
+            ("discrete: 65535 ", Numbering::ZeroBased, Table::Discrete, 65535),
+        ] {
+            assert_eq!(Address::parse(text, numbering), Ok(Address { table, wire }), "{text} {numbering:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_the_way_to_write_it() {
+        for (text, numbering, part) in [
+            ("40010.1", Numbering::Modicon, "spreadsheets"),
+            ("40,010", Numbering::Modicon, "spreadsheets"),
+            ("40000", Numbering::Modicon, "holding:12"),
+            ("20001", Numbering::Modicon, "`numbering`"),
+            ("12", Numbering::Modicon, "`numbering`"),
+            ("465537", Numbering::Modicon, "1 to 65536"),
+            ("0", Numbering::OneBased, "zero-based"),
+            ("65536", Numbering::ZeroBased, "0 to 65535"),
+            ("holding:65536", Numbering::Modicon, "0 to 65535"),
+            ("holding:-1", Numbering::Modicon, "0 to 65535"),
+            ("holding:", Numbering::Modicon, "0 to 65535"),
+            ("holdin:1", Numbering::Modicon, "`holdin` is no table"),
+            ("", Numbering::Modicon, "not an address"),
+            ("0x10", Numbering::Modicon, "not an address"),
+            ("40001\u{661}", Numbering::Modicon, "not an address"),
+        ] {
+            let error = Address::parse(text, numbering).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What every check needs: the report, the files, the plant's names and the world the agent will run in.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    env,
+    path::{Path as FilePath, PathBuf},
+};
+
+use crate::{
+    Environment,
+    files::Files,
+    locations::Locations,
+    name::Name,
+    path::Path,
+    plant::Plant,
+    report::{Report, code},
+    template::Template,
+};
+
+/// Handed from table to table.
+pub(crate) struct Check<'a> {
+    pub(crate) report: Report,
+    pub(crate) files: &'a Files,
+    pub(crate) locations: &'a Locations,
+    pub(crate) environment: Environment,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub(crate) credentials: Option<PathBuf>,
+    /// `None` until it is read, and when it is wrong.
+    pub(crate) plant: Option<Plant>,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(report: Report, files: &'a Files, locations: &'a Locations, environment: Environment) -> Self {
+        let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self { report, files, locations, environment, credentials, plant: None }
+    }
+
+    /// A name that was written. What is missing was reported before.
+    pub(crate) fn name(&mut self, text: Option<&String>, at: &Path) -> Option<Name> {
+        let text = text?;
+        let name = Name::new(text);
+        if name.is_none() {
+            let message = format!("`{text}` is not a name (allowed: letters a to z and A to Z, digits, `_` and `-`)");
+            self.report.error(code::BAD_VALUE, at, message);
+        }
+        name
+    }
+
+    /// A text that was written and says something.
+    pub(crate) fn filled(&mut self, text: Option<&String>, at: &Path) -> Option<String> {
+        let text = text?;
+        if text.trim().is_empty() {
+            self.report.error(code::BAD_VALUE, at, "this cannot be empty");
+            return None;
+        }
+        Some(text.clone())
+    }
+
+    /// A template that was written.
+    pub(crate) fn template(&mut self, text: &str, at: &Path) -> Option<Template> {
+        match Template::new(text) {
+            Ok(template) => Some(template),
+            Err(error) => {
+                let byte = error.at;
+                self.report.error(code::BAD_VALUE, at, error.to_string()).inside(byte);
+                None
+            }
+        }
+    }
+
+    /// Whether the name is new. One that is there twice is reported.
+    pub(crate) fn unique(&mut self, names: &mut HashMap<String, Path>, name: &str, at: &Path) -> bool {
+        match names.entry(name.to_owned()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(at.clone());
+                true
+            }
+            Entry::Occupied(known) => {
+                let message = format!("`{name}` is there twice: also at {}", self.show(known.get()));
+                self.report.error(code::DUPLICATE, at, message);
+                false
+            }
+        }
+    }
+
+    /// Whether the table has one of these keys, even with something wrong under it. Such a key is not missing.
+    pub(crate) fn has_any(&self, table: &Path, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.locations.has(&table.key(key)))
+    }
+
+    /// Where something stands, for people.
+    pub(crate) fn show(&self, at: &Path) -> String {
+        self.files.show(self.locations.value(at))
+    }
+
+    /// A path as the file means it: relative to the file that it stands in.
+    pub(crate) fn path(&self, text: &str, at: &Path) -> PathBuf {
+        self.files.folder(self.locations.value(at).file).join(text)
+    }
+
+    /// A path to a file that has to be there already.
+    pub(crate) fn existing_file(&mut self, text: &str, at: &Path) -> Option<PathBuf> {
+        let path = self.path(text, at);
+        match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+            Ok(found) if found.is_file() => Some(path),
+            Ok(_) => {
+                self.unreadable(&path, "it is no file", at);
+                None
+            }
+            Err(error) => {
+                self.unreadable(&path, &error.to_string(), at);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &FilePath, why: &str, at: &Path) {
+        self.report.error(code::UNREADABLE, at, format!("cannot read {}: {why}", path.display()));
+    }
+}

@@ -1,0 +1,134 @@
+//! What can never have an effect: events that no flow takes, flows that get none, records and destinations without work.
+
+use crate::{
+    Config, check::Check, destination::Destination, flow::Flow, path::Path, report::code, source::Source,
+    spelling::nearest,
+};
+
+/// A kind of event that a source makes, and where the file says so.
+struct Made<'a> {
+    source: &'a str,
+    event_type: &'a str,
+    at: Path,
+}
+
+/// Warns of everything that comes to nothing. The configuration is right otherwise, so that its lists are the file's.
+pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
+    let made = made(config, check);
+    for made in &made {
+        if !config.flows.iter().any(|flow| flow.takes(made.event_type, made.source)) {
+            let message = format!("no flow takes `{}` from {}", made.event_type, made.source);
+            check.report.warning(code::UNUSED, &made.at, message);
+        }
+    }
+    for (index, flow) in config.flows.iter().enumerate() {
+        check_flow(index, flow, config, &made, check);
+    }
+    let (mut odoo_index, mut mqtt_index) = (0, 0);
+    for destination in &config.destinations {
+        let (kind, index) = match destination {
+            Destination::Odoo(_) => ("odoo", &mut odoo_index),
+            Destination::Mqtt(_) => ("mqtt", &mut mqtt_index),
+        };
+        let at = Path::top().key("destination").key(kind).item(*index);
+        *index += 1;
+        check_destination(destination, &at, config, &made, check);
+    }
+}
+
+fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], check: &mut Check<'_>) {
+    let at = Path::top().key("flow").item(index);
+    let matched: Vec<&Made<'_>> = made.iter().filter(|made| flow.takes(made.event_type, made.source)).collect();
+    if matched.is_empty() {
+        let types: Vec<&str> = made.iter().map(|made| made.event_type).collect();
+        let nearest = flow.events.iter().find_map(|pattern| nearest(pattern.as_str(), types.iter().copied()));
+        let message = "no source makes an event that this flow takes";
+        check.report.warning(code::UNUSED, &at.key("events"), message).did_you_mean(nearest);
+        return;
+    }
+    let earlier = config.flows.iter().take(index).filter(|earlier| earlier.to == flow.to);
+    let left = |made: &&&Made<'_>| !earlier.clone().any(|earlier| earlier.takes(made.event_type, made.source));
+    let left: Vec<&&Made<'_>> = matched.iter().filter(left).collect();
+    if left.is_empty() {
+        let message = format!("earlier flows to `{}` take every event that this one matches", flow.to);
+        check.report.warning(code::UNUSED, &at, message);
+    }
+    let odoo = config.destinations.iter().find_map(|destination| match destination {
+        Destination::Odoo(odoo) if odoo.name == flow.to => Some(odoo),
+        Destination::Odoo(_) | Destination::Mqtt(_) => None,
+    });
+    let Some(odoo) = odoo else { return };
+    let mut said: Vec<&str> = Vec::new();
+    for made in left {
+        let taken = odoo.records.iter().any(|record| record.on.iter().any(|on| on.matches(made.event_type)));
+        if !taken && !said.contains(&made.event_type) {
+            said.push(made.event_type);
+            let message =
+                format!("no record of `{}` takes `{}`: these events count as unused", flow.to, made.event_type);
+            check.report.warning(code::UNUSED, &at.key("to"), message);
+        }
+    }
+}
+
+fn check_destination(destination: &Destination, at: &Path, config: &Config, made: &[Made<'_>], check: &mut Check<'_>) {
+    let name = destination.name();
+    let flows: Vec<&Flow> = config.flows.iter().filter(|flow| flow.to == *name).collect();
+    let beats = config.heartbeat.iter().any(|heartbeat| heartbeat.to.contains(name));
+    if flows.is_empty() && !beats {
+        check.report.warning(code::UNUSED, at, format!("no flow and no heartbeat goes to `{name}`"));
+        return;
+    }
+    match destination {
+        Destination::Mqtt(_) => {}
+        Destination::Odoo(odoo) => {
+            for (index, record) in odoo.records.iter().enumerate() {
+                let fed = made.iter().any(|made| {
+                    record.on.iter().any(|on| on.matches(made.event_type))
+                        && flows.iter().any(|flow| flow.takes(made.event_type, made.source))
+                });
+                if !fed {
+                    let message = format!("no flow to `{name}` brings an event that this record takes");
+                    check.report.warning(code::UNUSED, &at.key("record").item(index).key("on"), message);
+                }
+            }
+        }
+    }
+}
+
+/// Everything that the sources make. A device that is read for nothing is reported on the way.
+fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
+    let at = Path::top().key("source");
+    let (mut lines, mut brokers) = (0, 0);
+    let mut made = Vec::new();
+    for source in &config.sources {
+        match source {
+            Source::Modbus(line) => {
+                let at = at.key("modbus").item(lines).key("device");
+                lines += 1;
+                for (index, device) in line.devices.iter().enumerate() {
+                    let at = at.item(index);
+                    if device.events.is_empty() {
+                        let message = format!("`{}` is read, and no event is made of it", device.name);
+                        check.report.warning(code::UNUSED, &at, message);
+                    }
+                    let at = at.key("event");
+                    made.extend(device.events.iter().enumerate().map(|(index, event)| Made {
+                        source: &device.name,
+                        event_type: event.event_type(),
+                        at: at.item(index),
+                    }));
+                }
+            }
+            Source::Mqtt(mqtt) => {
+                let at = at.key("mqtt").item(brokers).key("topic");
+                brokers += 1;
+                made.extend(mqtt.topics.iter().enumerate().map(|(index, topic)| Made {
+                    source: &mqtt.name,
+                    event_type: &topic.event_type,
+                    at: at.item(index),
+                }));
+            }
+        }
+    }
+    made
+}

@@ -1,0 +1,81 @@
+//! Where events go.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    check::Check,
+    items::Items,
+    mqtt_destination::{MqttDestination, MqttDestinationTable},
+    name::Name,
+    odoo::{OdooDestination, OdooTable},
+    path::Path,
+};
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// An Odoo database.
+    Odoo(OdooDestination),
+    /// A central MQTT broker.
+    Mqtt(MqttDestination),
+}
+
+impl Destination {
+    /// The name that flows use.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Odoo(odoo) => &odoo.name,
+            Self::Mqtt(mqtt) => &mqtt.name,
+        }
+    }
+}
+
+/// Where events go.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DestinationTables {
+    /// Odoo databases.
+    #[serde(default)]
+    odoo: Items<OdooTable>,
+    /// Central MQTT brokers.
+    #[serde(default)]
+    mqtt: Items<MqttDestinationTable>,
+}
+
+/// The names that were given, also to what has something wrong in it.
+#[derive(Debug, Default)]
+pub(crate) struct DestinationNames<'a> {
+    pub(crate) odoo: Vec<&'a str>,
+    pub(crate) mqtt: Vec<&'a str>,
+}
+
+impl DestinationTables {
+    pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Vec<Destination> {
+        let mut known = HashMap::new();
+        let mut destinations = Vec::new();
+        for (at, odoo) in self.odoo.iter(&at.key("odoo")) {
+            if let Some(name) = &odoo.name {
+                check.unique(&mut known, name, &at.key("name"));
+            }
+            destinations.extend(odoo.check(&at, check).map(Destination::Odoo));
+        }
+        for (at, mqtt) in self.mqtt.iter(&at.key("mqtt")) {
+            if let Some(name) = &mqtt.name {
+                check.unique(&mut known, name, &at.key("name"));
+            }
+            destinations.extend(mqtt.check(&at, check).map(Destination::Mqtt));
+        }
+        destinations
+    }
+
+    pub(crate) fn names(&self) -> DestinationNames<'_> {
+        let top = Path::top();
+        DestinationNames {
+            odoo: self.odoo.iter(&top).filter_map(|(_, odoo)| odoo.name.as_deref()).collect(),
+            mqtt: self.mqtt.iter(&top).filter_map(|(_, mqtt)| mqtt.name.as_deref()).collect(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A device: one unit on a Modbus line, with its tags and what is derived from them.
+
+use std::{collections::HashMap, time::Duration};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    address::Numbering,
+    check::Check,
+    derivation::{Derivation, EventTable, KnownTags},
+    interval::Interval,
+    items::Items,
+    name::{Name, TagName},
+    path::Path,
+    report::code,
+    tag::{DeviceTraits, Tag, TagTable, WordOrder, WordOrderName},
+};
+
+/// One unit on a line.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Unique among lines, devices and MQTT sources.
+    pub name: Name,
+    /// The unit identifier in each request, 0 to 255.
+    pub unit: u8,
+    /// The interval of its scans, never zero.
+    pub every: Duration,
+    /// Its signals, at least one, each name once.
+    pub tags: Vec<Tag>,
+    /// What is made of them.
+    pub events: Vec<Derivation>,
+    /// What the plant's other systems call it.
+    pub asset: Option<Asset>,
+    /// The most registers it takes in one request, 1 to 125.
+    pub max_registers: u16,
+    /// The most bits it takes in one request, 1 to 2,000.
+    pub max_bits: u16,
+}
+
+/// What the plant's other systems call a device. At least one of these is there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asset {
+    /// Its path from the company down, as in `acme/mill-07/paint/L3/press-12`.
+    pub path: Option<String>,
+    /// Its work center.
+    pub workcenter: Option<String>,
+    /// Its equipment number.
+    pub equipment: Option<String>,
+}
+
+/// One unit on the line.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeviceTable {
+    /// Unique among lines, devices and MQTT sources.
+    #[schemars(required)]
+    pub(crate) name: Option<String>,
+    /// The unit identifier in each request.
+    #[schemars(required)]
+    unit: Option<u8>,
+    /// The interval of its scans.
+    #[schemars(required)]
+    every: Option<Interval>,
+    /// How bare numbers in `at` are meant.
+    #[serde(default)]
+    numbering: Numbering,
+    /// In which order the device sends the bytes of its values, ABCD being big-endian.
+    #[serde(default = "big_endian")]
+    word_order: WordOrderName,
+    /// The most registers it takes in one request.
+    #[serde(default = "registers_max")]
+    #[schemars(range(min = 1, max = 125))]
+    max_registers: u16,
+    /// The most bits it takes in one request.
+    #[serde(default = "bits_max")]
+    #[schemars(range(min = 1, max = 2000))]
+    max_bits: u16,
+    /// What the plant's other systems call it.
+    asset: Option<Asset>,
+    /// Its signals.
+    #[schemars(required, length(min = 1))]
+    tag: Option<Items<TagTable>>,
+    /// What is made of them.
+    #[serde(default)]
+    pub(crate) event: Items<EventTable>,
+}
+
+fn big_endian() -> WordOrderName {
+    WordOrderName::Abcd
+}
+
+/// Modbus Application Protocol 1.1b3, 6.3 and 6.4.
+fn registers_max() -> u16 {
+    125
+}
+
+/// Modbus Application Protocol 1.1b3, 6.1 and 6.2.
+fn bits_max() -> u16 {
+    2000
+}
+
+impl DeviceTable {
+    pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<Device> {
+        let name = check.name(self.name.as_ref(), &at.key("name"));
+        let every = self.every.as_ref().and_then(|every| every.check_some(&at.key("every"), &mut check.report));
+        let asset = self.asset.as_ref().map(|asset| asset.check(&at.key("asset"), check));
+        let (names, tags) = self.tags(at, check);
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let events = self.events(&KnownTags { names: &names, tags: &tags }, every, &at.key("event"), check);
+        Some(Device {
+            name: name?,
+            unit: self.unit?,
+            every: every?,
+            tags,
+            events,
+            asset: asset.map_or(Some(None), |asset| asset.map(Some))?,
+            max_registers: self.max_registers,
+            max_bits: self.max_bits,
+        })
+    }
+
+    /// The names of all tags, and the tags that are right.
+    fn tags(&self, at: &Path, check: &mut Check<'_>) -> (Vec<TagName>, Vec<Tag>) {
+        let device = DeviceTraits {
+            numbering: self.numbering,
+            word_order: WordOrder::from(self.word_order),
+            max_registers: self.max_registers,
+        };
+        let mut known = HashMap::new();
+        let (mut names, mut tags) = (Vec::new(), Vec::new());
+        for (at, table) in self.tag.iter().flat_map(|tags| tags.iter(&at.key("tag"))) {
+            let Some(name) = table.name(&at, check) else { continue };
+            check.unique(&mut known, &name, &at.key("name"));
+            tags.extend(table.check(name.clone(), &device, &at, check));
+            names.push(name);
+        }
+        (names, tags)
+    }
+
+    fn events(
+        &self,
+        known: &KnownTags<'_>,
+        every: Option<Duration>,
+        at: &Path,
+        check: &mut Check<'_>,
+    ) -> Vec<Derivation> {
+        let mut counters = HashMap::new();
+        let mut events = Vec::new();
+        for (at, table) in self.event.iter(at) {
+            if let EventTable::Counted(counted) = table
+                && let Some(good) = counted.good()
+            {
+                // Two of these would count every piece twice.
+                check.unique(&mut counters, good, &at.key("good"));
+            }
+            events.extend(table.check(known, every, &at, check));
+        }
+        events
+    }
+}
+
+impl Asset {
+    fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<Self> {
+        if !check.has_any(at, &["path", "workcenter", "equipment"]) {
+            check.report.error(code::MISSING_KEY, at, "an asset needs one key of path, workcenter and equipment");
+            return None;
+        }
+        for (key, text) in [("path", &self.path), ("workcenter", &self.workcenter), ("equipment", &self.equipment)] {
+            check.filled(text.as_ref(), &at.key(key));
+        }
+        Some(self.clone())
+    }
+}

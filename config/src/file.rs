@@ -1,0 +1,67 @@
+//! The file as a whole: its tables, and the checks that go across them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    Config,
+    buffer::BufferTable,
+    check::Check,
+    clients::check_clients,
+    coverage::check_coverage,
+    destination::DestinationTables,
+    flow::{FlowTable, flows},
+    heartbeat::HeartbeatTable,
+    items::Items,
+    path::Path,
+    plant::PlantTable,
+    source::SourceTables,
+};
+
+/// The configuration of a plantlink gateway.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileTables {
+    /// Files with more tables, relative to this one; `*` in a file's name stands for any text.
+    #[serde(default)]
+    #[expect(dead_code, reason = "included files are read before this is")]
+    include: Items<String>,
+    /// Which plant this is, and which gateway in it.
+    #[schemars(required)]
+    plant: Option<PlantTable>,
+    /// The buffer on disk.
+    #[serde(default)]
+    buffer: BufferTable,
+    /// Where events come from.
+    #[serde(default)]
+    source: SourceTables,
+    /// Where events go.
+    #[serde(default)]
+    destination: DestinationTables,
+    /// Which events go where.
+    #[serde(default)]
+    flow: Items<FlowTable>,
+    /// The sign of life.
+    heartbeat: Option<HeartbeatTable>,
+}
+
+impl FileTables {
+    /// Checks everything, and reports on the way. What comes back is complete only when no error was reported.
+    pub(crate) fn check(&self, hash: String, check: &mut Check<'_>) -> Option<Config> {
+        let top = Path::top();
+        check.plant = self.plant.as_ref().and_then(|plant| plant.check(&top.key("plant"), check));
+        let buffer = self.buffer.check(&top.key("buffer"), check);
+        let sources = self.source.check(&top.key("source"), check);
+        let destinations = self.destination.check(&top.key("destination"), check);
+        let names = self.destination.names();
+        let flows = flows(&self.flow, &self.source.event_sources(), &names, &top.key("flow"), check);
+        let heartbeat = self.heartbeat.as_ref().and_then(|beat| beat.check(&names, &top.key("heartbeat"), check));
+        let plant = check.plant.clone()?;
+        let config = Config { hash, plant, buffer: buffer?, sources, destinations, flows, heartbeat };
+        check_clients(&config, check);
+        if !check.report.has_errors() {
+            check_coverage(&config, check);
+        }
+        Some(config)
+    }
+}

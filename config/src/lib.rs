@@ -1,0 +1,157 @@
+//! The plant as its owner describes it: TOML in, typed and checked values out.
+//!
+//! [`load`] reads the file and what it includes, and tells every problem at once. What it returns needs no further
+//! check: names are unique and exist, templates and filters are parsed, defaults are filled in.
+
+mod address;
+mod buffer;
+mod check;
+mod clients;
+mod coverage;
+mod derivation;
+mod destination;
+mod device;
+mod document;
+mod endpoint;
+mod file;
+mod files;
+mod flow;
+mod heartbeat;
+mod include;
+mod interval;
+mod items;
+mod lint;
+mod locations;
+mod lookup;
+mod merge;
+mod modbus;
+mod mqtt_destination;
+mod mqtt_link;
+mod mqtt_source;
+mod name;
+mod odoo;
+mod path;
+mod pattern;
+mod plant;
+mod problem;
+mod record;
+mod report;
+mod secret;
+mod shape;
+mod source;
+mod spelling;
+mod tag;
+mod template;
+mod tls;
+mod topic_filter;
+
+pub use address::{Address, Table};
+pub use buffer::Buffer;
+pub use derivation::{Counted, Derivation, Sampled, SampledTags};
+pub use destination::Destination;
+pub use device::{Asset, Device};
+pub use flow::Flow;
+pub use heartbeat::Heartbeat;
+pub use modbus::{LineAddress, ModbusLine};
+pub use mqtt_destination::MqttDestination;
+pub use mqtt_link::{MqttLink, MqttVersion};
+pub use mqtt_source::{MqttSource, TopicMapping};
+pub use name::{EventType, Name, TagName};
+pub use odoo::OdooDestination;
+pub use pattern::{EventPattern, NamePattern};
+pub use plant::Plant;
+pub use problem::{Problem, Severity};
+pub use record::Record;
+pub use secret::{Secret, SecretError, SecretText};
+pub use source::Source;
+pub use tag::{Tag, TagType, WordOrder};
+pub use template::{DataTemplate, Format, Part, Reference, Template, TemplateError, TemplateFault};
+pub use tls::Tls;
+pub use topic_filter::{FilterError, Levels, TopicFilter};
+
+use std::path::Path;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use check::Check;
+use file::FileTables;
+use files::Files;
+use include::Tree;
+use lint::Lint;
+use locations::Locations;
+use report::{Report, code};
+use shape::Shape;
+
+/// Everything the file says, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// SHA-256, in hex, of all files read, one after the other: of one file, what `sha256sum` prints.
+    pub hash: String,
+    /// Which plant and gateway this is.
+    pub plant: Plant,
+    /// Where events wait.
+    pub buffer: Buffer,
+    /// Where events come from.
+    pub sources: Vec<Source>,
+    /// Where events go.
+    pub destinations: Vec<Destination>,
+    /// Which events go where, in the order of the file.
+    pub flows: Vec<Flow>,
+    /// The sign of life.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// What the configuration is read for: decides how bad a missing credential is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// `plantlink check`, at a desk: without `$CREDENTIALS_DIRECTORY` a credential is a warning.
+    Check,
+    /// `plantlink run`: without `$CREDENTIALS_DIRECTORY` a credential is an error.
+    Run,
+}
+
+/// What came of reading a configuration.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration; `None` when any problem is an error.
+    pub config: Option<Config>,
+    /// Every problem, in the order of the files.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads the file at `path` and the files it includes.
+pub fn load(path: &Path, environment: Environment) -> Loaded {
+    let mut report = Report::default();
+    let Tree { files, root, whole } = include::read(path, &mut report);
+    let Some(root) = root else {
+        return Loaded { config: None, problems: report.into_problems(&files, &Locations::default()) };
+    };
+    let locations = Locations::of(&root);
+    let mut lint = Lint { report: &mut report, report_missing: whole };
+    let right = lint.value(&root, &Shape::of(&schema()), &path::Path::top());
+    let tables = FileTables::deserialize(right.unwrap_or_default());
+    let mut check = Check::new(report, &files, &locations, environment);
+    let config = match tables {
+        Ok(tables) => tables.check(hash(&files), &mut check),
+        Err(error) => {
+            check.report.error(code::WRONG_TYPE, &path::Path::top(), error.to_string());
+            None
+        }
+    };
+    let config = config.filter(|_| !check.report.has_errors());
+    Loaded { config, problems: check.report.into_problems(&files, &locations) }
+}
+
+/// The JSON Schema (draft 7) of the file, for editors.
+pub fn schema() -> serde_json::Value {
+    shape::schema_of::<FileTables>()
+}
+
+fn hash(files: &Files) -> String {
+    let mut hasher = Sha256::new();
+    for text in files.texts() {
+        hasher.update(text);
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

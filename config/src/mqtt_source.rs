@@ -1,0 +1,216 @@
+//! MES messages: a subscription at the plant's broker and what its topics mean.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    check::Check,
+    interval::Interval,
+    items::Items,
+    lookup::Lookup,
+    mqtt_link::{LinkKeys, MqttLink, MqttVersion, QOS, WINDOW},
+    name::{EventType, Name},
+    path::Path,
+    report::code,
+    secret::SecretTable,
+    template::{DataTemplate, Template},
+    tls::TlsTable,
+    topic_filter::TopicFilter,
+};
+
+/// A broker that messages come from, subscribed with quality of service 1.
+#[derive(Debug, Clone)]
+pub struct MqttSource {
+    /// Unique among lines, devices and MQTT sources.
+    pub name: Name,
+    /// How the broker is reached.
+    pub link: MqttLink,
+    /// How long the broker keeps the session while the agent is away, never zero.
+    pub session_expiry: Duration,
+    /// What the topics mean, at least one; the first that matches maps a message.
+    pub topics: Vec<TopicMapping>,
+}
+
+/// What messages on some topics become.
+#[derive(Debug, Clone)]
+pub struct TopicMapping {
+    /// The topics.
+    pub filter: TopicFilter,
+    /// The type of the event.
+    pub event_type: EventType,
+    /// The sender's own id; a message that lacks it is rejected. Never constant.
+    pub id: Option<Template>,
+    /// The sender's time; a message that lacks it has the time of receipt.
+    pub time: Option<Template>,
+    /// The sender's correlation id.
+    pub correlation: Option<Template>,
+    /// The event's `data`; `None`: the payload as it is.
+    pub data: Option<Vec<(String, DataTemplate)>>,
+}
+
+/// A broker that messages come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MqttSourceTable {
+    /// Unique among lines, devices and MQTT sources.
+    #[schemars(required)]
+    pub(crate) name: Option<String>,
+    /// `mqtt://host:port` or `mqtts://host:port`. The port is 1883 or 8883 when it is left out.
+    #[schemars(required)]
+    url: Option<String>,
+    /// The protocol version.
+    #[serde(default)]
+    version: MqttVersion,
+    /// The client id, with `{plant}` and `{gateway}` in it; left out: `{plant}.{gateway}.` and the name.
+    client_id: Option<String>,
+    /// The user, when the broker asks for one.
+    username: Option<String>,
+    /// The password, when the broker asks for one: `{ credential = "name" }`, `{ file = "path" }` or `{ env = "NAME" }`.
+    password: Option<SecretTable>,
+    /// How the broker is known, and how the agent shows who it is. Only with `mqtts://`.
+    tls: Option<TlsTable>,
+    /// How long the broker keeps the session while the agent is away.
+    #[serde(default = "session_expiry")]
+    session_expiry: Interval,
+    /// The quality of service of its subscriptions.
+    #[serde(default = "qos")]
+    #[schemars(range(min = 1, max = 1))]
+    #[expect(dead_code, reason = "the one value there is needs nothing")]
+    qos: u8,
+    /// The most messages that the broker sends without an acknowledgement.
+    #[serde(default = "window")]
+    #[schemars(range(min = 1))]
+    window: u16,
+    /// What the topics mean; the first that matches maps a message.
+    #[schemars(required, length(min = 1))]
+    pub(crate) topic: Option<Items<TopicTable>>,
+}
+
+fn session_expiry() -> Interval {
+    Interval::new("7d")
+}
+
+fn qos() -> u8 {
+    QOS
+}
+
+fn window() -> u16 {
+    WINDOW
+}
+
+/// What messages on some topics become.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopicTable {
+    /// A topic filter; `{name}` is a `+` that can be used below.
+    #[schemars(required)]
+    filter: Option<String>,
+    /// The type of the event, two words joined by a dot.
+    #[schemars(required)]
+    #[serde(rename = "type")]
+    pub(crate) event_type: Option<String>,
+    /// The sender's own id, as in `{/messageId}`. A message that lacks it is rejected.
+    id: Option<String>,
+    /// The sender's time, as in `{/finishedAt}` or `{/ts:unix_ms}`.
+    time: Option<String>,
+    /// The sender's correlation id.
+    correlation: Option<String>,
+    /// The event's data. A string is a template: `{level}`, `{/json/pointer}`. Left out: the payload as it is.
+    data: Option<Map<String, Json>>,
+}
+
+impl MqttSourceTable {
+    pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<MqttSource> {
+        let name = check.name(self.name.as_ref(), &at.key("name"));
+        let keys = LinkKeys {
+            name: self.name.as_deref(),
+            url: self.url.as_deref(),
+            version: self.version,
+            client_id: self.client_id.as_deref(),
+            username: self.username.as_ref(),
+            password: self.password.as_ref(),
+            tls: self.tls.as_ref(),
+            window: self.window,
+        };
+        let link = keys.check(at, check);
+        let session_expiry = self.session_expiry.check_some(&at.key("session_expiry"), &mut check.report);
+        let topics = self.topics(&at.key("topic"), check);
+        Some(MqttSource { name: name?, link: link?, session_expiry: session_expiry?, topics })
+    }
+
+    fn topics(&self, at: &Path, check: &mut Check<'_>) -> Vec<TopicMapping> {
+        let mut filters: Vec<(Path, TopicFilter)> = Vec::new();
+        let mut topics = Vec::new();
+        for (at, table) in self.topic.iter().flat_map(|topics| topics.iter(at)) {
+            let Some(filter) = table.filter(&at.key("filter"), check) else { continue };
+            compare(&filters, &filter, &at.key("filter"), check);
+            filters.push((at.key("filter"), filter.clone()));
+            topics.extend(table.check(filter, &at, check));
+        }
+        topics
+    }
+}
+
+/// The first filter that matches takes a message, so an earlier one may be narrower than a later one, and no other way.
+fn compare(earlier: &[(Path, TopicFilter)], filter: &TopicFilter, at: &Path, check: &mut Check<'_>) {
+    for (known_at, known) in earlier {
+        if known.covers(filter) {
+            let message =
+                format!("`{filter}` is never reached: `{known}` at {} takes every message first", check.show(known_at));
+            check.report.error(code::CONFLICT, at, message).help("the narrower filter comes first");
+            return;
+        }
+        if filter.overlaps(known) && !filter.covers(known) {
+            let message =
+                format!("`{filter}` and `{known}` at {} overlap in part: a message may fit both", check.show(known_at));
+            check.report.error(code::CONFLICT, at, message);
+            return;
+        }
+    }
+}
+
+impl TopicTable {
+    fn filter(&self, at: &Path, check: &mut Check<'_>) -> Option<TopicFilter> {
+        match TopicFilter::new(self.filter.as_ref()?) {
+            Ok(filter) => Some(filter),
+            Err(error) => {
+                check.report.error(code::BAD_VALUE, at, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn check(&self, filter: TopicFilter, at: &Path, check: &mut Check<'_>) -> Option<TopicMapping> {
+        let event_type = self.event_type.as_ref().and_then(|text| event_type(text, &at.key("type"), check));
+        let lookup = Lookup::Message(&filter);
+        let mut template = |key: &str, text: &Option<String>, varies: bool| {
+            let at = at.key(key);
+            let template = lookup.template(text.as_ref()?, &at, check)?;
+            if varies && template.constant().is_some() {
+                let message = format!("a constant `{key}` is the same for every message");
+                let example = if key == "id" { "{/messageId}" } else { "{/finishedAt}" };
+                check.report.error(code::BAD_VALUE, &at, message).help(format!("as in `{example}`"));
+                return None;
+            }
+            Some(template)
+        };
+        let id = template("id", &self.id, true);
+        let time = template("time", &self.time, true);
+        let correlation = template("correlation", &self.correlation, false);
+        let data = self.data.as_ref().map(|data| lookup.data(data, &at.key("data"), check));
+        Some(TopicMapping { event_type: event_type?, id, time, correlation, data, filter })
+    }
+}
+
+fn event_type(text: &str, at: &Path, check: &mut Check<'_>) -> Option<EventType> {
+    let event_type = EventType::new(text);
+    if event_type.is_none() {
+        let message =
+            format!("`{text}` is not an event type (allowed: two words of a to z, 0 to 9 and `_`, joined by a dot)");
+        check.report.error(code::BAD_VALUE, at, message).help("as in workorder.finished");
+    }
+    event_type
+}

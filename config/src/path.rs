@@ -1,0 +1,64 @@
+//! The place of a value among the tables: `source.modbus[0].device[0].at`.
+
+use std::fmt;
+
+/// The way from the top of the file to a value, as problems show it. The top is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Path(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Step {
+    Key(String),
+    Item(usize),
+}
+
+impl Path {
+    /// The top of the file.
+    pub(crate) fn top() -> Self {
+        Self::default()
+    }
+
+    /// A key of this table.
+    pub(crate) fn key(&self, key: &str) -> Self {
+        self.step(Step::Key(key.to_owned()))
+    }
+
+    /// An element of this list, counted from 0.
+    pub(crate) fn item(&self, index: usize) -> Self {
+        self.step(Step::Item(index))
+    }
+
+    /// The table or list that holds this; `None` for the top.
+    pub(crate) fn parent(&self) -> Option<Self> {
+        let (_, parent) = self.0.split_last()?;
+        Some(Self(parent.to_vec()))
+    }
+
+    fn step(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Item(index) => write!(out, "[{index}]")?,
+                Step::Key(key) => {
+                    if depth > 0 {
+                        out.write_str(".")?;
+                    }
+                    if is_bare(key) { out.write_str(key)? } else { write!(out, "{key:?}")? }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether TOML wants no quotes around the key.
+fn is_bare(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'))
+}

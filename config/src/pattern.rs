@@ -1,0 +1,100 @@
+//! Patterns in which `*` stands for any text: which events, and whose.
+
+use std::{fmt, sync::Arc};
+
+/// Which event types: `workorder.*`, `production.counted`, `*`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EventPattern(Arc<str>);
+
+/// Which names: `press-*`, `mes`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NamePattern(Arc<str>);
+
+impl EventPattern {
+    /// The pattern, or `None` when a character can stand in no event type.
+    pub fn new(text: &str) -> Option<Self> {
+        let allowed = |character| matches!(character, 'a'..='z' | '0'..='9' | '_' | '.' | '*');
+        (!text.is_empty() && text.chars().all(allowed)).then(|| Self(text.into()))
+    }
+
+    /// Whether an event of this type is meant.
+    pub fn matches(&self, event_type: &str) -> bool {
+        wild(&self.0, event_type)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl NamePattern {
+    /// The pattern, or `None` when a character can stand in no name.
+    pub fn new(text: &str) -> Option<Self> {
+        let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '*');
+        (!text.is_empty() && text.chars().all(allowed)).then(|| Self(text.into()))
+    }
+
+    /// Whether this name is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        wild(&self.0, name)
+    }
+}
+
+impl fmt::Debug for EventPattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, out)
+    }
+}
+
+impl fmt::Debug for NamePattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, out)
+    }
+}
+
+/// Whether the whole text fits, each `*` standing for any run of characters, also none.
+pub(crate) fn wild(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(head) else {
+        return false;
+    };
+    // Leftmost is enough for the middle pieces; the last one has to end the text.
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let mut left = text;
+    for piece in middle.split('*') {
+        match left.find(piece) {
+            Some(at) => left = left.get(at + piece.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    left.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text_anywhere() {
+        for (pattern, text, fits) in [
+            ("*", "production.counted", true),
+            ("*", "", true),
+            ("workorder.*", "workorder.finished", true),
+            ("workorder.*", "workorders.finished", false),
+            ("*.counted", "production.counted", true),
+            ("*.counted", "production.counted2", false),
+            ("p*.c*d", "production.counted", true),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("a*b*c", "abbc", true),
+            ("a*bc*c", "abc", false),
+            ("**", "x", true),
+            ("press-12", "press-12", true),
+            ("press-12", "press-1", false),
+        ] {
+            assert_eq!(wild(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+}

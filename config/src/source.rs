@@ -1,0 +1,91 @@
+//! Where events come from.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    check::Check,
+    items::Items,
+    modbus::{ModbusLine, ModbusTable},
+    mqtt_source::{MqttSource, MqttSourceTable},
+    name::Name,
+    path::Path,
+};
+
+/// Where events come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A Modbus line with devices.
+    Modbus(ModbusLine),
+    /// A subscription at the plant's broker.
+    Mqtt(MqttSource),
+}
+
+impl Source {
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Modbus(line) => &line.name,
+            Self::Mqtt(source) => &source.name,
+        }
+    }
+}
+
+/// Where events come from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SourceTables {
+    /// Modbus lines.
+    #[serde(default)]
+    modbus: Items<ModbusTable>,
+    /// Brokers that messages come from.
+    #[serde(default)]
+    mqtt: Items<MqttSourceTable>,
+}
+
+impl SourceTables {
+    pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Vec<Source> {
+        self.names(at, check);
+        let mut sources = Vec::new();
+        for (at, line) in self.modbus.iter(&at.key("modbus")) {
+            sources.extend(line.check(&at, check).map(Source::Modbus));
+        }
+        for (at, mqtt) in self.mqtt.iter(&at.key("mqtt")) {
+            sources.extend(mqtt.check(&at, check).map(Source::Mqtt));
+        }
+        sources
+    }
+
+    /// The names that events carry as their source, also of what has something wrong in it.
+    pub(crate) fn event_sources(&self) -> Vec<&str> {
+        let top = Path::top();
+        let mut names = Vec::new();
+        for (_, line) in self.modbus.iter(&top) {
+            let devices = line.device.iter().flat_map(|devices| devices.iter(&top));
+            names.extend(devices.filter_map(|(_, device)| device.name.as_deref()));
+        }
+        names.extend(self.mqtt.iter(&top).filter_map(|(_, mqtt)| mqtt.name.as_deref()));
+        names
+    }
+
+    /// Lines, devices and MQTT sources share one set of names, so that a name says enough everywhere.
+    fn names(&self, at: &Path, check: &mut Check<'_>) {
+        let mut known = HashMap::new();
+        let mut claim = |name: &Option<String>, at: &Path, check: &mut Check<'_>| {
+            if let Some(name) = name {
+                check.unique(&mut known, name, &at.key("name"));
+            }
+        };
+        for (at, line) in self.modbus.iter(&at.key("modbus")) {
+            claim(&line.name, &at, check);
+            for (at, device) in line.device.iter().flat_map(|devices| devices.iter(&at.key("device"))) {
+                claim(&device.name, &at, check);
+            }
+        }
+        for (at, mqtt) in self.mqtt.iter(&at.key("mqtt")) {
+            claim(&mqtt.name, &at, check);
+        }
+    }
+}

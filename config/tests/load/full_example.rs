@@ -1,0 +1,194 @@
+//! A file with every key that there is: it is accepted, it becomes what it says, and the schema knows nothing else.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::folder::Folder;
+use plantlink_config::{
+    Address, Config, Counted, DataTemplate, Derivation, Destination, Environment, LineAddress, MqttVersion, Secret,
+    Severity, Source, Table, TagType, WordOrder, schema,
+};
+use serde_json::{Value, json};
+
+const FULL: &str = include_str!("full.toml");
+
+fn full() -> Folder {
+    let empty = |name| (name, "-");
+    let line = "[[source.modbus]]\nname = \"line-4\"\naddress = \"tcp://[fe80::12]\"\n\
+        [[source.modbus.device]]\nname = \"press-13\"\nunit = 1\nevery = \"1s\"\nnumbering = \"zero-based\"\nword_order = \"DCBA\"\n\
+        tag = [{ name = \"speed\", at = \"7\", type = \"f32\" }]\n\
+        event = [{ type = \"measurement.sampled\", sample = \"*\" }]\n";
+    Folder::with(&[
+        ("plantlink.toml", FULL),
+        ("conf.d/10-line-4.toml", line),
+        empty("ca.pem"),
+        empty("gw.crt"),
+        empty("gw.key"),
+        empty("odoo-key"),
+        ("mes-password", "hunter2\n"),
+    ])
+}
+
+fn config(folder: &Folder) -> Config {
+    let loaded = folder.load(Environment::Run);
+    assert_eq!(loaded.problems, []);
+    loaded.config.unwrap()
+}
+
+#[test]
+fn a_modbus_line_becomes_what_the_file_says() {
+    let config = config(&full());
+    let [Source::Modbus(line), Source::Modbus(second), Source::Mqtt(_)] = config.sources.as_slice() else {
+        panic!("{:?}", config.sources)
+    };
+    assert_eq!(line.address, LineAddress::Tcp { host: "10.20.1.12".into(), port: 502 });
+    assert_eq!(second.address, LineAddress::Tcp { host: "fe80::12".into(), port: 502 });
+    let [press] = line.devices.as_slice() else { panic!("{:?}", line.devices) };
+    assert_eq!((press.unit, press.every), (3, Duration::from_millis(500)));
+    let [good, scrap, _, _, guard] = press.tags.as_slice() else { panic!("{:?}", press.tags) };
+    assert_eq!((good.at, good.kind), (Address { table: Table::Holding, wire: 0 }, TagType::U32));
+    assert_eq!((scrap.word_order, good.word_order), (WordOrder::Cdab, WordOrder::Abcd));
+    assert_eq!((guard.kind, guard.bit), (TagType::Bool, Some(4)));
+    let speed = &second.devices[0].tags[0];
+    assert_eq!((speed.at.wire, speed.word_order), (7, WordOrder::Dcba));
+    let [Derivation::Counted(Counted { scrap, data, .. }), Derivation::Sampled(_)] = press.events.as_slice() else {
+        panic!("{:?}", press.events)
+    };
+    assert_eq!(scrap.as_deref(), Some("scrap_parts"));
+    let keys: Vec<&str> = data.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["order", "line", "values"], "in the order of the file");
+    assert!(matches!(&data[1].1, DataTemplate::Constant(line) if *line == json!("L3")));
+    assert!(matches!(&data[2].1, DataTemplate::Table(values) if matches!(values[0].1, DataTemplate::Template(_))));
+}
+
+#[test]
+fn brokers_and_odoo_become_what_the_file_says() {
+    let folder = full();
+    let config = config(&folder);
+    let Some(Source::Mqtt(mes)) = config.sources.last() else { panic!("{:?}", config.sources) };
+    assert_eq!((mes.link.port, mes.link.client_id.as_str()), (8883, "mill-07.gw-paint-01.mes"));
+    assert_eq!(mes.topics[0].filter.as_subscription(), "mes/+/orders/+/finished");
+    assert_eq!(mes.session_expiry, Duration::from_secs(7 * 86_400));
+    assert_eq!(mes.link.password.as_ref().unwrap().read().unwrap().expose(), "hunter2");
+    let [Destination::Odoo(erp), Destination::Mqtt(central)] = config.destinations.as_slice() else {
+        panic!("{:?}", config.destinations)
+    };
+    assert_eq!(central.link.version, MqttVersion::V311);
+    let tls = central.link.tls.as_ref().unwrap();
+    assert_eq!(tls.ca, Some(folder.path().join("ca.pem")), "relative to the file");
+    assert_eq!(tls.key, Some(Secret::File(folder.path().join("gw.key"))));
+    let fields: Vec<&str> = erp.records[0].fields.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(fields, ["x_name", "x_at", "x_priority", "x_final"]);
+    assert_eq!(erp.records[0].fields[3].1.constant(), Some("true"));
+    assert_eq!(config.flows[0].was.as_deref(), Some("workorders"));
+}
+
+#[test]
+fn what_is_left_out_has_the_default_that_the_schema_states() {
+    let folder = Folder::with(&[(
+        "plantlink.toml",
+        r#"
+            plant = { id = "p", gateway = "g" }
+            heartbeat = { to = ["c"] }
+            flow = [{ name = "all", events = ["*"], to = "c" }]
+            [[source.modbus]]
+            name = "l"
+            address = "tcp://plc"
+            [[source.modbus.device]]
+            name = "d"
+            unit = 1
+            every = "1s"
+            tag = [{ name = "t", at = "40001", type = "u16" }]
+            event = [{ type = "measurement.sampled", sample = ["t"] }]
+            [[destination.mqtt]]
+            name = "c"
+            url = "mqtt://broker"
+        "#,
+    )]);
+    let config = config(&folder);
+    let schema = schema();
+    let stated = |pointer: &str| schema.pointer(pointer).and_then(|key| key.get("default")).unwrap().clone();
+    let Some(Source::Modbus(line)) = config.sources.first() else { panic!("{:?}", config.sources) };
+    let Some(Destination::Mqtt(central)) = config.destinations.first() else { panic!("{:?}", config.destinations) };
+    assert_eq!(config.buffer.path.to_str(), Some("/var/lib/plantlink/buffer.db"));
+    assert_eq!(stated("/properties/buffer")["path"], json!("/var/lib/plantlink/buffer.db"));
+    assert_eq!(config.buffer.commit_within, Duration::from_millis(250));
+    assert_eq!(line.timeout, Duration::from_millis(500));
+    let modbus = "/properties/source/properties/modbus/items/properties";
+    assert_eq!(stated(&format!("{modbus}/timeout")), json!("500ms"));
+    assert_eq!(line.devices[0].max_registers, 125);
+    assert_eq!(stated(&format!("{modbus}/device/items/properties/max_registers")), json!(125));
+    assert_eq!((central.link.port, central.link.window), (1883, 500));
+    assert_eq!(central.link.client_id, "p.g.c");
+    assert_eq!(stated("/properties/heartbeat/properties/every"), json!("30s"));
+    assert_eq!(config.heartbeat.unwrap().every, Duration::from_secs(30));
+}
+
+#[test]
+fn the_hash_is_that_of_the_files_one_after_the_other() {
+    let folder = Folder::with(&[("plantlink.toml", "plant = { id = \"p\", gateway = \"g\" }\n")]);
+    let hash = folder.load(Environment::Run).config.unwrap().hash;
+    assert_eq!(hash, "e14aa8300cf76f6bcdf799d3ef02e9257eb2d19fe39787b51f80043fc074708e", "as sha256sum prints it");
+    let included = Folder::with(&[
+        ("plantlink.toml", "include = [\"a.toml\"]\n"),
+        ("a.toml", "plant = { id = \"p\", gateway = \"g\" }\n"),
+    ]);
+    assert_ne!(included.load(Environment::Run).config.unwrap().hash, hash);
+}
+
+#[test]
+fn the_example_shows_every_key_of_the_schema() {
+    let mut known = BTreeSet::new();
+    schema_keys(&schema(), "", &mut known);
+    let mut shown = BTreeSet::new();
+    file_keys(&json(FULL), "", &mut shown);
+    // A certificate and a key are each a path or a table: the example shows one of each, and a secret from a file alone.
+    let told_elsewhere = |key: &str| {
+        key.ends_with(".credential")
+            || key.ends_with(".env")
+            || key.contains(".certificate.")
+            || key.contains(".key.")
+            || ["odoo.tls", "source.mqtt.tls"].iter().any(|tls| key.contains(tls))
+    };
+    let hidden: Vec<&String> = known.difference(&shown).filter(|key| !told_elsewhere(key)).collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
+}
+
+#[test]
+fn a_file_that_was_cut_off_anywhere_is_refused_or_read_and_never_a_crash() {
+    for end in (0..FULL.len()).step_by(37) {
+        let folder = full();
+        std::fs::write(folder.path().join("plantlink.toml"), &FULL[..end]).unwrap();
+        let loaded = folder.load(Environment::Run);
+        let errors = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        assert_eq!(loaded.config.is_none(), errors > 0, "cut off at byte {end}");
+    }
+}
+
+fn schema_keys(schema: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    for (key, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        schema_keys(schema, &path, keys);
+        keys.insert(path);
+    }
+    for inner in ["oneOf", "anyOf"].iter().filter_map(|word| schema.get(word)?.as_array()).flatten() {
+        schema_keys(inner, path, keys);
+    }
+    if let Some(items) = schema.get("items") {
+        schema_keys(items, path, keys);
+    }
+}
+
+fn file_keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        file_keys(value, &path, keys);
+        keys.insert(path);
+    }
+    for item in value.as_array().into_iter().flatten() {
+        file_keys(item, path, keys);
+    }
+}
+
+fn json(text: &str) -> Value {
+    toml::from_str(text).unwrap()
+}

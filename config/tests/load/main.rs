@@ -1,0 +1,9 @@
+//! What comes of configurations, as `check` and `run` see it.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
+mod every_problem;
+mod folder;
+mod full_example;
+mod include;
+mod meaning;

@@ -1,0 +1,52 @@
+//! The configurations that we show to others: the packaged example and the README's. Both stay acceptable.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plantlink_config::{Environment, load};
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Loads a text and returns what is said about it, apart from the secrets that only a service has.
+fn problems(text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plantlink.toml");
+    fs::write(&file, text).unwrap();
+    let loaded = load(&file, Environment::Check);
+    let said = loaded.problems.iter().map(ToString::to_string);
+    said.filter(|problem| !problem.contains("$CREDENTIALS_DIRECTORY is not set")).collect()
+}
+
+#[test]
+fn check_accepts_the_packaged_example() {
+    let text = fs::read_to_string(top().join("packaging/plantlink.toml")).unwrap();
+    assert_eq!(problems(&text), [""; 0]);
+}
+
+#[test]
+fn every_default_that_the_packaged_example_shows_is_accepted_when_it_is_written_out() {
+    let text = fs::read_to_string(top().join("packaging/plantlink.toml")).unwrap();
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(key) if is_key(key) && !key.contains("for example") => key,
+        _ => line,
+    });
+    let written_out = lines.collect::<Vec<_>>().join("\n");
+    assert_ne!(written_out, text.trim_end(), "the example shows no default");
+    assert_eq!(problems(&written_out), [""; 0]);
+}
+
+/// A commented key in place of a sentence.
+fn is_key(line: &str) -> bool {
+    line.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
+#[test]
+fn check_accepts_the_readmes_example() {
+    let readme = fs::read_to_string(top().join("README.md")).unwrap();
+    let block = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(problems(block), [""; 0]);
+}
