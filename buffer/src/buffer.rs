@@ -1,0 +1,236 @@
+//! The buffer: the one connection that writes, and the transaction that every change goes through.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use uuid::Uuid;
+
+use crate::append::{self, Append};
+use crate::error::{OpenError, ReadError, WriteError};
+use crate::flow::{FlowSpec, FlowState, Flows};
+use crate::ledger::Ledger;
+use crate::lock::{self, Lock};
+use crate::log::Pen;
+use crate::memory;
+use crate::open;
+use crate::reader::Reader;
+use crate::schema;
+use crate::sender::{self, SenderEntry, Senders};
+use crate::settle::{self, Settle};
+
+/// What a buffer is opened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The configured flows, each name once. Others that the file holds are retired and keep their backlog.
+    pub flows: Vec<FlowSpec>,
+    /// The kernel's id of this boot.
+    pub boot_id: String,
+}
+
+/// A change to the buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// What came in.
+    Append(Append),
+    /// What a destination answered.
+    Settle(Settle),
+}
+
+/// What a change outlives when `apply` returns. Both outlive the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut.
+    Synced,
+    /// A power cut only after the next sync.
+    Written,
+}
+
+/// How the file's last user left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastStop {
+    /// There was none: the buffer is new.
+    Never,
+    /// By [`Buffer::close`].
+    Clean,
+    /// By a crash, a kill or a power cut.
+    Crash,
+}
+
+/// Events on disk until they are settled. The only one that writes to its file.
+pub struct Buffer {
+    connection: Connection,
+    path: PathBuf,
+    epoch: Uuid,
+    last_stop: LastStop,
+    state: State,
+    pen: Pen,
+    durability: Durability,
+    /// Last, so that it is released after the connection is closed.
+    _lock: Lock,
+}
+
+/// What is in hand of the rows that change often. A transaction works on a copy, which replaces it after the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) flows: Flows,
+    pub(crate) ledger: Ledger,
+    pub(crate) senders: Senders,
+}
+
+impl State {
+    fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            flows: Flows::load(connection)?,
+            ledger: Ledger::load(connection)?,
+            senders: Senders::load(connection)?,
+        })
+    }
+
+    /// Writes what has changed since `before`.
+    fn save(&mut self, transaction: &Connection, before: &Self) -> Result<(), WriteError> {
+        self.flows.save(transaction, &before.flows)?;
+        self.ledger.save(transaction, &before.ledger)?;
+        self.senders.save(transaction, &before.senders)?;
+        Ok(())
+    }
+}
+
+impl Buffer {
+    /// Opens the buffer at `path`, or makes a new one there.
+    ///
+    /// # Errors
+    /// A file that is in use, newer, damaged or something else is refused and left as it is.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let lock = Lock::take(path)?;
+        let failed = |cause: std::io::Error| OpenError::File { path: path.to_owned(), cause: cause.into() };
+        lock::create(path).map_err(failed)?;
+        let (mut connection, is_new) = open::connect(path)?;
+        let sorted = |error| OpenError::of(path.to_owned(), error);
+        let (boot, last_stop) = open::begin(&mut connection, is_new, options).map_err(sorted)?;
+        let epoch = schema::meta(&connection, "epoch").map(Uuid::from_bytes).map_err(sorted)?;
+        let state = State::load(&connection).map_err(sorted)?;
+        state.flows.check().map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause: cause.into() })?;
+        Ok(Self {
+            path: path.to_owned(),
+            epoch,
+            last_stop,
+            state,
+            pen: Pen::new(boot).map_err(failed)?,
+            durability: Durability::Synced,
+            connection,
+            _lock: lock,
+        })
+    }
+
+    /// The identity of this store; sequence numbers count within it.
+    pub fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    /// How the file was left before it was opened now.
+    pub fn last_stop(&self) -> LastStop {
+        self.last_stop
+    }
+
+    /// All flows, retired ones too.
+    pub fn flows(&self) -> Vec<FlowState> {
+        self.state.flows.states()
+    }
+
+    /// What was counted outside the flows.
+    pub fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+
+    /// All memory rows, by owner.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn memory(&self) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        Ok(memory::load(&self.connection)?)
+    }
+
+    /// The senders' ids that `source` has seen last, the oldest first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn senders(&self, source: &str) -> Result<Vec<SenderEntry>, ReadError> {
+        Ok(sender::load(&self.connection, source)?)
+    }
+
+    /// A connection of its own to read from, from any thread.
+    ///
+    /// # Errors
+    /// The file cannot be opened again.
+    pub fn reader(&self) -> Result<Reader, ReadError> {
+        Reader::open(&self.path)
+    }
+
+    /// Applies all of the work in one transaction, in order.
+    ///
+    /// # Errors
+    /// Nothing has changed then. After [`WriteError::Refused`] the same work may be applied again.
+    pub fn apply<'a>(
+        &mut self,
+        work: impl IntoIterator<Item = &'a Work>,
+        durability: Durability,
+    ) -> Result<(), WriteError> {
+        self.pen.clear();
+        self.set_durability(durability)?;
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+        let mut state = self.state.clone();
+        for work in work {
+            match work {
+                Work::Append(work) => append::append(work, &mut state, &transaction, &mut self.pen)?,
+                Work::Settle(work) => settle::settle(work, &self.state.flows, &mut state.flows, &transaction)?,
+            }
+        }
+        self.pen.finish(&transaction)?;
+        state.save(&transaction, &self.state)?;
+        transaction.commit()?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Makes durable what was only written.
+    ///
+    /// # Errors
+    /// The disk refuses; what was written still is, and another sync may succeed.
+    pub fn sync(&mut self) -> Result<(), WriteError> {
+        // SQLite's locks are on other files than the log, so that opening and closing it here releases none of them.
+        let database = self.connection.path().map_or(self.path.as_path(), Path::new);
+        File::open(lock::beside(database, "-wal"))?.sync_data()?;
+        Ok(())
+    }
+
+    /// Leaves the file in one piece and marked as cleanly left.
+    ///
+    /// # Errors
+    /// The disk refuses: everything applied is still there, and the next start takes this stop for a crash.
+    pub fn close(mut self) -> Result<(), WriteError> {
+        self.set_durability(Durability::Synced)?;
+        schema::set_meta(&self.connection, schema::CLEAN, true)?;
+        // A reader that is still open keeps the log; the next start finds everything all the same.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.connection.close().map_err(|(_, error)| error.into())
+    }
+
+    fn set_durability(&mut self, durability: Durability) -> Result<(), WriteError> {
+        if durability != self.durability {
+            let synchronous = match durability {
+                Durability::Synced => "FULL",
+                Durability::Written => "NORMAL",
+            };
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            self.durability = durability;
+        }
+        Ok(())
+    }
+
+    /// Makes the file refuse to grow, as a full disk does.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&self, pages_max: u32) {
+        self.connection.pragma_update_and_check(None, "max_page_count", pages_max, |_| Ok(())).unwrap();
+    }
+}

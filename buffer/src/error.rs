@@ -1,0 +1,178 @@
+//! What can go wrong between the buffer and its file, told apart by who can act on it.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+use crate::schema::FORMAT;
+
+/// What an error was caused by.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why a buffer was not opened. The file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("cannot open the buffer {}: another process uses it", path.display())]
+    InUse {
+        /// The buffer's file.
+        path: PathBuf,
+    },
+    /// A newer release has written what this one cannot read.
+    #[error("cannot open the buffer {}: a newer release wrote it (its format needs a reader of {oldest_reader}, this one reads {FORMAT})", path.display())]
+    Newer {
+        /// The buffer's file.
+        path: PathBuf,
+        /// The oldest format whose readers may open it.
+        oldest_reader: i64,
+    },
+    /// The file is something else.
+    #[error("cannot open the buffer {}: the file is not a plantlink buffer, and it was left as it is", path.display())]
+    NotABuffer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its directory is missing.
+    #[error("cannot open the buffer {}: its directory does not exist", path.display())]
+    NoDirectory {
+        /// The buffer's file.
+        path: PathBuf,
+    },
+    /// It is a buffer with content that contradicts itself.
+    #[error("cannot open the buffer {}: it is damaged", path.display())]
+    Damaged {
+        /// The buffer's file.
+        path: PathBuf,
+        /// What does not fit.
+        #[source]
+        cause: Cause,
+    },
+    /// The file or its lock file cannot be opened.
+    #[error("cannot open the buffer {}", path.display())]
+    File {
+        /// The file that was tried.
+        path: PathBuf,
+        /// What the system answered.
+        #[source]
+        cause: Cause,
+    },
+}
+
+/// Why work was not applied. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The disk is full, read-only or failing: the same work may succeed later.
+    #[error("the disk refuses the buffer's commit")]
+    Refused(#[source] Cause),
+    /// The file contradicts itself. Trying again does not help.
+    #[error("the buffer is damaged")]
+    Damaged(#[source] Cause),
+    /// The work contradicts what the buffer holds: a defect in this program.
+    #[error("the buffer's books do not agree: {0}")]
+    Inconsistent(String),
+}
+
+/// Why events were not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// What is stored is not what was written.
+    #[error("flow {flow}: events {first} to {last} are unreadable")]
+    Damaged {
+        /// The flow's name.
+        flow: String,
+        /// The first sequence number concerned.
+        first: u64,
+        /// The last one.
+        last: u64,
+        /// What does not fit.
+        #[source]
+        cause: Malformed,
+    },
+    /// What must be there is not.
+    #[error("flow {flow}: events {first} to {last} are missing")]
+    Missing {
+        /// The flow's name.
+        flow: String,
+        /// The first sequence number concerned.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// A row beside the logs is not what was written.
+    #[error("the buffer's {row} is unreadable")]
+    Row {
+        /// Which one.
+        row: String,
+        /// What does not fit.
+        #[source]
+        cause: Malformed,
+    },
+    /// The disk or the memory fails: a later attempt may succeed.
+    #[error("cannot read the buffer")]
+    Refused(#[source] Cause),
+}
+
+/// Stored bytes that do not mean anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub(crate) &'static str);
+
+impl OpenError {
+    /// Sorts what a query answered while the buffer at `path` was opened.
+    pub(crate) fn of(path: PathBuf, error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotABuffer { path },
+            // Our own tables, rows or values are not as they must be.
+            None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => Self::Damaged { path, cause: error.into() },
+            Some(_) => Self::File { path, cause: error.into() },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code().is_some_and(is_the_disks) {
+            return Self::Refused(error.into());
+        }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.into()),
+            _ => Self::Inconsistent(error.to_string()),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Whether the disk, or somebody else who holds the file, may think better of it.
+fn is_the_disks(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OutOfMemory
+    )
+}

@@ -1,0 +1,227 @@
+//! The flows: which there are, how far each one's log reaches, and its counters.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, params};
+
+use crate::error::WriteError;
+use crate::log;
+use crate::span::{self, Span};
+
+/// A flow of this buffer. It keeps its id when it is renamed, and no other flow ever gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub(crate) u32);
+
+/// A flow as the configuration wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowSpec {
+    /// Its name.
+    pub name: String,
+    /// The name it had before: its log goes on under the new one.
+    pub was: Option<String>,
+}
+
+/// A flow's place and counters after a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowState {
+    /// Names it in work.
+    pub id: FlowId,
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// The sequence number that the next event gets.
+    pub next: u64,
+    /// The next event to deliver; `next` when there is none.
+    pub first_open: u64,
+    /// Events still to deliver.
+    pub buffered: u64,
+    /// Events that this flow ever took.
+    pub matched: u64,
+    /// Events that its destination has.
+    pub delivered: u64,
+    /// Events refused for good and kept as dead letters.
+    pub dead: u64,
+    /// Events given up for lack of room.
+    pub dropped: u64,
+    /// No longer configured; its backlog is kept.
+    pub retired: bool,
+}
+
+/// A flow as the writer works on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flow {
+    pub(crate) id: FlowId,
+    pub(crate) name: Arc<str>,
+    pub(crate) next: u64,
+    /// Matched events of which this flow was the first taker: over all flows, each recorded event once.
+    pub(crate) recorded: u64,
+    pub(crate) matched: u64,
+    pub(crate) delivered: u64,
+    pub(crate) dead: u64,
+    pub(crate) dropped: u64,
+    pub(crate) retired: bool,
+    pub(crate) spans: Vec<Span>,
+    /// The first event whose block is still there. Not stored: the log itself says it.
+    pub(crate) oldest: u64,
+}
+
+impl Flow {
+    pub(crate) fn first_open(&self) -> u64 {
+        self.spans.iter().map(|span| span.next).min().unwrap_or(self.next)
+    }
+
+    fn buffered(&self) -> u64 {
+        self.spans.iter().map(|span| span.end(self.next).saturating_sub(span.next)).sum()
+    }
+
+    pub(crate) fn state(&self) -> FlowState {
+        FlowState {
+            id: self.id,
+            name: self.name.clone(),
+            next: self.next,
+            first_open: self.first_open(),
+            buffered: self.buffered(),
+            matched: self.matched,
+            delivered: self.delivered,
+            dead: self.dead,
+            dropped: self.dropped,
+            retired: self.retired,
+        }
+    }
+
+    /// Every event that was matched is in exactly one place.
+    fn check(&self) -> Result<(), WriteError> {
+        let accounted = self.delivered + self.buffered() + self.dead + self.dropped;
+        if self.matched == accounted {
+            return Ok(());
+        }
+        Err(WriteError::Inconsistent(format!(
+            "flow {} matched {} events and accounts for {accounted}",
+            self.name, self.matched
+        )))
+    }
+}
+
+/// All flows, by ascending id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flows(Vec<Flow>);
+
+impl Flows {
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut flows = connection
+            .prepare(
+                "SELECT id, name, next, recorded, matched, delivered, dead, dropped, retired FROM flow ORDER BY id",
+            )?
+            .query_map([], |row| {
+                Ok(Flow {
+                    id: row.get(0)?,
+                    name: row.get::<_, String>(1)?.into(),
+                    next: row.get(2)?,
+                    recorded: row.get(3)?,
+                    matched: row.get(4)?,
+                    delivered: row.get(5)?,
+                    dead: row.get(6)?,
+                    dropped: row.get(7)?,
+                    retired: row.get(8)?,
+                    spans: Vec::new(),
+                    oldest: 0,
+                })
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        for flow in &mut flows {
+            flow.spans = span::load(connection, flow.id)?;
+            flow.oldest = log::oldest(connection, flow.id)?.unwrap_or(flow.next);
+        }
+        Ok(Self(flows))
+    }
+
+    pub(crate) fn get(&self, id: FlowId) -> Result<&Flow, WriteError> {
+        Ok(&self.0[self.index(id)?])
+    }
+
+    pub(crate) fn get_mut(&mut self, id: FlowId) -> Result<&mut Flow, WriteError> {
+        let index = self.index(id)?;
+        Ok(&mut self.0[index])
+    }
+
+    fn index(&self, id: FlowId) -> Result<usize, WriteError> {
+        self.0
+            .binary_search_by_key(&id, |flow| flow.id)
+            .map_err(|_| WriteError::Inconsistent(format!("there is no flow with the id {id}")))
+    }
+
+    pub(crate) fn states(&self) -> Vec<FlowState> {
+        self.0.iter().map(Flow::state).collect()
+    }
+
+    /// The books of every flow agree.
+    pub(crate) fn check(&self) -> Result<(), WriteError> {
+        self.0.iter().try_for_each(Flow::check)
+    }
+
+    /// Writes the flows that have changed since `before`, which holds the same flows.
+    pub(crate) fn save(&self, transaction: &Connection, before: &Self) -> Result<(), WriteError> {
+        for (flow, before) in self.0.iter().zip(&before.0).filter(|(flow, before)| flow != before) {
+            flow.check()?;
+            transaction
+                .prepare_cached(
+                    "UPDATE flow SET next = ?2, recorded = ?3, matched = ?4, delivered = ?5, dead = ?6, dropped = ?7
+                     WHERE id = ?1",
+                )?
+                .execute(params![
+                    flow.id,
+                    flow.next,
+                    flow.recorded,
+                    flow.matched,
+                    flow.delivered,
+                    flow.dead,
+                    flow.dropped
+                ])?;
+            span::save(transaction, flow.id, &before.spans, &flow.spans)?;
+        }
+        Ok(())
+    }
+}
+
+/// Brings the rows in line with the configuration: renames, adds, retires and takes up again. No row is ever deleted.
+pub(crate) fn configure(transaction: &Connection, specs: &[FlowSpec]) -> rusqlite::Result<()> {
+    let mut rename = transaction
+        .prepare("UPDATE flow SET name = ?1 WHERE name = ?2 AND NOT EXISTS (SELECT 1 FROM flow WHERE name = ?1)")?;
+    for FlowSpec { name, was } in specs {
+        if let Some(was) = was {
+            rename.execute(params![name, was])?;
+        }
+    }
+    transaction.execute("UPDATE flow SET retired = 1", [])?;
+    let mut revive = transaction.prepare("UPDATE flow SET retired = 0 WHERE name = ?1")?;
+    let mut create = transaction.prepare(
+        "INSERT INTO flow (name, next, recorded, matched, delivered, dead, dropped, retired)
+         VALUES (?1, 1, 0, 0, 0, 0, 0, 0) RETURNING id",
+    )?;
+    for FlowSpec { name, .. } in specs {
+        if revive.execute(params![name])? == 0 {
+            let flow = create.query_row(params![name], |row| row.get(0))?;
+            span::save(transaction, flow, &[], &[Span::tail()])?;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for FlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ToSql for FlowId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for FlowId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        u32::column_result(value).map(Self)
+    }
+}

@@ -1,0 +1,56 @@
+//! Events on disk until they are settled: one log per flow in one SQLite file.
+//!
+//! What is guaranteed:
+//! - What [`Buffer::apply`] returned `Ok` for with [`Durability::Synced`] survives a kill and a power cut at any
+//!   instruction. With [`Durability::Written`] it survives a kill, and a power cut from the next [`Buffer::sync`] or
+//!   synced commit on.
+//! - One `apply` is one transaction. An error has changed nothing, and the same work may be applied again.
+//! - A sequence number of a flow is given once. Within a flow, events come back in the order they were appended.
+//! - `matched = delivered + buffered + dead + dropped` for each flow and `received = mapped + unmapped + rejected +
+//!   repeated` for each source hold in every committed state; a change that would break them is refused.
+//! - Damage never passes for data: a block whose checksum, flow or position does not fit is a [`ReadError`] that names
+//!   what is unreadable.
+//! - One process at a time, and no file that this release does not understand is written to.
+//!
+//! What is not:
+//! - The size is not limited here, and neither is what callers leave queued at the [`Writer`]: they wait for its
+//!   answers before they submit more.
+//! - A destination may have an event whose settlement a crash undid. It is offered again with the same id.
+//! - Times are kept as they are given; order is the sequence, never time.
+//!
+//! Everything blocks. [`Writer`] gives the one [`Buffer`] a thread of its own that commits in groups; each [`Reader`]
+//! has its own connection.
+
+mod append;
+mod block;
+mod boot;
+mod buffer;
+mod dead_letter;
+mod error;
+mod event;
+mod flow;
+mod ledger;
+mod lock;
+mod log;
+mod memory;
+mod open;
+mod reader;
+mod schema;
+mod sender;
+mod settle;
+mod span;
+mod varint;
+mod writer;
+
+pub use append::{Append, Received, Rejected, Routed};
+pub use block::EVENT_BYTES_MAX;
+pub use buffer::{Buffer, Durability, LastStop, Options, Work};
+pub use dead_letter::{DeadContent, DeadLetter};
+pub use error::{Cause, Malformed, OpenError, ReadError, WriteError};
+pub use event::{Event, EventTime, Stamp, Stored};
+pub use flow::{FlowId, FlowSpec, FlowState};
+pub use ledger::{EventCounts, Ledger, SourceCounts};
+pub use reader::Reader;
+pub use sender::{SENDERS_KEPT, SenderEntry};
+pub use settle::{Settle, Settled};
+pub use writer::{DiskState, Done, GroupLimits, StopError, Stopped, Submission, Writer, WriterHandle};

@@ -1,0 +1,201 @@
+//! A flow's log: its blocks as rows, found by flow and sequence through the row id alone, so that no second index is
+//! written.
+
+use rusqlite::{Connection, Row, params};
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::block::{self, Builder, EventRef, Events, Place, Sealed};
+use crate::error::{Malformed, WriteError};
+use crate::event::{Event, Stored};
+use crate::flow::{Flow, FlowId};
+
+/// The bits of a row id that hold the first sequence number: 17 million million events a flow.
+const SEQUENCE_BITS: u32 = 44;
+const SEQUENCE_END: u64 = 1 << SEQUENCE_BITS;
+/// What is left for the flow in a positive row id.
+const FLOW_END: u32 = 1 << (63 - SEQUENCE_BITS);
+
+/// The row id of the block of `flow` that begins with `first`. Beyond the last number it is the log's end.
+fn key(flow: FlowId, first: u64) -> i64 {
+    (i64::from(flow.0) << SEQUENCE_BITS) + first.min(SEQUENCE_END) as i64
+}
+
+/// The first sequence number that a row id holds.
+fn first_of(id: i64) -> u64 {
+    id as u64 % SEQUENCE_END
+}
+
+/// Fills blocks, one a flow, and writes those that are full.
+pub(crate) struct Pen {
+    boot: i64,
+    compressor: Compressor<'static>,
+    /// Emptied by each transaction, and kept for their memory.
+    drafts: Vec<Draft>,
+}
+
+/// The block that a flow's next events go into.
+struct Draft {
+    flow: FlowId,
+    first: u64,
+    block: Builder,
+}
+
+impl Pen {
+    pub(crate) fn new(boot: i64) -> std::io::Result<Self> {
+        Ok(Self { boot, compressor: block::compressor()?, drafts: Vec::new() })
+    }
+
+    /// Gives the event the flow's next number.
+    pub(crate) fn write(&mut self, transaction: &Connection, flow: &mut Flow, event: &Event) -> Result<(), WriteError> {
+        if flow.next >= SEQUENCE_END || flow.id.0 >= FLOW_END {
+            return Err(WriteError::Inconsistent(format!("flow {} has no number left", flow.name)));
+        }
+        let index = self.drafts.iter().position(|draft| draft.flow == flow.id).unwrap_or_else(|| {
+            self.drafts.push(Draft { flow: flow.id, first: flow.next, block: Builder::default() });
+            self.drafts.len() - 1
+        });
+        let draft = &mut self.drafts[index];
+        if draft.block.is_full() {
+            draft.insert(transaction, self.boot, &mut self.compressor)?;
+        }
+        if draft.block.is_empty() {
+            draft.first = flow.next;
+        }
+        draft.block.push(event)?;
+        flow.next += 1;
+        flow.matched += 1;
+        Ok(())
+    }
+
+    /// Writes the blocks that are begun.
+    pub(crate) fn finish(&mut self, transaction: &Connection) -> Result<(), WriteError> {
+        for draft in self.drafts.iter_mut().filter(|draft| !draft.block.is_empty()) {
+            draft.insert(transaction, self.boot, &mut self.compressor)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the events of a transaction that failed.
+    pub(crate) fn clear(&mut self) {
+        self.drafts.iter_mut().for_each(|draft| draft.block.clear());
+    }
+}
+
+impl Draft {
+    fn insert(
+        &mut self,
+        transaction: &Connection,
+        boot: i64,
+        compressor: &mut Compressor<'static>,
+    ) -> Result<(), WriteError> {
+        let place = Place { flow: self.flow, first: self.first, count: self.block.count(), boot };
+        let Sealed { bytes, checksum } = self.block.seal(&place, compressor)?;
+        transaction
+            .prepare_cached("INSERT INTO block (id, count, boot, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![key(place.flow, place.first), place.count, place.boot, bytes, checksum])?;
+        self.block.clear();
+        Ok(())
+    }
+}
+
+/// A block as it is stored, not yet checked.
+pub(crate) struct Block {
+    pub(crate) place: Place,
+    bytes: Vec<u8>,
+    checksum: u32,
+}
+
+impl Block {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let id: i64 = row.get(0)?;
+        let place = Place {
+            flow: FlowId((id >> SEQUENCE_BITS) as u32),
+            first: first_of(id),
+            count: row.get(1)?,
+            boot: row.get(2)?,
+        };
+        Ok(Self { place, bytes: row.get(3)?, checksum: row.get(4)? })
+    }
+
+    /// Its events from `from` on, while `wanted` takes them; it is told how many were taken before.
+    pub(crate) fn events(
+        &self,
+        from: u64,
+        decompressor: &mut Decompressor<'static>,
+        mut wanted: impl FnMut(usize, &EventRef<'_>) -> bool,
+    ) -> Result<Vec<Stored>, Malformed> {
+        let raw = block::unseal(&self.place, &self.bytes, self.checksum, decompressor)?;
+        let mut stored = Vec::new();
+        for (sequence, event) in (self.place.first..).zip(Events::new(&raw, self.place.count)) {
+            let event = event?;
+            if sequence < from {
+                continue;
+            }
+            if !wanted(stored.len(), &event) {
+                break;
+            }
+            stored.push(Stored { sequence, boot: self.place.boot, event: event.to_event() });
+        }
+        Ok(stored)
+    }
+}
+
+/// The flow's blocks from the one that holds `from` on; `each` says whether to go on. Nothing stays open afterwards.
+pub(crate) fn blocks<E: From<rusqlite::Error>>(
+    connection: &Connection,
+    flow: FlowId,
+    from: u64,
+    mut each: impl FnMut(Block) -> Result<bool, E>,
+) -> Result<(), E> {
+    let begin = key_of_block(connection, flow, from)?.unwrap_or_else(|| key(flow, from));
+    let mut statement = connection
+        .prepare_cached("SELECT id, count, boot, bytes, checksum FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
+    let mut rows = statement.query([begin, key(flow, SEQUENCE_END)])?;
+    while let Some(row) = rows.next()? {
+        if !each(Block::of(row)?)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One event that must be there.
+pub(crate) fn event(connection: &Connection, flow: FlowId, sequence: u64) -> Result<Stored, WriteError> {
+    let mut decompressor = block::decompressor()?;
+    let mut found = Vec::new();
+    blocks(connection, flow, sequence, |block| {
+        found = block
+            .events(sequence, &mut decompressor, |taken, _| taken == 0)
+            .map_err(|malformed| WriteError::Damaged(malformed.into()))?;
+        Ok::<_, WriteError>(false)
+    })?;
+    found
+        .pop()
+        .filter(|stored| stored.sequence == sequence)
+        .ok_or_else(|| WriteError::Damaged(Malformed("an event that is still to settle is missing").into()))
+}
+
+/// The first event of the oldest block; `None` for an empty log.
+pub(crate) fn oldest(connection: &Connection, flow: FlowId) -> rusqlite::Result<Option<u64>> {
+    let id: Option<i64> = connection
+        .prepare_cached("SELECT min(id) FROM block WHERE id >= ?1 AND id < ?2")?
+        .query_row([key(flow, 0), key(flow, SEQUENCE_END)], |row| row.get(0))?;
+    Ok(id.map(first_of))
+}
+
+/// Deletes the blocks from `oldest` on that end before `keep`, and says where the log begins now.
+pub(crate) fn trim(transaction: &Connection, flow: FlowId, oldest: u64, keep: u64) -> rusqlite::Result<u64> {
+    let begin = match key_of_block(transaction, flow, keep)? {
+        Some(id) => id,
+        None => return Ok(oldest),
+    };
+    transaction.prepare_cached("DELETE FROM block WHERE id >= ?1 AND id < ?2")?.execute([key(flow, oldest), begin])?;
+    Ok(first_of(begin))
+}
+
+/// The row id of the last block that begins at or before `sequence`.
+fn key_of_block(connection: &Connection, flow: FlowId, sequence: u64) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT max(id) FROM block WHERE id >= ?1 AND id <= ?2")?
+        .query_row([key(flow, 0), key(flow, sequence)], |row| row.get(0))
+}

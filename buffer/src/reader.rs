@@ -1,0 +1,125 @@
+//! Reading a flow's log beside the writer, through a connection of its own.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use zstd::bulk::Decompressor;
+
+use crate::block;
+use crate::dead_letter::{self, DeadLetter};
+use crate::error::ReadError;
+use crate::event::Stored;
+use crate::flow::{FlowId, FlowState, Flows};
+use crate::ledger::Ledger;
+use crate::log;
+
+/// Reads what is committed. Between calls it holds no transaction, so that it never keeps the write-ahead log growing.
+pub struct Reader {
+    connection: Connection,
+    decompressor: Decompressor<'static>,
+}
+
+impl Reader {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.pragma_update(None, "busy_timeout", 5_000)?;
+        // Each block is read once: a reader has no use for the default of 2 MB.
+        connection.pragma_update(None, "cache_size", -256)?;
+        Ok(Self { connection, decompressor: block::decompressor()? })
+    }
+
+    /// The flow's events from `from` on, in order: at most `events_max`, and no further one once their data and metadata
+    /// have reached `bytes_max` bytes, but at least one if there is one. Settled events may be gone, so `from` is not
+    /// before the flow's `first_open`.
+    ///
+    /// # Errors
+    /// The first of them cannot be had. Events before an unreadable one are returned without an error.
+    pub fn read(
+        &mut self,
+        flow: FlowId,
+        from: u64,
+        events_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Stored>, ReadError> {
+        // The end is read before the blocks: whatever lies before it must be found among them.
+        let end = self.end(flow)?;
+        let mut stored = Vec::new();
+        if from >= end {
+            return Ok(stored);
+        }
+        let Self { connection, decompressor } = self;
+        let mut expected = from;
+        let mut bytes = 0;
+        let mut is_full = false;
+        let outcome = log::blocks(connection, flow, from, |block| {
+            let place = block.place;
+            if place.last() < expected {
+                return Ok(true);
+            }
+            if place.first > expected {
+                return Err(missing(connection, flow, expected, place.first - 1));
+            }
+            let room = events_max.max(1) - stored.len();
+            let taken = block.events(expected, decompressor, |taken, event| {
+                is_full = taken == room || (bytes >= bytes_max && bytes > 0);
+                bytes += event.bytes();
+                !is_full
+            });
+            stored.extend(taken.map_err(|cause| ReadError::Damaged {
+                flow: name(connection, flow),
+                first: place.first,
+                last: place.last().min(end - 1),
+                cause,
+            })?);
+            expected = place.last() + 1;
+            is_full |= stored.len() >= events_max;
+            Ok(!is_full)
+        });
+        if stored.is_empty() {
+            outcome?;
+            return Err(missing(connection, flow, from, end - 1));
+        }
+        Ok(stored)
+    }
+
+    /// Up to `count_max` dead letters of flows and sources, the latest first.
+    ///
+    /// # Errors
+    /// One of them is damaged, or the database does not answer.
+    pub fn dead_letters(&mut self, count_max: usize) -> Result<Vec<DeadLetter>, ReadError> {
+        dead_letter::latest(&self.connection, &mut self.decompressor, count_max)
+    }
+
+    /// All flows, as of the last commit.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn flows(&self) -> Result<Vec<FlowState>, ReadError> {
+        Ok(Flows::load(&self.connection)?.states())
+    }
+
+    /// What was counted outside the flows, as of the last commit.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn ledger(&self) -> Result<Ledger, ReadError> {
+        Ok(Ledger::load(&self.connection)?)
+    }
+
+    /// The sequence number after the flow's last event.
+    fn end(&self, flow: FlowId) -> rusqlite::Result<u64> {
+        self.connection.prepare_cached("SELECT next FROM flow WHERE id = ?1")?.query_row([flow], |row| row.get(0))
+    }
+}
+
+fn missing(connection: &Connection, flow: FlowId, first: u64, last: u64) -> ReadError {
+    ReadError::Missing { flow: name(connection, flow), first, last }
+}
+
+/// The flow's name, for a message that must not fail for want of it.
+fn name(connection: &Connection, flow: FlowId) -> String {
+    connection
+        .query_row("SELECT name FROM flow WHERE id = ?1", [flow], |row| row.get(0))
+        .unwrap_or_else(|_| flow.to_string())
+}

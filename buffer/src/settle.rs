@@ -1,0 +1,79 @@
+//! Writing down what a destination answered: the flow moves on, and a refused event becomes a dead letter.
+
+use rusqlite::Connection;
+
+use crate::dead_letter;
+use crate::error::WriteError;
+use crate::flow::{Flow, FlowId, Flows};
+use crate::log;
+
+/// A destination's answers to the next events of a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settle {
+    /// Whose events.
+    pub flow: FlowId,
+    /// The first event that was offered: where the flow's span stands.
+    pub from: u64,
+    /// Sequence numbers with their answers, from `from` on and without a gap. Events after the last one stay.
+    pub outcomes: Vec<(u64, Settled)>,
+}
+
+/// What became of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The destination has it.
+    Delivered,
+    /// The destination will never take it; it is kept as a dead letter.
+    Dead {
+        /// How often it was offered.
+        attempts: u32,
+        /// What the destination said.
+        reason: String,
+        /// Unix microseconds, UTC.
+        at_us: i64,
+    },
+}
+
+/// Settles events of the log as it was `committed`: nobody can have been offered later ones.
+pub(crate) fn settle(
+    work: &Settle,
+    committed: &Flows,
+    flows: &mut Flows,
+    transaction: &Connection,
+) -> Result<(), WriteError> {
+    let log_next = committed.get(work.flow)?.next;
+    let flow = flows.get_mut(work.flow)?;
+    let name = &flow.name;
+    let Some(span) = flow.spans.iter_mut().find(|span| span.next == work.from) else {
+        return Err(WriteError::Inconsistent(format!("flow {name} does not stand at {}", work.from)));
+    };
+    for (sequence, settled) in &work.outcomes {
+        if *sequence != span.next || *sequence >= span.end(log_next) {
+            return Err(WriteError::Inconsistent(format!(
+                "flow {name} stands at {}, and {sequence} was settled",
+                span.next
+            )));
+        }
+        match settled {
+            Settled::Delivered => flow.delivered += 1,
+            Settled::Dead { attempts, reason, at_us } => {
+                let stored = log::event(transaction, work.flow, *sequence)?;
+                dead_letter::insert_event(transaction, work.flow, &stored, *attempts, reason, *at_us)?;
+                flow.dead += 1;
+            }
+        }
+        span.next += 1;
+    }
+    trim(flow, transaction)
+}
+
+/// How many settled events stay in a log until they are deleted together: a deletion costs pages, not events.
+const TRIM_EVENTS: u64 = 1024;
+
+fn trim(flow: &mut Flow, transaction: &Connection) -> Result<(), WriteError> {
+    let first_open = flow.first_open();
+    if first_open.saturating_sub(flow.oldest) >= TRIM_EVENTS {
+        flow.oldest = log::trim(transaction, flow.id, flow.oldest, first_open)?;
+    }
+    Ok(())
+}

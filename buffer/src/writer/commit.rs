@@ -1,0 +1,253 @@
+//! The writer's thread: takes what is submitted, commits what is due, and stays with what the disk refuses.
+
+use std::error::Error;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::queue::{Group, Queue};
+use super::{DiskState, Order};
+use crate::buffer::{Buffer, Durability};
+use crate::error::{Cause, WriteError};
+
+/// The time within which written settlements are synced.
+const SYNC_WITHIN: Duration = Duration::from_secs(1);
+
+/// The pause after the first refusal; each further one doubles it.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+pub(super) struct Committer {
+    buffer: Buffer,
+    orders: Receiver<Order>,
+    on_state: Box<dyn Fn(&DiskState) + Send>,
+    queue: Queue,
+    refusal: Option<Refusal>,
+    /// When what is only written has to be synced.
+    sync_due: Option<Instant>,
+    is_stopping: bool,
+}
+
+/// The disk does not take what it is given.
+struct Refusal {
+    since: Instant,
+    reason: String,
+    pause: Duration,
+    retry_at: Instant,
+}
+
+impl Committer {
+    pub(super) fn new(
+        buffer: Buffer,
+        orders: Receiver<Order>,
+        queue: Queue,
+        on_state: Box<dyn Fn(&DiskState) + Send>,
+    ) -> Self {
+        Self { buffer, orders, on_state, queue, refusal: None, sync_due: None, is_stopping: false }
+    }
+
+    /// Runs until it is told to stop, or until going on would hide a defect.
+    pub(super) fn run(mut self) -> Result<(), WriteError> {
+        while !self.is_stopping {
+            self.receive();
+            match self.attempt() {
+                Ok(()) => self.accepted(),
+                Err(WriteError::Refused(cause)) => self.refused(&cause),
+                Err(error @ (WriteError::Damaged(_) | WriteError::Inconsistent(_))) => {
+                    (self.on_state)(&DiskState::Broken { reason: reason(&error) });
+                    return Err(error);
+                }
+            }
+        }
+        self.queue.hurry(Instant::now());
+        self.attempt()?;
+        self.buffer.close()
+    }
+
+    /// Takes orders until something is due.
+    fn receive(&mut self) {
+        while self.refusal.is_some() || !self.queue.is_full() {
+            let order = match self.wake_at() {
+                // An order that is there already is taken also when the time is over: it can ride along.
+                Some(time) => self.orders.recv_timeout(time.saturating_duration_since(Instant::now())),
+                None => self.orders.recv().map_err(RecvTimeoutError::from),
+            };
+            match order {
+                Ok(Order::Submit { submission, due }) => self.queue.push(submission, due),
+                Ok(Order::Hurry) => self.queue.hurry(Instant::now()),
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.is_stopping = true;
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => return,
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        match &self.refusal {
+            Some(refusal) => Some(refusal.retry_at),
+            None => self.queue.due().into_iter().chain(self.sync_due).min(),
+        }
+    }
+
+    /// Does all that is due.
+    fn attempt(&mut self) -> Result<(), WriteError> {
+        if self.refusal.is_some() {
+            // Settlements need little room and make some, so they are not kept behind appends that find none.
+            let settles = self.queue.take_settles();
+            self.commit(settles)?;
+        }
+        while let Some(group) = self.queue.take(Instant::now()) {
+            self.commit(group)?;
+        }
+        if self.sync_due.is_some_and(|due| due <= Instant::now()) {
+            self.buffer.sync()?;
+            self.sync_due = None;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), WriteError> {
+        if group.members.is_empty() {
+            return Ok(());
+        }
+        let work = group.members.iter().map(|member| &member.work);
+        if let Err(error) = self.buffer.apply(work, group.durability) {
+            self.queue.put_back(group);
+            return Err(error);
+        }
+        self.sync_due = match group.durability {
+            Durability::Synced => None,
+            Durability::Written => self.sync_due.or_else(|| Some(Instant::now() + SYNC_WITHIN)),
+        };
+        let flows = self.buffer.flows();
+        for member in group.members {
+            (member.done)(&flows);
+        }
+        Ok(())
+    }
+
+    fn accepted(&mut self) {
+        if self.refusal.take().is_some() {
+            (self.on_state)(&DiskState::Writing);
+        }
+    }
+
+    fn refused(&mut self, cause: &Cause) {
+        let now = Instant::now();
+        let reason = cause.to_string();
+        let (since, pause, is_news) = match &self.refusal {
+            Some(refusal) => (refusal.since, (refusal.pause * 2).min(PAUSE_MAX), refusal.reason != reason),
+            None => (now, PAUSE_MIN, true),
+        };
+        if is_news {
+            (self.on_state)(&DiskState::Refused { since, reason: reason.clone() });
+        }
+        self.refusal = Some(Refusal { since, reason, pause, retry_at: now + pause });
+    }
+}
+
+/// The error with its cause, for somebody who gets no more than this.
+fn reason(error: &WriteError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::append::{Append, Routed};
+    use crate::buffer::{Options, Work};
+    use crate::event::{Event, EventTime, Stamp};
+    use crate::flow::{FlowId, FlowSpec, FlowState};
+    use crate::settle::{Settle, Settled};
+    use crate::writer::{GroupLimits, StopError, Submission, Writer};
+
+    /// Longer than any of this takes, so that only what is wrong waits for it.
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn open(directory: &Path) -> Buffer {
+        let flows = vec![FlowSpec { name: "orders".to_owned(), was: None }];
+        let options = Options { flows, boot_id: "boot".to_owned() };
+        Buffer::open(&directory.join("buffer.db"), &options).unwrap()
+    }
+
+    /// Events that take as much room on the disk as they have bytes.
+    fn append(flow: FlowId, count: u64) -> Work {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let mut event = || Event {
+            id: [0; 16],
+            event_type: "production.counted".into(),
+            source: "press-12".into(),
+            at: EventTime::Own,
+            stamp: Stamp { wall_us: 0, boottime_us: 0, synced: true },
+            data: (0..200).map(|_| random()).collect(),
+            metadata: Vec::new(),
+        };
+        let events = (0..count).map(|_| Routed { event: event(), flows: vec![flow] }).collect();
+        Work::Append(Append { events, ..Append::default() })
+    }
+
+    /// A buffer with 3,000 events whose file takes no further page.
+    fn full(directory: &Path) -> (Buffer, FlowId) {
+        let mut buffer = open(directory);
+        let flow = buffer.flows()[0].id;
+        buffer.apply(&[append(flow, 3_000)], Durability::Synced).unwrap();
+        buffer.limit_pages(1);
+        (buffer, flow)
+    }
+
+    fn start(buffer: Buffer) -> (Writer, mpsc::Receiver<DiskState>) {
+        let (states, receiver) = mpsc::channel();
+        let on_state = Box::new(move |state: &DiskState| drop(states.send(state.clone())));
+        (Writer::start(buffer, GroupLimits::default(), on_state).unwrap(), receiver)
+    }
+
+    fn submit(writer: &Writer, work: Work) -> mpsc::Receiver<Vec<FlowState>> {
+        let (answer, receiver) = mpsc::channel();
+        let done = Box::new(move |flows: &[FlowState]| drop(answer.send(flows.to_vec())));
+        writer.handle().submit(Submission { work, wait: Duration::ZERO, done }).unwrap();
+        receiver
+    }
+
+    #[test]
+    fn what_a_full_disk_refuses_is_kept_until_settling_has_made_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let (buffer, flow) = full(directory.path());
+        let (writer, states) = start(buffer);
+        let appended = submit(&writer, append(flow, 1_500));
+        let refused = states.recv_timeout(LIMIT).unwrap();
+        assert!(matches!(&refused, DiskState::Refused { reason, .. } if reason.contains("full")), "{refused:?}");
+        assert!(appended.try_recv().is_err());
+
+        let outcomes = (1..=3_000).map(|sequence| (sequence, Settled::Delivered)).collect();
+        let settled = submit(&writer, Work::Settle(Settle { flow, from: 1, outcomes }));
+        assert_eq!(settled.recv_timeout(LIMIT).unwrap()[0].buffered, 0);
+        assert_eq!(appended.recv_timeout(LIMIT).unwrap()[0].buffered, 1_500);
+        assert_eq!(states.recv_timeout(LIMIT), Ok(DiskState::Writing));
+        writer.stop().unwrap();
+        assert_eq!(open(directory.path()).flows()[0].next, 4_501);
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_disk_that_refuses_and_answers_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let (buffer, flow) = full(directory.path());
+        let (writer, states) = start(buffer);
+        let appended = submit(&writer, append(flow, 1_500));
+        states.recv_timeout(LIMIT).unwrap();
+        let ended = writer.stop().unwrap_err();
+        assert!(matches!(ended, StopError::Write(WriteError::Refused(_))), "{ended}");
+        assert!(appended.try_recv().is_err());
+        assert_eq!(open(directory.path()).flows()[0].next, 3_001);
+    }
+}

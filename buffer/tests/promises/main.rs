@@ -1,0 +1,13 @@
+//! What the buffer promises, seen through what it offers to others.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod case;
+mod crash;
+mod damage;
+mod dead_letters;
+mod flows;
+mod model;
+mod open;
+mod remembered;
+mod writer;
