@@ -1,0 +1,86 @@
+//! The command line: what each command takes, and how a process ends.
+
+mod check;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::chain::chain;
+
+/// `EX_CONFIG` of sysexits.h: a wrong configuration, which a restart does not mend.
+const EXIT_CONFIG: u8 = 78;
+
+/// Collects machine and MES events, keeps them while the network is down, and delivers each with one effect.
+#[derive(Parser)]
+#[command(name = "plantlink", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the agent until SIGTERM
+    Run(run::RunArgs),
+    /// Checks the configuration: every problem at once; exit code 78 if there is an error
+    Check(check::CheckArgs),
+    /// Shows what the running agent is doing
+    Status(status::StatusArgs),
+    /// Prints the JSON Schema of the configuration, for editors
+    Schema,
+    /// Does the whole main job on this machine: a machine, brokers, an outage, and the count at the end
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::DemoArgs),
+}
+
+/// Which configuration.
+#[derive(Args)]
+struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, env = "PLANTLINK_CONFIG", default_value = "/etc/plantlink/plantlink.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    crate::tls::install_provider();
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Status(args) => on_one_thread(status::status(args)),
+        Command::Schema => schema(),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => on_one_thread(crate::demo::run(args)),
+    }
+}
+
+fn schema() -> ExitCode {
+    print(&format!("{:#}\n", plantlink_config::schema()))
+}
+
+/// Runs what needs the runtime but no second core.
+fn on_one_thread(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => failed(&error),
+    }
+}
+
+/// A reader that closed the pipe has read enough.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("plantlink: {}", chain(error));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,58 @@
+//! `plantlink run`: the daemon, its log, and a configuration that has no mistakes.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use plantlink_config::{Environment, load};
+use tracing_subscriber::EnvFilter;
+
+use super::{ConfigArgs, EXIT_CONFIG, check, failed};
+
+#[derive(Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// How the log is written to stderr
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+pub(super) fn run(args: &RunArgs) -> ExitCode {
+    let loaded = load(&args.config.config, Environment::Run);
+    check::print_problems(&loaded.problems);
+    let Some(config) = loaded.config else {
+        eprintln!("{}; nothing was started", check::tally(&loaded.problems));
+        return ExitCode::from(EXIT_CONFIG);
+    };
+    log(args.log);
+    // Two threads serve every plant: the disk's writer and the reads have their own.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    match runtime.block_on(crate::run::run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// `RUST_LOG` chooses what is logged; `info` without it.
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,171 @@
+//! `plantlink status`: what the running agent is doing, on one screen, the sentence that matters first.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use plantlink_config::{Environment, load};
+use serde_json::Value;
+
+use super::{ConfigArgs, failed, print};
+use crate::control::{Request, ask};
+
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// One JSON object, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn status(args: StatusArgs) -> ExitCode {
+    // The configuration only says where the buffer is; an agent that runs with an older one is found all the same.
+    let buffer = load(&args.config.config, Environment::Check).config.map(|config| config.buffer.path);
+    match ask(buffer.as_deref(), &Request::Status).await {
+        Ok(status) if args.json => print(&format!("{status}\n")),
+        Ok(status) => print(&screen(&status)),
+        Err(error) => failed(&error),
+    }
+}
+
+fn screen(status: &Value) -> String {
+    let mut out = String::new();
+    // Writing into a String cannot fail.
+    let _ = writeln!(out, "{}\n", sentence(status));
+    let _ = writeln!(
+        out,
+        "plantlink {} of {}/{}, up {}, clock {}, buffer {}",
+        text(status, "version"),
+        text(status, "plant"),
+        text(status, "gateway"),
+        duration(number(status, "uptime_s")),
+        text(status, "clock"),
+        bytes(status.pointer("/buffer/bytes").and_then(Value::as_u64).unwrap_or(0)),
+    );
+    section(&mut out, status, "sources", |source| {
+        let name = text(source, "name");
+        let counts = status.pointer("/ledger/sources").and_then(|sources| sources.get(name));
+        let counted = counts.map_or_else(String::new, |counts| {
+            format!(
+                "received {}, mapped {}, unmapped {}, rejected {}, repeated {}",
+                number(counts, "received"),
+                number(counts, "mapped"),
+                number(counts, "unmapped"),
+                number(counts, "rejected"),
+                number(counts, "repeated"),
+            )
+        });
+        let rejected = source.pointer("/last_rejected/reason").and_then(Value::as_str);
+        format!("{counted}{}", rejected.map_or_else(String::new, |reason| format!("; last rejected: {reason}")))
+    });
+    section(&mut out, status, "devices", |device| {
+        format!("{} tags good, {} bad", number(device, "tags_good"), number(device, "tags_bad"))
+    });
+    section(&mut out, status, "destinations", |_| String::new());
+    section(&mut out, status, "heartbeats", |_| String::new());
+    let _ = writeln!(out, "\nflows");
+    for flow in items(status, "flows") {
+        let _ = write!(
+            out,
+            "  {:<16} {} waiting{}, {} delivered, {} dead, {} dropped",
+            text(flow, "name"),
+            number(flow, "depth"),
+            flow.get("oldest_age_s")
+                .and_then(Value::as_u64)
+                .map_or_else(String::new, |age| format!(" (oldest {})", duration(age))),
+            number(flow, "delivered"),
+            number(flow, "dead"),
+            number(flow, "dropped"),
+        );
+        if flow.get("retired") == Some(&Value::Bool(true)) {
+            out.push_str("; retired");
+        }
+        if let Some(reason) = flow.pointer("/paused/reason").and_then(Value::as_str) {
+            let _ = write!(out, "; paused: {reason}");
+        }
+        if let Some(reason) = flow.pointer("/last_dead/reason").and_then(Value::as_str) {
+            let _ = write!(out, "; last dead letter: {reason}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The one sentence to read if there is time for one.
+fn sentence(status: &Value) -> String {
+    if status.pointer("/buffer/disk/state").and_then(Value::as_str) == Some("down") {
+        let reason = status.pointer("/buffer/disk/error").and_then(Value::as_str).unwrap_or("no reason given");
+        return format!("The disk refuses writes, so nothing new is taken in: {reason}.");
+    }
+    let mut troubles = Vec::new();
+    for flow in items(status, "flows") {
+        if let Some(reason) = flow.pointer("/paused/reason").and_then(Value::as_str) {
+            troubles.push(format!("flow {} is paused ({reason})", text(flow, "name")));
+        }
+    }
+    for (kind, word) in
+        [("destinations", "destination"), ("sources", "source"), ("devices", "device"), ("heartbeats", "heartbeat to")]
+    {
+        for thing in items(status, kind).filter(|thing| text(thing, "state") == "down") {
+            troubles.push(format!("{word} {} is down", text(thing, "name")));
+        }
+    }
+    let waiting: u64 = items(status, "flows").map(|flow| number(flow, "depth")).sum();
+    let dropped: u64 = items(status, "flows").map(|flow| number(flow, "dropped")).sum();
+    let lost = if dropped == 0 { "nothing lost".to_owned() } else { format!("{dropped} events dropped") };
+    match (troubles.is_empty(), waiting) {
+        (true, 0) => format!("All is well: everything is delivered; {lost}."),
+        (true, waiting) => format!("All is well: {waiting} events on their way; {lost}."),
+        (false, waiting) => format!("Attention: {}; {waiting} events waiting; {lost}.", troubles.join(", ")),
+    }
+}
+
+/// A heading and a line for each thing: its name, its state since when, what `more` says, and why it is down.
+fn section(out: &mut String, status: &Value, kind: &str, more: impl Fn(&Value) -> String) {
+    let mut heading = Some(kind);
+    for thing in items(status, kind) {
+        if let Some(kind) = heading.take() {
+            let _ = writeln!(out, "\n{kind}");
+        }
+        let _ = write!(out, "  {:<16} {:<8}", text(thing, "name"), text(thing, "state"));
+        if let Some(since) = thing.get("since").and_then(Value::as_str) {
+            let _ = write!(out, " since {since}");
+        }
+        for said in [more(thing), text(thing, "error").to_owned()] {
+            if !said.is_empty() {
+                let _ = write!(out, "; {said}");
+            }
+        }
+        out.push('\n');
+    }
+}
+
+fn items<'a>(status: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    status.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: &Value, key: &str) -> u64 {
+    value.get(key).and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        86_400.. => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        1_000_000_000.. => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
+}

@@ -1,0 +1,91 @@
+//! The loop of the right half: the most urgent batch is offered, and the answers are written down.
+
+use std::time::Duration;
+
+use plantlink_config::Name;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::chain::chain;
+use crate::clock::Clock;
+use crate::destination::{Delivery, Destination, Outcome};
+use crate::health::{Health, Turned};
+use crate::schedule::{Schedule, Turn};
+use crate::store::{Stopped, Store};
+
+/// How long a batch in hand may take after a stop.
+const LAST_BATCH: Duration = Duration::from_secs(5);
+
+/// Serves the flows of one destination until stop. Ends early only when the disk's writer has ended.
+pub(crate) async fn deliver(
+    name: Name,
+    mut destination: impl Destination,
+    mut schedule: Schedule,
+    store: Store,
+    health: Health,
+    stop: CancellationToken,
+) -> Result<(), Stopped> {
+    while let Some(turn) = stop.run_until_cancelled(schedule.next(destination.batch_max())).await {
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => {
+                if health.flow_paused(&error.flow, &chain(&error)) == Turned::Yes {
+                    warn!(flow = %error.flow, error = %chain(&error), "flow cannot be read");
+                }
+                continue;
+            }
+        };
+        let delivery = tokio::select! {
+            delivery = destination.deliver(&turn.batch) => delivery,
+            () = overdue(&stop) => break,
+        };
+        store.settle(&turn, &delivery.outcomes, Clock.now().wall_us).await?;
+        report(&name, &turn, &delivery, &health);
+        schedule.learn(&turn, &delivery);
+    }
+    destination.close().await;
+    Ok(())
+}
+
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_BATCH).await;
+}
+
+/// One line when something breaks, one when it heals, never one per event.
+fn report(name: &Name, turn: &Turn, delivery: &Delivery, health: &Health) {
+    use crate::destination::DeliverError::{Busy, Paused, Unreachable};
+    let flow = &turn.batch.flow;
+    for outcome in &delivery.outcomes {
+        match outcome {
+            Outcome::Delivered => {}
+            Outcome::Unheard => health.unheard(flow),
+            Outcome::Unused => health.unused(flow),
+            Outcome::Rejected { reason } => {
+                if health.dead(flow, reason) == Turned::Yes {
+                    warn!(%flow, destination = %name, %reason, "events become dead letters");
+                }
+            }
+        }
+    }
+    if !delivery.outcomes.is_empty() && health.flow_resumed(flow) == Turned::Yes {
+        info!(%flow, destination = %name, "flow resumes");
+    }
+    match &delivery.rest {
+        Ok(()) => {
+            if health.destination_up(name) == Turned::Yes {
+                info!(destination = %name, "destination is up");
+            }
+        }
+        Err(Paused { reason }) => {
+            if health.flow_paused(flow, reason) == Turned::Yes {
+                warn!(%flow, destination = %name, %reason, "flow is paused");
+            }
+        }
+        Err(error @ (Unreachable(_) | Busy { .. })) => {
+            if health.destination_down(name, &chain(error)) == Turned::Yes {
+                warn!(destination = %name, error = %chain(error), "destination is down");
+            }
+        }
+    }
+}

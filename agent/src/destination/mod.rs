@@ -1,0 +1,68 @@
+//! Where events go: what every destination answers, and which destinations there are.
+
+pub(crate) mod mqtt;
+pub(crate) mod odoo;
+
+use std::time::Duration;
+
+use plantlink_config::Name;
+
+use crate::envelope::Envelope;
+
+/// One connection or client. It tries once; the loop waits, counts, reports and stops.
+pub(crate) trait Destination: Send + 'static {
+    /// The most events that are worth offering at once.
+    fn batch_max(&self) -> usize;
+
+    /// Offers a batch once. What was answered is in the outcomes, in order; `rest` says why the others have none.
+    fn deliver(&mut self, batch: &Batch) -> impl Future<Output = Delivery> + Send;
+
+    /// Says goodbye to the other side, if there is a way to.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Events of one flow, oldest first.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) flow: Name,
+    pub(crate) events: Vec<Envelope>,
+}
+
+/// What came of offering a batch.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// One for each event from the first on, as far as there was an answer.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Why the others have none; `Ok` asks for the others to be offered again at once.
+    pub(crate) rest: Result<(), DeliverError>,
+}
+
+/// What the destination decided about one event. No answer means: offer it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The destination has it, now or since an earlier attempt.
+    Delivered,
+    /// The broker has it, and nobody was subscribed.
+    Unheard,
+    /// No record of the destination takes it: settled as delivered without a call.
+    Unused,
+    /// The destination will never take it.
+    Rejected { reason: String },
+}
+
+/// The reason for something, as its own library told it.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why events have no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeliverError {
+    /// Down, slow or in between: the same events are offered again after a while.
+    #[error("cannot reach the destination")]
+    Unreachable(#[source] Cause),
+    /// The destination asks for patience.
+    #[error("the destination is busy")]
+    Busy { retry_after: Option<Duration> },
+    /// Nothing about the events is wrong, and only a person can mend it: rights, model, credentials, topic.
+    #[error("paused: {reason}")]
+    Paused { reason: String },
+}

@@ -1,0 +1,115 @@
+//! The MQTT destination: an event is delivered when the broker has acknowledged it.
+
+use plantlink_config::{MqttDestination, MqttVersion};
+
+use super::{Batch, DeliverError, Delivery, Destination, Outcome};
+use crate::envelope::Envelope;
+use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Reason, Session, open};
+use crate::template;
+
+/// One connection to a broker, made when there is something to deliver.
+pub(crate) struct Broker {
+    config: MqttDestination,
+    link: Option<Link>,
+}
+
+impl Broker {
+    pub(crate) fn new(config: &MqttDestination) -> Self {
+        Broker { config: config.clone(), link: None }
+    }
+
+    /// A clean session: what is not answered is in the buffer, and is offered again from there.
+    async fn connect(&mut self) -> Result<&mut Link, MqttError> {
+        let link = match self.link.take() {
+            Some(link) => link,
+            None => open(&self.config.link, Session::Clean).await?,
+        };
+        Ok(self.link.insert(link))
+    }
+
+    /// The packet of an event; `None` when the topic names something that the event does not have.
+    fn publish(&self, event: &Envelope) -> Option<Publish> {
+        let mut payload = Vec::with_capacity(768);
+        event.write_json(&mut payload);
+        let user_properties = match self.config.link.version {
+            MqttVersion::V5 => vec![("traceparent".to_owned(), event.traceparent())],
+            MqttVersion::V311 => Vec::new(),
+        };
+        Some(Publish {
+            topic: template::text(&self.config.topic, event)?,
+            payload: payload.into(),
+            retain: false,
+            qos: Qos::AtLeastOnce,
+            user_properties,
+        })
+    }
+}
+
+impl Destination for Broker {
+    /// At most a window is unsettled at any time, so a kill repeats at most a window.
+    fn batch_max(&self) -> usize {
+        let broker = self.link.as_ref().map_or(u16::MAX, |link| link.terms().receive_maximum);
+        usize::from(self.config.link.window.min(broker))
+    }
+
+    async fn deliver(&mut self, batch: &Batch) -> Delivery {
+        let mut messages = Vec::with_capacity(batch.events.len());
+        for event in &batch.events {
+            match self.publish(event) {
+                Some(message) => messages.push(message),
+                None if messages.is_empty() => {
+                    let reason = "the topic names something that the event does not have".to_owned();
+                    return Delivery { outcomes: vec![Outcome::Rejected { reason }], rest: Ok(()) };
+                }
+                // What stands before it goes first.
+                None => break,
+            }
+        }
+        let window = self.config.link.window;
+        let link = match self.connect().await {
+            Ok(link) => link,
+            Err(error) => return Delivery { outcomes: Vec::new(), rest: Err(unanswered(error)) },
+        };
+        let published = link.publish(messages, window).await;
+        if published.rest.is_err() {
+            self.link = None;
+        }
+        let mut outcomes = Vec::with_capacity(published.answers.len());
+        for answer in published.answers {
+            match answer {
+                Answer::Accepted => outcomes.push(Outcome::Delivered),
+                Answer::Unheard => outcomes.push(Outcome::Unheard),
+                Answer::Refused(reason) => match verdict(&reason) {
+                    Ok(outcome) => outcomes.push(outcome),
+                    Err(error) => return Delivery { outcomes, rest: Err(error) },
+                },
+            }
+        }
+        Delivery { outcomes, rest: published.rest.map_err(|error| unanswered(error.into())) }
+    }
+
+    async fn close(self) {
+        if let Some(link) = self.link {
+            link.close().await;
+        }
+    }
+}
+
+/// Whether a refusal concerns the event, or the broker and our rights there.
+fn verdict(reason: &Reason) -> Result<Outcome, DeliverError> {
+    match reason.code {
+        Reason::NOT_AUTHORIZED => {
+            Err(DeliverError::Paused { reason: format!("the broker refuses to let us publish: {reason}") })
+        }
+        Reason::QUOTA_EXCEEDED => Err(DeliverError::Busy { retry_after: None }),
+        _ => Ok(Outcome::Rejected { reason: format!("the broker refuses the event: {reason}") }),
+    }
+}
+
+fn unanswered(error: MqttError) -> DeliverError {
+    if error.is_lasting() {
+        DeliverError::Paused { reason: crate::chain::chain(&error) }
+    } else {
+        DeliverError::Unreachable(error.into())
+    }
+}

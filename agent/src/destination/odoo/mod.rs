@@ -1,0 +1,218 @@
+//! The Odoo destination: events become records, each at most once, and a person's edit is never overwritten.
+//!
+//! What is in doubt is sent again as it was: the external id makes that harmless. A row is given up only after it was refused
+//! alone, twice, since Odoo blames rows for what others did.
+
+mod api;
+mod pace;
+mod record;
+mod verdict;
+
+use std::time::Duration;
+
+use plantlink_config::{Name, OdooDestination};
+use tokio::time::{Instant, sleep};
+
+use super::{Batch, DeliverError, Delivery, Destination, Outcome};
+use crate::envelope::Envelope;
+use api::{Api, Server};
+use pace::Pace;
+use record::{Mapping, module};
+use verdict::Setback;
+
+/// A turn ends after this long, so that something more urgent waits no longer for its own.
+const TURN: Duration = Duration::from_secs(1);
+/// How often a lost race is run again at once, before anything else is thought of it.
+const RACES_MAX: u32 = 5;
+/// The pause before a lost race is run again lies between these, so that the runners part.
+const RACE_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// How often a row has to be refused alone.
+const REFUSALS: u32 = 2;
+/// So many events given up in a row, for one reason and with no success between, are not the events' fault.
+const STREAK_MAX: u32 = 20;
+
+/// One database of one Odoo.
+pub(crate) struct Odoo<S = Api> {
+    server: S,
+    login: String,
+    database: String,
+    module: String,
+    mappings: Vec<Mapping>,
+    pace: Pace,
+    streak: Streak,
+}
+
+/// Events given up one after the other.
+#[derive(Debug, Default)]
+struct Streak {
+    reason: String,
+    events: u32,
+}
+
+impl Odoo {
+    pub(crate) fn new(config: &OdooDestination, plant: &Name) -> Self {
+        Odoo::with_server(Api::new(config), config, plant)
+    }
+}
+
+impl<S: Server> Odoo<S> {
+    fn with_server(server: S, config: &OdooDestination, plant: &Name) -> Self {
+        Odoo {
+            server,
+            login: config.login.clone(),
+            database: config.database.clone(),
+            module: module(plant),
+            mappings: config.records.iter().map(Mapping::new).collect(),
+            pace: Pace::default(),
+            streak: Streak::default(),
+        }
+    }
+
+    /// Writes all records of some events, one call a mapping. Returns what the longest call took.
+    async fn store(&mut self, events: &[Envelope]) -> Result<Duration, Setback> {
+        let mut longest = Duration::ZERO;
+        for mapping in &self.mappings {
+            let taken: Vec<&Envelope> = events.iter().filter(|event| mapping.takes(event.event_type())).collect();
+            if taken.is_empty() {
+                continue;
+            }
+            let html = self.server.html_fields(mapping.model()).await?;
+            let rows = taken.into_iter().map(|event| mapping.row(&self.module, event.id(), event, &html));
+            let load = mapping.load(rows.collect());
+            let mut races = 0;
+            longest = longest.max(loop {
+                let began = Instant::now();
+                match self.server.load(&load).await {
+                    Ok(()) => break began.elapsed(),
+                    Err(Setback::Race { .. }) if races < RACES_MAX => races += 1,
+                    Err(setback) => return Err(setback),
+                }
+                let (least, most) = RACE_PAUSE;
+                sleep(least + (most - least).mul_f64(fastrand::f64())).await;
+            });
+        }
+        Ok(longest)
+    }
+
+    fn is_used(&self, event: &Envelope) -> bool {
+        self.mappings.iter().any(|mapping| mapping.takes(event.event_type()))
+    }
+
+    fn stored(&mut self, events: &[Envelope], took: Duration, outcomes: &mut Vec<Outcome>) {
+        self.pace.stored(events.len(), took);
+        for event in events {
+            if self.is_used(event) {
+                self.streak = Streak::default();
+                outcomes.push(Outcome::Delivered);
+            } else {
+                outcomes.push(Outcome::Unused);
+            }
+        }
+    }
+
+    /// What an event that was refused alone often enough comes to: given up, unless too many were for the same reason.
+    fn give_up(&mut self, reason: String) -> Result<Outcome, DeliverError> {
+        self.pace.end_search();
+        if self.streak.reason == reason {
+            self.streak.events = self.streak.events.saturating_add(1);
+        } else {
+            self.streak = Streak { reason: reason.clone(), events: 1 };
+        }
+        if self.streak.events < STREAK_MAX {
+            return Ok(Outcome::Rejected { reason });
+        }
+        // The next try asks with one event whether the cause is gone.
+        self.pace.refused(1);
+        Err(DeliverError::Paused { reason: format!("{STREAK_MAX} events in a row were refused alone: {reason}") })
+    }
+
+    /// Whether the rows are suspected; otherwise why nothing is known of them.
+    fn weigh(&mut self, setback: Setback) -> Result<Suspicion, DeliverError> {
+        Err(match setback {
+            Setback::Refused { reason } | Setback::Race { certain: false, reason } => return Ok(Suspicion { reason }),
+            Setback::TooLarge => {
+                self.pace.halve();
+                let reason = "the request is too large for the server or for a proxy before it (413)".to_owned();
+                return Ok(Suspicion { reason });
+            }
+            Setback::Race { certain: true, .. } => DeliverError::Busy { retry_after: None },
+            Setback::Busy { retry_after } => DeliverError::Busy { retry_after },
+            Setback::Unanswered(cause) => {
+                self.pace.halve();
+                DeliverError::Unreachable(cause)
+            }
+            Setback::Unreachable(cause) => DeliverError::Unreachable(cause),
+            Setback::Denied => DeliverError::Paused {
+                reason: format!(
+                    "Odoo refuses login `{}` for database `{}`: the login is wrong or archived, or the API key is wrong or \
+                     has expired",
+                    self.login, self.database
+                ),
+            },
+            Setback::Paused { reason } => DeliverError::Paused { reason },
+        })
+    }
+}
+
+/// Rows were refused together, or one alone.
+struct Suspicion {
+    reason: String,
+}
+
+impl<S: Server> Destination for Odoo<S> {
+    fn batch_max(&self) -> usize {
+        self.pace.events_max()
+    }
+
+    async fn deliver(&mut self, batch: &Batch) -> Delivery {
+        let began = Instant::now();
+        let mut outcomes = Vec::with_capacity(batch.events.len());
+        let mut refusals = 0;
+        // Another flow's events, or these after a pause, have to be searched anew.
+        let paused = self.streak.events >= STREAK_MAX;
+        if !paused {
+            self.pace.end_search();
+        }
+        while outcomes.len() < batch.events.len() {
+            if !outcomes.is_empty() && !self.pace.searches() && began.elapsed() >= TURN {
+                break;
+            }
+            let (_, open) = batch.events.split_at(outcomes.len());
+            let (offered, _) = open.split_at(self.pace.next(open.len()));
+            let setback = match self.store(offered).await {
+                Ok(took) => {
+                    refusals = 0;
+                    self.stored(offered, took, &mut outcomes);
+                    continue;
+                }
+                Err(setback) => setback,
+            };
+            let ended = match self.weigh(setback) {
+                Err(error) => Err(error),
+                Ok(_) if offered.len() > 1 => {
+                    self.pace.refused(offered.len());
+                    continue;
+                }
+                Ok(Suspicion { reason }) => {
+                    refusals += 1;
+                    if refusals < REFUSALS {
+                        continue;
+                    }
+                    refusals = 0;
+                    self.give_up(reason)
+                }
+            };
+            match ended {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => return Delivery { outcomes, rest: Err(error) },
+            }
+        }
+        Delivery { outcomes, rest: Ok(()) }
+    }
+
+    /// Odoo knows no farewell: every answer is already the end of its connection.
+    async fn close(self) {}
+}
+
+#[cfg(test)]
+mod tests;

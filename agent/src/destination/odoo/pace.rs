@@ -1,0 +1,126 @@
+//! How many events the next call takes: fewer while Odoo is slow or a refused one is looked for, more when it answers quickly.
+
+use std::time::Duration;
+
+/// A hundred rows have most of the best rate in a quarter of a second; more only lengthen every race.
+pub(super) const EVENTS_MAX: usize = 100;
+/// A call that takes longer was too large.
+const SLOW: Duration = Duration::from_secs(5);
+/// A call that takes no longer can be doubled without becoming slow.
+const QUICK: Duration = Duration::from_secs(2);
+
+/// The size of a call, and where a refused event is to be looked for.
+#[derive(Debug)]
+pub(super) struct Pace {
+    events: usize,
+    /// Among so many events, from the next one on, at least one was refused.
+    suspects: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { events: EVENTS_MAX, suspects: 0 }
+    }
+}
+
+impl Pace {
+    /// The most events of a call as things are.
+    pub(super) fn events_max(&self) -> usize {
+        self.events
+    }
+
+    /// How many of so many open events the next call takes; at least one.
+    pub(super) fn next(&self, open: usize) -> usize {
+        let halved = if self.suspects > 0 { self.suspects.div_ceil(2) } else { self.events };
+        halved.min(self.events).min(open).max(1)
+    }
+
+    /// Whether a refused event is being looked for.
+    pub(super) fn searches(&self) -> bool {
+        self.suspects > 0
+    }
+
+    /// The calls for so many events were answered with success; the longest took this long.
+    pub(super) fn stored(&mut self, events: usize, took: Duration) {
+        self.suspects = self.suspects.saturating_sub(events);
+        if took > SLOW {
+            self.halve();
+        } else if took <= QUICK && events == self.events {
+            self.events = (self.events * 2).min(EVENTS_MAX);
+        }
+    }
+
+    /// So many events together were refused.
+    pub(super) fn refused(&mut self, events: usize) {
+        self.suspects = events;
+    }
+
+    /// The refused event is found, or the events to look among are no longer the next ones.
+    pub(super) fn end_search(&mut self) {
+        self.suspects = 0;
+    }
+
+    /// A call was too much for Odoo, or for a proxy before it.
+    pub(super) fn halve(&mut self) {
+        self.events = (self.events / 2).max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AN_INSTANT: Duration = Duration::from_millis(1);
+
+    /// Calls until all events are settled, of which this one is refused whenever it is among the offered.
+    fn calls_to_settle(events: usize, bad: usize) -> usize {
+        let mut pace = Pace::default();
+        let (mut settled, mut calls) = (0, 0);
+        while settled < events {
+            let taken = pace.next(events - settled);
+            calls += 1;
+            if !(settled..settled + taken).contains(&bad) {
+                pace.stored(taken, AN_INSTANT);
+                settled += taken;
+            } else if taken == 1 {
+                pace.end_search();
+                settled += 1;
+            } else {
+                pace.refused(taken);
+            }
+        }
+        calls
+    }
+
+    #[test]
+    fn a_refused_event_is_found_in_as_many_calls_as_its_batch_has_halves() {
+        for bad in 0..100 {
+            let calls = calls_to_settle(100, bad);
+            assert!(calls <= 10, "{calls} calls for event {bad}");
+        }
+    }
+
+    #[test]
+    fn slow_calls_shrink_and_quick_full_ones_grow_again() {
+        let mut pace = Pace::default();
+        pace.stored(100, SLOW + AN_INSTANT);
+        assert_eq!(pace.events_max(), 50);
+        pace.stored(7, AN_INSTANT);
+        assert_eq!(pace.events_max(), 50, "a call that was not full says nothing about larger ones");
+        pace.stored(50, QUICK + AN_INSTANT);
+        assert_eq!(pace.events_max(), 50);
+        pace.stored(50, QUICK);
+        assert_eq!(pace.events_max(), 100);
+        pace.stored(100, AN_INSTANT);
+        assert_eq!(pace.events_max(), EVENTS_MAX);
+    }
+
+    #[test]
+    fn a_call_never_has_less_than_one_event() {
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            pace.halve();
+        }
+        assert_eq!(pace.next(10), 1);
+    }
+}

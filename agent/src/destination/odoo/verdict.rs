@@ -1,0 +1,218 @@
+//! What an answer means: pure, from bytes to what the sender does next.
+//!
+//! Odoo tells a lost race, a missing right and a bad row in the same shape: HTTP 200, `ids: false` and messages about rows. The
+//! shapes and sentences here were recorded from servers of version 18 and 19.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::destination::Cause;
+
+/// PostgreSQL's words for a lost race, where its messages are English. In every language the sentence ends in a line break.
+const RACES: [&str; 3] = ["could not serialize", "deadlock detected", "could not obtain lock"];
+/// How Odoo begins the refusal of a user who lacks a right; the create-once context asks for English.
+const NO_RIGHT: &str = "You are not allowed to ";
+/// The most of a foreign text that goes into a reason, in characters.
+const QUOTED_MAX: usize = 500;
+
+/// An HTTP answer, as far as it was read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// The `Retry-After` header, when it is a number of seconds.
+    pub(super) retry_after: Option<Duration>,
+    pub(super) location: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What kept a call from being done.
+#[derive(Debug)]
+pub(crate) enum Setback {
+    /// Another transaction was in the way, and the rows have nothing to do with it. `certain` when the words say so, not the
+    /// shape alone.
+    Race { certain: bool, reason: String },
+    /// The rows are suspected; which of them, and whether any, shows only when it is refused alone.
+    Refused { reason: String },
+    /// Something before Odoo does not let a request of this size through.
+    TooLarge,
+    /// The connection ended or the time ran out: done or not done. It may be that the call was too much for Odoo.
+    Unanswered(Cause),
+    /// No answer of Odoo's own; nothing is known.
+    Unreachable(Cause),
+    /// The server asks for patience.
+    Busy { retry_after: Option<Duration> },
+    /// Login or key are not accepted.
+    Denied,
+    /// Nothing about the rows is wrong, and only a person can mend it.
+    Paused { reason: String },
+}
+
+/// Why an answer is none of Odoo's.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error("the server redirects to {location}: `url` is not the address of an Odoo that speaks JSON-RPC")]
+    Redirect { location: String },
+    #[error("the server answers {status} with a page: a proxy, a maintenance page or a wrong `url`")]
+    Page { status: u16 },
+    #[error("the server answers {status}: {text}")]
+    Status { status: u16, text: String },
+    #[error("the answer is not JSON-RPC: {text}")]
+    NotRpc { text: String },
+    #[error("Odoo cannot use its database: {text}")]
+    Database { text: String },
+    #[error("Odoo answers {answered} ids for {rows} rows")]
+    Ids { answered: usize, rows: usize },
+    #[error("Odoo answers something else than was asked for: {text}")]
+    Shape { text: String },
+    #[error("Odoo failed with {name}: {text}")]
+    Exception { name: String, text: String },
+}
+
+#[derive(Deserialize)]
+struct Rpc {
+    #[serde(rename = "jsonrpc")]
+    _version: String,
+    /// A method that returns nothing leaves it away.
+    #[serde(default)]
+    result: Value,
+    error: Option<RpcError>,
+}
+
+#[derive(Deserialize)]
+struct RpcError {
+    #[serde(default)]
+    message: String,
+    data: Option<Exception>,
+}
+
+/// An exception of Odoo's, by the name of its Python class.
+#[derive(Deserialize)]
+struct Exception {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Loaded {
+    /// A list as long as the rows, or `false`.
+    ids: Value,
+    #[serde(default)]
+    messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    field: Option<Value>,
+}
+
+/// What `common.authenticate` came to: the user's id.
+pub(super) fn of_login(answer: &Answer) -> Result<i64, Setback> {
+    let result = of_call(answer)?;
+    if result == Value::Bool(false) {
+        return Err(Setback::Denied);
+    }
+    result.as_i64().ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
+}
+
+/// What a `load` of so many rows came to. Done is a list of as many ids, and nothing less.
+pub(super) fn of_load(answer: &Answer, rows: usize) -> Result<(), Setback> {
+    let result = of_call(answer)?;
+    let text = quoted(&result.to_string());
+    let Ok(loaded) = serde_json::from_value::<Loaded>(result) else {
+        return Err(unreachable(NoAnswer::Shape { text }));
+    };
+    match loaded.ids {
+        Value::Array(ids) if ids.len() == rows && ids.iter().all(Value::is_i64) => Ok(()),
+        Value::Array(ids) => Err(unreachable(NoAnswer::Ids { answered: ids.len(), rows })),
+        Value::Bool(false) => Err(of_messages(&loaded.messages)),
+        Value::Null | Value::Bool(true) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            Err(unreachable(NoAnswer::Shape { text }))
+        }
+    }
+}
+
+/// What a call of any method came to: its result, `null` when it has none.
+pub(super) fn of_call(answer: &Answer) -> Result<Value, Setback> {
+    let Answer { status, retry_after, location, body } = answer;
+    let text = || quoted(&String::from_utf8_lossy(body));
+    Err(match *status {
+        200 => match serde_json::from_slice::<Rpc>(body) {
+            Ok(Rpc { error: None, result, .. }) => return Ok(result),
+            Ok(Rpc { error: Some(error), .. }) => of_error(error),
+            Err(_) if is_page(body) => unreachable(NoAnswer::Page { status: 200 }),
+            Err(_) => unreachable(NoAnswer::NotRpc { text: text() }),
+        },
+        300..=399 => {
+            let location = location.clone().unwrap_or_else(|| "another address".to_owned());
+            unreachable(NoAnswer::Redirect { location })
+        }
+        413 => Setback::TooLarge,
+        429 | 503 => Setback::Busy { retry_after: *retry_after },
+        status if is_page(body) => unreachable(NoAnswer::Page { status }),
+        status => unreachable(NoAnswer::Status { status, text: text() }),
+    })
+}
+
+fn of_messages(messages: &[Message]) -> Setback {
+    let errors: Vec<&Message> = messages.iter().filter(|message| message.kind == "error").collect();
+    let Some(first) = errors.first() else {
+        return Setback::Refused { reason: "Odoo refused without a reason".to_owned() };
+    };
+    let reason = quoted(&first.message);
+    if errors.iter().all(|error| error.message.starts_with(NO_RIGHT)) {
+        return Setback::Paused { reason };
+    }
+    let one_text = errors.iter().all(|error| error.message == first.message && error.field.is_none());
+    let certain = RACES.iter().any(|words| first.message.contains(words));
+    if one_text && (certain || first.message.ends_with('\n')) {
+        return Setback::Race { certain, reason };
+    }
+    Setback::Refused { reason }
+}
+
+fn of_error(error: RpcError) -> Setback {
+    let Exception { name, message } = error.data.unwrap_or(Exception { name: String::new(), message: error.message });
+    let text = quoted(&message);
+    match name.as_str() {
+        "odoo.exceptions.AccessDenied" => Setback::Denied,
+        // The model does not exist, the user may not, or the call as such is not accepted.
+        "odoo.exceptions.AccessError" | "odoo.exceptions.UserError" => Setback::Paused { reason: text },
+        "builtins.ValueError" if message.starts_with("Invalid field name") => Setback::Paused { reason: text },
+        // What Odoo's own code or the data brought about; what PostgreSQL refuses to store.
+        name if name.starts_with("odoo.exceptions.") || name.starts_with("builtins.") => {
+            Setback::Refused { reason: text }
+        }
+        name if name.ends_with("Violation") || name.ends_with("IntegrityError") || name.ends_with("DataError") => {
+            Setback::Refused { reason: text }
+        }
+        name if name.starts_with("psycopg2.") => unreachable(NoAnswer::Database { text }),
+        name => unreachable(NoAnswer::Exception { name: name.to_owned(), text }),
+    }
+}
+
+fn unreachable(why: NoAnswer) -> Setback {
+    Setback::Unreachable(why.into())
+}
+
+fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
+}
+
+/// A foreign text as a reason: on its own lines as it came, but not longer than a person reads.
+fn quoted(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

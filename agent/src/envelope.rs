@@ -1,0 +1,177 @@
+//! An event as a destination sees it: the `plant` envelope, and what templates find in it.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use plantlink_buffer::{Event, EventTime, Stored};
+use plantlink_config::Name;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::template::{Scope, rfc3339};
+
+/// The version of every event type in the catalogue so far.
+const VERSION: &str = "1.0";
+
+/// What all events of this agent have in common.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) plant: Name,
+    pub(crate) gateway: Name,
+    /// The buffer's identity.
+    pub(crate) epoch: Uuid,
+}
+
+/// One event of one flow.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    site: Arc<Site>,
+    flow: Name,
+    sequence: u64,
+    event: Event,
+    data: OnceLock<Value>,
+    metadata: OnceLock<Value>,
+}
+
+impl Envelope {
+    pub(crate) fn new(site: Arc<Site>, flow: Name, stored: Stored) -> Self {
+        let Stored { sequence, event, .. } = stored;
+        Envelope { site, flow, sequence, event, data: OnceLock::new(), metadata: OnceLock::new() }
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        Uuid::from_bytes(self.event.id)
+    }
+
+    pub(crate) fn event_type(&self) -> &str {
+        &self.event.event_type
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// W3C trace context: the sender's own, else one made of the event's id.
+    pub(crate) fn traceparent(&self) -> String {
+        let trace_id = self.metadata_text("trace_id").unwrap_or_else(|| self.id().simple().to_string());
+        let (_, low) = self.id().as_u64_pair();
+        format!("00-{trace_id}-{low:016x}-01")
+    }
+
+    /// Writes the envelope as JSON. `data` and the stored metadata go in as the bytes they are.
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        let id = self.id();
+        let mut head = String::with_capacity(512);
+        // Writing into a String cannot fail.
+        let _ = write!(
+            head,
+            r#"{{"event_id":"{id}","event_type":"{}","timestamp":"{}","version":"{VERSION}","source":"{}/{}","data":"#,
+            self.event.event_type,
+            rfc3339(self.timestamp_us()),
+            self.site.plant,
+            self.event.source,
+        );
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(&self.event.data);
+        head.clear();
+        let _ = write!(head, r#","metadata":{{"#);
+        if !self.says(br#""correlation_id""#) {
+            let _ = write!(head, r#""correlation_id":"{id}","#);
+        }
+        if !self.says(br#""trace_id""#) {
+            let _ = write!(head, r#""trace_id":"{}","#, id.simple());
+        }
+        let _ = write!(
+            head,
+            r#""gateway":"{}","flow":"{}","sequence":{},"epoch":"{}","recorded_at":"{}","time_quality":"{}""#,
+            self.site.gateway,
+            self.flow,
+            self.sequence,
+            self.site.epoch,
+            rfc3339(self.event.stamp.wall_us),
+            self.time_quality(),
+        );
+        out.extend_from_slice(head.as_bytes());
+        if !self.event.metadata.is_empty() {
+            out.push(b',');
+            out.extend_from_slice(&self.event.metadata);
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    fn timestamp_us(&self) -> i64 {
+        match self.event.at {
+            EventTime::Own => self.event.stamp.wall_us,
+            EventTime::Sender { wall_us } => wall_us,
+        }
+    }
+
+    fn time_quality(&self) -> &'static str {
+        if self.event.stamp.synced { "synced" } else { "unsynced" }
+    }
+
+    /// Whether the stored metadata has a member of this quoted name. A match inside a text costs a member that can be derived, never a fact.
+    fn says(&self, quoted: &[u8]) -> bool {
+        self.event.metadata.windows(quoted.len()).any(|window| window == quoted)
+    }
+
+    fn data(&self) -> &Value {
+        self.data.get_or_init(|| serde_json::from_slice(&self.event.data).unwrap_or(Value::Null))
+    }
+
+    fn metadata(&self) -> &Value {
+        self.metadata.get_or_init(|| {
+            let object = [b"{".as_slice(), &self.event.metadata, b"}"].concat();
+            serde_json::from_slice(&object).unwrap_or(Value::Null)
+        })
+    }
+
+    fn metadata_text(&self, key: &str) -> Option<String> {
+        self.says(format!("\"{key}\"").as_bytes())
+            .then(|| self.metadata().get(key)?.as_str().map(str::to_owned))
+            .flatten()
+    }
+}
+
+impl Scope for Envelope {
+    /// `data` first, then the envelope, then `asset`.
+    fn name(&self, name: &str) -> Option<Value> {
+        if contains(&self.event.data, name.split('.').next().unwrap_or(name).as_bytes())
+            && let Some(found) = descend(self.data(), name)
+        {
+            return Some(found.clone());
+        }
+        match name {
+            "plant" => Some(Value::from(&*self.site.plant)),
+            "gateway" => Some(Value::from(&*self.site.gateway)),
+            "event_id" => Some(Value::from(self.id().to_string())),
+            "event_type" => Some(Value::from(&*self.event.event_type)),
+            "timestamp" => Some(Value::from(rfc3339(self.timestamp_us()))),
+            "version" => Some(Value::from(VERSION)),
+            "source" => Some(Value::from(format!("{}/{}", self.site.plant, self.event.source))),
+            "device" => Some(Value::from(&*self.event.source)),
+            "flow" => Some(Value::from(&*self.flow)),
+            "sequence" => Some(Value::from(self.sequence)),
+            "epoch" => Some(Value::from(self.site.epoch.to_string())),
+            "recorded_at" => Some(Value::from(rfc3339(self.event.stamp.wall_us))),
+            "time_quality" => Some(Value::from(self.time_quality())),
+            "correlation_id" => Some(Value::from(self.metadata_text(name).unwrap_or_else(|| self.id().to_string()))),
+            "trace_id" => Some(Value::from(self.metadata_text(name).unwrap_or_else(|| self.id().simple().to_string()))),
+            _ => descend(self.metadata(), name).cloned(),
+        }
+    }
+
+    fn pointer(&self, pointer: &str) -> Option<Value> {
+        self.data().pointer(pointer).cloned()
+    }
+}
+
+/// Whether the bytes hold the word at all: most names are not in `data`, and this is cheaper than parsing it.
+fn contains(data: &[u8], word: &[u8]) -> bool {
+    !word.is_empty() && data.windows(word.len()).any(|window| window == word)
+}
+
+/// A key of the object, else the way that the dots name.
+fn descend<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    object.get(name).or_else(|| name.split('.').try_fold(object, |at, key| at.get(key)))
+}

@@ -1,0 +1,280 @@
+//! What works and what does not, since when and why not: for the logs, `status` and the heartbeat.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use plantlink_config::Name;
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::reading::Quality;
+use crate::source::{Content, Intake};
+use crate::template::rfc3339;
+
+/// How often a wait for a state looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Whether a report changed the picture; only then it is worth a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turned {
+    Yes,
+    No,
+}
+
+/// Up, down, or not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    #[default]
+    Unknown,
+    Up,
+    Down,
+}
+
+/// The state of one thing, since when, and why it is not up.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Condition {
+    pub(crate) state: State,
+    pub(crate) since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+impl Condition {
+    fn turn(&mut self, state: State, error: Option<&str>) -> Turned {
+        let turned = self.state != state;
+        if turned {
+            self.since = Some(now());
+        }
+        self.state = state;
+        self.error = error.map(str::to_owned);
+        if turned { Turned::Yes } else { Turned::No }
+    }
+}
+
+/// A source, and what it refused to map last.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct SourceHealth {
+    #[serde(flatten)]
+    pub(crate) condition: Condition,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_rejected: Option<Remark>,
+}
+
+/// A device, by its last scan.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct DeviceHealth {
+    pub(crate) line: String,
+    #[serde(flatten)]
+    pub(crate) condition: Condition,
+    pub(crate) last_scan: Option<String>,
+    pub(crate) tags_good: usize,
+    pub(crate) tags_bad: usize,
+}
+
+/// A device that went up, or down because of a fault.
+#[derive(Debug)]
+pub(crate) struct DeviceTurn {
+    pub(crate) device: Name,
+    pub(crate) fault: Option<String>,
+}
+
+/// A flow as its destination treats it. The counts are since the start.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct FlowHealth {
+    pub(crate) paused: Option<Pause>,
+    /// Events that no record of the destination takes.
+    pub(crate) unused: u64,
+    /// Events that the broker took while nobody was subscribed.
+    pub(crate) unheard: u64,
+    pub(crate) last_dead: Option<Remark>,
+}
+
+/// Why a flow stands still, and since when.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Pause {
+    pub(crate) reason: String,
+    pub(crate) since: String,
+}
+
+/// Something said once, with its time.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Remark {
+    pub(crate) at: String,
+    pub(crate) reason: String,
+}
+
+/// The whole picture at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Picture {
+    pub(crate) sources: BTreeMap<Name, SourceHealth>,
+    pub(crate) devices: BTreeMap<Name, DeviceHealth>,
+    pub(crate) destinations: BTreeMap<Name, Condition>,
+    pub(crate) flows: BTreeMap<Name, FlowHealth>,
+    pub(crate) disk: Condition,
+    pub(crate) heartbeats: BTreeMap<Name, Condition>,
+}
+
+/// Cheap to clone; all clones show the same picture.
+#[derive(Clone, Default)]
+pub(crate) struct Health {
+    picture: Arc<Mutex<Picture>>,
+    /// The devices of each line, in its order.
+    lines: Arc<BTreeMap<Name, Vec<Name>>>,
+}
+
+impl Health {
+    /// Everything that is configured is known from the start, with nothing known of it.
+    pub(crate) fn new(config: &plantlink_config::Config) -> Self {
+        let mut picture = Picture::default();
+        let mut lines = BTreeMap::new();
+        for source in &config.sources {
+            picture.sources.insert(source.name().clone(), SourceHealth::default());
+            match source {
+                plantlink_config::Source::Mqtt(_) => {}
+                plantlink_config::Source::Modbus(line) => {
+                    for device in &line.devices {
+                        let health = DeviceHealth { line: line.name.to_string(), ..DeviceHealth::default() };
+                        picture.devices.insert(device.name.clone(), health);
+                    }
+                    lines.insert(line.name.clone(), line.devices.iter().map(|device| device.name.clone()).collect());
+                }
+            }
+        }
+        for destination in &config.destinations {
+            picture.destinations.insert(destination.name().clone(), Condition::default());
+        }
+        for flow in &config.flows {
+            picture.flows.insert(flow.name.clone(), FlowHealth::default());
+        }
+        for name in config.heartbeat.iter().flat_map(|heartbeat| &heartbeat.to) {
+            picture.heartbeats.insert(name.clone(), Condition::default());
+        }
+        Health { picture: Arc::new(Mutex::new(picture)), lines: Arc::new(lines) }
+    }
+
+    pub(crate) fn picture(&self) -> Picture {
+        self.picture.lock().clone()
+    }
+
+    pub(crate) fn source_up(&self, name: &Name) -> Turned {
+        self.source(name, State::Up, None)
+    }
+
+    pub(crate) fn source_down(&self, name: &Name, error: &str) -> Turned {
+        self.source(name, State::Down, Some(error))
+    }
+
+    /// Takes a device's state from its scan, and tells if it turned. A device is down when none of its tags has a value.
+    pub(crate) fn readings(&self, source: &Name, intake: &Intake) -> Option<DeviceTurn> {
+        let Content::Scan(scan) = &intake.content else { return None };
+        let device = self.lines.get(source)?.get(scan.device)?;
+        let mut picture = self.picture.lock();
+        let health = picture.devices.get_mut(device)?;
+        health.tags_good = scan.readings.iter().filter(|reading| reading.value.value().is_some()).count();
+        health.tags_bad = scan.readings.len() - health.tags_good;
+        health.last_scan = Some(rfc3339(scan.stamp.wall_us));
+        let fault = scan.readings.iter().find_map(|reading| match &reading.value {
+            Quality::Bad(fault) => Some(fault.to_string()),
+            Quality::Good(_) => None,
+        });
+        let state = if health.tags_good == 0 && fault.is_some() { State::Down } else { State::Up };
+        match health.condition.turn(state, fault.as_deref()) {
+            Turned::Yes => Some(DeviceTurn { device: device.clone(), fault: fault.filter(|_| state == State::Down) }),
+            Turned::No => None,
+        }
+    }
+
+    pub(crate) fn rejected(&self, source: &Name, reason: &str) {
+        if let Some(health) = self.picture.lock().sources.get_mut(source) {
+            health.last_rejected = Some(remark(reason));
+        }
+    }
+
+    pub(crate) fn destination_up(&self, name: &Name) -> Turned {
+        self.destination(name, State::Up, None)
+    }
+
+    pub(crate) fn destination_down(&self, name: &Name, error: &str) -> Turned {
+        self.destination(name, State::Down, Some(error))
+    }
+
+    pub(crate) fn flow_paused(&self, name: &Name, reason: &str) -> Turned {
+        let mut picture = self.picture.lock();
+        let Some(flow) = picture.flows.get_mut(name) else { return Turned::No };
+        match &mut flow.paused {
+            Some(pause) => {
+                let turned = if pause.reason == reason { Turned::No } else { Turned::Yes };
+                pause.reason = reason.to_owned();
+                turned
+            }
+            None => {
+                flow.paused = Some(Pause { reason: reason.to_owned(), since: now() });
+                Turned::Yes
+            }
+        }
+    }
+
+    pub(crate) fn flow_resumed(&self, name: &Name) -> Turned {
+        let resumed = self.picture.lock().flows.get_mut(name).and_then(|flow| flow.paused.take());
+        if resumed.is_some() { Turned::Yes } else { Turned::No }
+    }
+
+    /// Says yes when this reason is a new one for the flow.
+    pub(crate) fn dead(&self, flow: &Name, reason: &str) -> Turned {
+        let mut picture = self.picture.lock();
+        let Some(flow) = picture.flows.get_mut(flow) else { return Turned::No };
+        let known = flow.last_dead.as_ref().is_some_and(|last| last.reason == reason);
+        flow.last_dead = Some(remark(reason));
+        if known { Turned::No } else { Turned::Yes }
+    }
+
+    pub(crate) fn unused(&self, flow: &Name) {
+        if let Some(flow) = self.picture.lock().flows.get_mut(flow) {
+            flow.unused += 1;
+        }
+    }
+
+    pub(crate) fn unheard(&self, flow: &Name) {
+        if let Some(flow) = self.picture.lock().flows.get_mut(flow) {
+            flow.unheard += 1;
+        }
+    }
+
+    /// `None`: the disk takes writes.
+    pub(crate) fn disk(&self, refusal: Option<&str>) -> Turned {
+        let state = if refusal.is_some() { State::Down } else { State::Up };
+        self.picture.lock().disk.turn(state, refusal)
+    }
+
+    /// Waits until the disk refuses writes.
+    pub(crate) async fn disk_refuses(&self) {
+        while self.picture.lock().disk.state != State::Down {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// `None`: the heartbeat reaches its broker.
+    pub(crate) fn heartbeat(&self, name: &Name, error: Option<&str>) -> Turned {
+        let state = if error.is_some() { State::Down } else { State::Up };
+        self.picture.lock().heartbeats.get_mut(name).map_or(Turned::No, |condition| condition.turn(state, error))
+    }
+
+    fn source(&self, name: &Name, state: State, error: Option<&str>) -> Turned {
+        self.picture.lock().sources.get_mut(name).map_or(Turned::No, |source| source.condition.turn(state, error))
+    }
+
+    fn destination(&self, name: &Name, state: State, error: Option<&str>) -> Turned {
+        self.picture.lock().destinations.get_mut(name).map_or(Turned::No, |condition| condition.turn(state, error))
+    }
+}
+
+fn remark(reason: &str) -> Remark {
+    Remark { at: now(), reason: reason.to_owned() }
+}
+
+fn now() -> String {
+    rfc3339(Clock.now().wall_us)
+}

@@ -1,0 +1,118 @@
+//! The sign of life: a retained state with a last will, and a retained report from time to time.
+//!
+//! Sent now or not at all: a late heartbeat lies. It has a connection of its own, never behind data.
+
+use std::time::Duration;
+
+use plantlink_config::{MqttDestination, Name};
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::backoff::Backoff;
+use crate::chain::chain;
+use crate::clock::Clock;
+use crate::envelope::Site;
+use crate::health::{Health, Turned};
+use crate::mqtt::{Link, MqttError, Publish, Qos, Session, Will, open_with};
+use crate::status::Reporter;
+use crate::template::rfc3339;
+
+/// What the heartbeat of one destination is made of.
+pub(crate) struct Heartbeat {
+    pub(crate) destination: MqttDestination,
+    pub(crate) client_id: String,
+    pub(crate) every: Duration,
+    pub(crate) site: std::sync::Arc<Site>,
+    pub(crate) reporter: Reporter,
+    pub(crate) health: Health,
+}
+
+impl Heartbeat {
+    /// Beats until stop; says a proper goodbye then.
+    pub(crate) async fn beat(self, stop: CancellationToken) {
+        let name = self.destination.name.clone();
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            if let Err(error) = self.connection(&stop, &mut backoff).await {
+                self.down(&name, &error);
+                stop.run_until_cancelled(tokio::time::sleep(backoff.next(fastrand::f64()))).await;
+            }
+        }
+    }
+
+    fn down(&self, name: &Name, error: &MqttError) {
+        if self.health.heartbeat(name, Some(&chain(error))) == Turned::Yes {
+            warn!(destination = %name, error = %chain(error), "heartbeat is not heard");
+        }
+    }
+
+    /// One connection, from its birth until it breaks or the agent stops.
+    async fn connection(&self, stop: &CancellationToken, backoff: &mut Backoff) -> Result<(), MqttError> {
+        let Some(opened) = stop.run_until_cancelled(self.open()).await else { return Ok(()) };
+        let mut link = opened?;
+        self.publish(&mut link, "state", self.state("online")).await?;
+        let mut ticks = interval(self.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let report = serde_json::to_vec(&self.reporter.status().await).unwrap_or_default();
+            self.publish(&mut link, "heartbeat", report).await?;
+            backoff.reset();
+            if self.health.heartbeat(&self.destination.name, None) == Turned::Yes {
+                info!(destination = %self.destination.name, "heartbeat is heard");
+            }
+        }
+        self.goodbye(link).await;
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<Link, MqttError> {
+        let will = Will {
+            topic: self.topic("state"),
+            payload: self.state("lost").into(),
+            retain: true,
+            qos: Qos::AtLeastOnce,
+        };
+        let client_id = self.client_id.clone();
+        open_with(&self.destination.link, Session::Clean, |connect| {
+            connect.client_id = client_id;
+            connect.will = Some(will);
+        })
+        .await
+    }
+
+    async fn goodbye(&self, mut link: Link) {
+        // Without an answer the last will says the same, a little later.
+        let said = self.publish(&mut link, "state", self.state("offline"));
+        if let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(2), said).await {
+            link.close().await;
+        }
+    }
+
+    async fn publish(&self, link: &mut Link, what: &str, payload: Vec<u8>) -> Result<(), MqttError> {
+        let message = Publish {
+            topic: self.topic(what),
+            payload: payload.into(),
+            retain: true,
+            qos: Qos::AtLeastOnce,
+            user_properties: Vec::new(),
+        };
+        Ok(link.publish(vec![message], 1).await.rest?)
+    }
+
+    fn topic(&self, what: &str) -> String {
+        format!("plants/{}/{}/{what}", self.site.plant, self.site.gateway)
+    }
+
+    /// `online`, `offline` after a stop, `lost` as the last will.
+    fn state(&self, state: &str) -> Vec<u8> {
+        let state = json!({
+            "state": state,
+            "at": rfc3339(Clock.now().wall_us),
+            "version": env!("CARGO_PKG_VERSION"),
+            "epoch": self.site.epoch.to_string(),
+        });
+        state.to_string().into_bytes()
+    }
+}

@@ -1,0 +1,34 @@
+//! plantlink: reads machines over Modbus and MES messages over MQTT, keeps every event on disk while the network is
+//! down, and delivers each with one effect.
+//!
+//! Two one-way halves meet only at the disk. `collect` turns what sources bring into recorded events; `deliver` offers
+//! them to destinations and writes the answers down. `run` puts the parts together; `cli` is what a person types.
+
+mod backoff;
+mod catalog;
+mod chain;
+mod cli;
+mod clock;
+mod collect;
+mod control;
+mod deliver;
+#[cfg(feature = "demo")]
+mod demo;
+mod destination;
+mod envelope;
+mod health;
+mod heartbeat;
+mod mapping;
+mod mqtt;
+mod reading;
+mod routes;
+mod run;
+mod schedule;
+mod source;
+mod status;
+mod store;
+mod systemd;
+mod template;
+mod tls;
+
+pub use cli::main;

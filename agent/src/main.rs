@@ -1,0 +1,7 @@
+//! The one binary of plantlink.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plantlink::main()
+}

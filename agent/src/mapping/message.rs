@@ -1,0 +1,505 @@
+//! The mapper of an MQTT source: messages into the events that their topics name.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plantlink_buffer::{Event, EventTime, Received, Rejected, SenderEntry, SourceCounts};
+use plantlink_config::{DataTemplate, Levels, MqttSource, Part, Plant, Reference, Template, TopicMapping};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::sender::{Known, Senders};
+use super::{Entry, asset_member, json, sender_event_id};
+use crate::catalog;
+use crate::mqtt::Payload;
+use crate::source::{Ack, Message};
+use crate::template::{self, Scope};
+
+/// Larger data is rejected: an event has to pass through every destination whole.
+const DATA_BYTES_MAX: usize = 1 << 20;
+/// How much of a rejected payload is kept for a person to see.
+const REJECTED_BYTES_MAX: usize = 64 << 10;
+
+/// Knows the topics of one MQTT source and the ids its senders gave.
+pub(crate) struct MessageMapper {
+    plant: Plant,
+    name: Arc<str>,
+    topics: Vec<Topic>,
+    senders: Senders,
+    wait: Duration,
+}
+
+struct Topic {
+    mapping: TopicMapping,
+    /// Whether something of it looks into the payload, which then has to be JSON.
+    points: bool,
+}
+
+impl MessageMapper {
+    /// `linger` is how long a message may wait for company; `remembered` are the senders' ids, oldest first.
+    pub(crate) fn new(plant: &Plant, source: &MqttSource, linger: Duration, remembered: Vec<SenderEntry>) -> Self {
+        let topics = source.topics.iter().map(|mapping| Topic { points: points(mapping), mapping: mapping.clone() });
+        MessageMapper {
+            plant: plant.clone(),
+            name: (&*source.name).into(),
+            topics: topics.collect(),
+            senders: Senders::new(remembered),
+            wait: linger,
+        }
+    }
+
+    pub(crate) fn map(&mut self, messages: Vec<Message>, ack: Ack) -> Entry {
+        let mut events = Vec::with_capacity(messages.len());
+        let mut received = Received {
+            source: self.name.clone(),
+            counts: SourceCounts::default(),
+            senders: Vec::new(),
+            rejected: Vec::new(),
+        };
+        for message in messages {
+            received.counts.received += 1;
+            match self.message(&message, &mut events, &mut received.senders) {
+                Fate::Mapped => received.counts.mapped += 1,
+                Fate::Repeated => received.counts.repeated += 1,
+                Fate::Unmapped => received.counts.unmapped += 1,
+                Fate::Rejected(reason) => {
+                    received.counts.rejected += 1;
+                    received.rejected.push(rejected(&message, &reason));
+                }
+            }
+        }
+        Entry { events, received: Some(received), memory: Vec::new(), ack, wait: self.wait }
+    }
+
+    /// Either the whole message becomes events, or nothing of it does.
+    fn message(&mut self, message: &Message, events: &mut Vec<Event>, senders: &mut Vec<SenderEntry>) -> Fate {
+        if message.retained {
+            return Fate::Unmapped;
+        }
+        let Some((topic, levels)) =
+            self.topics.iter().find_map(|topic| Some((topic, topic.mapping.filter.matches(&message.topic)?)))
+        else {
+            return Fate::Unmapped;
+        };
+        let payload = match &message.payload {
+            Payload::Whole(payload) => payload,
+            Payload::TooLarge { packet_bytes } => {
+                return Fate::Rejected(format!("the message has {packet_bytes} bytes, which is too large"));
+            }
+        };
+        let mut made = match made(&self.plant, &self.name, topic, &levels, message, payload) {
+            Ok(made) => made,
+            Err(reason) => return Fate::Rejected(reason),
+        };
+        if topic.mapping.id.is_some() {
+            let payload_hash = hash(payload);
+            for event in &made {
+                if self.senders.look_up(event.id, payload_hash) == Known::OtherBytes {
+                    return Fate::Rejected("the sender gave this id to another message before".into());
+                }
+            }
+            let before = made.len();
+            made.retain(|event| self.senders.look_up(event.id, payload_hash) == Known::No);
+            if made.is_empty() && before > 0 {
+                return Fate::Repeated;
+            }
+            for event in &made {
+                let sender = SenderEntry { id_hash: event.id, payload_hash };
+                self.senders.remember(sender);
+                senders.push(sender);
+            }
+        }
+        events.extend(made);
+        Fate::Mapped
+    }
+}
+
+enum Fate {
+    Mapped,
+    Unmapped,
+    Repeated,
+    Rejected(String),
+}
+
+/// The events of one message: one, or one for each element of an array.
+fn made(
+    plant: &Plant,
+    source: &Arc<str>,
+    topic: &Topic,
+    levels: &Levels,
+    message: &Message,
+    payload: &[u8],
+) -> Result<Vec<Event>, String> {
+    let text = str::from_utf8(payload).map_err(|error| format!("the payload is not UTF-8: {error}"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (payload, is_json) = match serde_json::from_str::<Value>(text) {
+        Ok(payload) => (payload, true),
+        Err(error) if topic.points => return Err(format!("the payload is not JSON: {error}")),
+        Err(_) => (Value::String(text.to_owned()), false),
+    };
+    match payload {
+        Value::Array(elements) => elements
+            .iter()
+            .enumerate()
+            .map(|(index, element)| one(plant, source, &topic.mapping, levels, message, element, None, index))
+            .collect(),
+        payload @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            let as_it_is = is_json.then(|| text.trim());
+            one(plant, source, &topic.mapping, levels, message, &payload, as_it_is, 0).map(|event| vec![event])
+        }
+    }
+}
+
+/// One event. `text` is the payload's own JSON text where it may be taken over as it is.
+#[expect(clippy::too_many_arguments, reason = "the parts of one message, each of them needed once")]
+fn one(
+    plant: &Plant,
+    source: &Arc<str>,
+    mapping: &TopicMapping,
+    levels: &Levels,
+    message: &Message,
+    payload: &Value,
+    text: Option<&str>,
+    index: usize,
+) -> Result<Event, String> {
+    let scope = MessageScope { plant, levels, payload };
+    let at = match mapping.time.as_ref().and_then(|time| template::moment(time, &scope)) {
+        None => EventTime::Own,
+        Some(Ok(wall_us)) => EventTime::Sender { wall_us },
+        Some(Err(error)) => return Err(error.to_string()),
+    };
+    let data = match &mapping.data {
+        Some(fields) => checked(&mapping.event_type, &template::table(fields, &scope)).map(|data| json(&data))?,
+        None => match payload {
+            Value::Object(object) => {
+                checked(&mapping.event_type, object)?;
+                text.map_or_else(|| json(object), |text| text.as_bytes().to_vec())
+            }
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                let object = Map::from_iter([("value".to_owned(), other.clone())]);
+                checked(&mapping.event_type, &object).map(|data| json(&data))?
+            }
+        },
+    };
+    if data.len() > DATA_BYTES_MAX {
+        return Err(format!("the event's data has {} bytes (at most {DATA_BYTES_MAX})", data.len()));
+    }
+    Ok(Event {
+        id: id(plant, source, mapping, &scope, index)?.into_bytes(),
+        event_type: Arc::from(&*mapping.event_type),
+        source: source.clone(),
+        at,
+        stamp: message.stamp,
+        data,
+        metadata: metadata(mapping, message, &scope),
+    })
+}
+
+/// The data, unless it lacks what the catalogue requires.
+fn checked<'a>(event_type: &str, data: &'a Map<String, Value>) -> Result<&'a Map<String, Value>, String> {
+    match catalog::missing(event_type, data) {
+        None => Ok(data),
+        Some(key) => Err(format!("`{key}` is missing, which {event_type} requires")),
+    }
+}
+
+fn id(
+    plant: &Plant,
+    source: &str,
+    mapping: &TopicMapping,
+    scope: &MessageScope<'_>,
+    index: usize,
+) -> Result<Uuid, String> {
+    let Some(template) = &mapping.id else { return Ok(Uuid::now_v7()) };
+    let found = template::value(template, scope);
+    let sender_id = match &found {
+        Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
+        Some(Value::Number(number)) => Cow::Owned(number.to_string()),
+        Some(other @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_))) => {
+            return Err(format!("the message's id is {other}, neither text nor number"));
+        }
+        None => return Err("the message has no id where its topic names one".into()),
+    };
+    Ok(sender_event_id(plant, source, &mapping.event_type, &sender_id, index))
+}
+
+/// Correlation and trace ids: the sender's own are kept.
+fn metadata(mapping: &TopicMapping, message: &Message, scope: &MessageScope<'_>) -> Vec<u8> {
+    let mut members = asset_member(None);
+    let property = |name: &str| {
+        message.user_properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    };
+    let own = || message.correlation.as_ref().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let correlation = mapping
+        .correlation
+        .as_ref()
+        .and_then(|template| template::text(template, scope))
+        .or_else(own)
+        .or_else(|| property("correlation_id"));
+    for (name, value) in
+        [("correlation_id", correlation), ("trace_id", property("traceparent").and_then(|parent| trace_id(&parent)))]
+    {
+        if let Some(value) = value {
+            members.extend_from_slice(format!(r#","{name}":"#).as_bytes());
+            members.extend_from_slice(&json(&value));
+        }
+    }
+    members
+}
+
+/// The trace id of a W3C `traceparent` (version-traceid-parentid-flags), if it is one.
+fn trace_id(traceparent: &str) -> Option<String> {
+    let id = traceparent.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
+}
+
+fn rejected(message: &Message, reason: &str) -> Rejected {
+    let payload = match &message.payload {
+        Payload::Whole(payload) => payload.as_ref(),
+        Payload::TooLarge { .. } => &[],
+    };
+    let kept = payload.get(..REJECTED_BYTES_MAX).unwrap_or(payload);
+    Rejected { reason: format!("{}: {reason}", message.topic), payload: kept.to_vec(), at_us: message.stamp.wall_us }
+}
+
+/// Eight bytes that tell one payload from another.
+fn hash(payload: &[u8]) -> [u8; 8] {
+    let (high, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, payload).as_u64_pair();
+    high.to_be_bytes()
+}
+
+/// Whether a mapping looks into the payload.
+fn points(mapping: &TopicMapping) -> bool {
+    fn template(template: &Template) -> bool {
+        template.parts.iter().any(|part| matches!(part, Part::Look { up: Reference::Pointer(_), .. }))
+    }
+    fn data(field: &DataTemplate) -> bool {
+        match field {
+            DataTemplate::Constant(_) => false,
+            DataTemplate::Template(text) => template(text),
+            DataTemplate::Table(fields) => fields.iter().any(|(_, field)| data(field)),
+            DataTemplate::List(items) => items.iter().any(data),
+        }
+    }
+    [&mapping.id, &mapping.time, &mapping.correlation].into_iter().flatten().any(template)
+        || mapping.data.as_ref().is_some_and(|fields| fields.iter().any(|(_, field)| data(field)))
+}
+
+struct MessageScope<'a> {
+    plant: &'a Plant,
+    levels: &'a Levels,
+    payload: &'a Value,
+}
+
+impl Scope for MessageScope<'_> {
+    fn name(&self, name: &str) -> Option<Value> {
+        match (self.levels.get(name), name) {
+            (Some(level), _) => Some(Value::from(level)),
+            (None, "plant") => Some(Value::from(&*self.plant.id)),
+            (None, "gateway") => Some(Value::from(&*self.plant.gateway)),
+            (None, _) => None,
+        }
+    }
+
+    fn pointer(&self, pointer: &str) -> Option<Value> {
+        self.payload.pointer(pointer).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use plantlink_buffer::Stamp;
+    use plantlink_config::{EventType, MqttLink, MqttVersion, Name, TopicFilter};
+    use serde_json::json;
+
+    use super::*;
+
+    fn topic(filter: &str, event_type: &str) -> TopicMapping {
+        TopicMapping {
+            filter: TopicFilter::new(filter).unwrap(),
+            event_type: EventType::new(event_type).unwrap(),
+            id: None,
+            time: None,
+            correlation: None,
+            data: None,
+        }
+    }
+
+    fn template(text: &str) -> Template {
+        Template::new(text).unwrap()
+    }
+
+    fn field(key: &str, text: &str) -> (String, DataTemplate) {
+        (key.to_owned(), DataTemplate::Template(template(text)))
+    }
+
+    fn mapper(topics: Vec<TopicMapping>) -> MessageMapper {
+        let name = Name::new("mes").unwrap();
+        let plant = Plant { id: Name::new("mill-07").unwrap(), gateway: Name::new("gw").unwrap() };
+        let link = MqttLink {
+            host: "127.0.0.1".into(),
+            port: 1883,
+            tls: None,
+            version: MqttVersion::V5,
+            client_id: "c".into(),
+            username: None,
+            password: None,
+            window: 500,
+        };
+        let source = MqttSource { name, link, session_expiry: Duration::from_secs(60), topics };
+        MessageMapper::new(&plant, &source, Duration::ZERO, Vec::new())
+    }
+
+    fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
+        Message {
+            topic: topic.into(),
+            payload: Payload::Whole(payload.into()),
+            retained: false,
+            stamp: Stamp { wall_us: 1_795_162_530_000_000, boottime_us: 5, synced: true },
+            correlation: None,
+            user_properties: Vec::new(),
+        }
+    }
+
+    fn finished() -> TopicMapping {
+        TopicMapping {
+            id: Some(template("{/messageId}")),
+            time: Some(template("{/finishedAt}")),
+            data: Some(vec![field("order", "{order}"), field("line", "{line}"), field("good", "{/qty/good}")]),
+            ..topic("mes/{line}/orders/{order}/finished", "workorder.finished")
+        }
+    }
+
+    fn map(mapper: &mut MessageMapper, messages: Vec<Message>) -> (Vec<Event>, Received) {
+        let entry = mapper.map(messages, Ack::none());
+        (entry.events, entry.received.unwrap())
+    }
+
+    fn data(event: &Event) -> Value {
+        serde_json::from_slice(&event.data).unwrap()
+    }
+
+    #[test]
+    fn levels_pointers_and_the_senders_time_become_typed_data() {
+        let payload = r#"{"messageId":"m-1","finishedAt":"2026-11-20T09:00:00+01:00","qty":{"good":12}}"#;
+        let (events, received) =
+            map(&mut mapper(vec![finished()]), vec![message("mes/L3/orders/WO-42/finished", payload)]);
+        assert_eq!(data(&events[0]), json!({"order": "WO-42", "line": "L3", "good": 12}));
+        assert_eq!(events[0].at, EventTime::Sender { wall_us: 1_795_161_600_000_000 });
+        assert_eq!(received.counts, SourceCounts { received: 1, mapped: 1, ..SourceCounts::default() });
+    }
+
+    #[test]
+    fn a_senders_id_makes_the_same_event_in_any_session_and_a_repeat_is_known() {
+        let payload = r#"{"messageId":"m-1","qty":{"good":12}}"#;
+        let send = || message("mes/L3/orders/WO-42/finished", payload);
+        let mut first = mapper(vec![finished()]);
+        let (events, received) = map(&mut first, vec![send(), send()]);
+        assert_eq!(events.len(), 1);
+        assert_eq!(received.counts, SourceCounts { received: 2, mapped: 1, repeated: 1, ..SourceCounts::default() });
+        let (again, _) = map(&mut mapper(vec![finished()]), vec![send()]);
+        assert_eq!(again[0].id, events[0].id);
+        let name = "mill-07\u{1f}mes\u{1f}workorder.finished\u{1f}m-1\u{1f}0";
+        let namespace = Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"plantlink");
+        assert_eq!(events[0].id, Uuid::new_v5(&namespace, name.as_bytes()).into_bytes());
+    }
+
+    #[test]
+    fn the_same_id_with_other_bytes_is_kept_as_a_dead_letter() {
+        let mut mapper = mapper(vec![finished()]);
+        let one = message("mes/L3/orders/WO-42/finished", r#"{"messageId":"m-1","qty":{"good":12}}"#);
+        let other = message("mes/L3/orders/WO-42/finished", r#"{"messageId":"m-1","qty":{"good":13}}"#);
+        let (events, received) = map(&mut mapper, vec![one, other]);
+        assert_eq!((events.len(), received.counts.rejected), (1, 1));
+        assert!(received.rejected[0].reason.contains("gave this id to another message"), "{:?}", received.rejected);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_rejected_with_its_reason_and_payload() {
+        let raw = TopicMapping { data: None, ..topic("raw/#", "plant.note") };
+        for (topic, payload, reason) in [
+            ("mes/L3/orders/1/finished", &b"\xff\xfe"[..], "the payload is not UTF-8"),
+            ("raw/x", b"\xff", "the payload is not UTF-8"),
+            ("mes/L3/orders/1/finished", b"{broken", "the payload is not JSON"),
+            ("mes/L3/orders/1/finished", b"{\"qty\":{\"good\":1}}", "no id where its topic names one"),
+            ("mes/L3/orders/1/finished", b"{\"messageId\":[1],\"qty\":{\"good\":1}}", "neither text nor number"),
+            ("mes/L3/orders/1/finished", b"{\"messageId\":1}", "`good` is missing, which workorder.finished requires"),
+            (
+                "mes/L3/orders/1/finished",
+                b"{\"messageId\":1,\"finishedAt\":\"noon\",\"qty\":{\"good\":1}}",
+                "is not a time",
+            ),
+        ] {
+            let mut mapper = mapper(vec![finished(), raw.clone()]);
+            let (events, received) = map(&mut mapper, vec![message(topic, Bytes::from_static(payload))]);
+            assert!(events.is_empty());
+            assert_eq!(received.counts, SourceCounts { received: 1, rejected: 1, ..SourceCounts::default() });
+            assert!(received.rejected[0].reason.contains(reason), "{:?} should say {reason}", received.rejected[0]);
+            assert_eq!(received.rejected[0].payload, payload);
+        }
+        let large = message("raw/x", vec![b'x'; DATA_BYTES_MAX]);
+        let (_, received) = map(&mut mapper(vec![raw.clone()]), vec![large]);
+        assert!(received.rejected[0].reason.contains("at most 1048576"), "{}", received.rejected[0].reason);
+        assert_eq!(received.rejected[0].payload.len(), REJECTED_BYTES_MAX);
+        let too_large = Message { payload: Payload::TooLarge { packet_bytes: 9_000_000 }, ..message("raw/x", "") };
+        let (_, received) = map(&mut mapper(vec![raw]), vec![too_large]);
+        assert!(received.rejected[0].reason.contains("9000000 bytes"), "{}", received.rejected[0].reason);
+    }
+
+    #[test]
+    fn a_payload_without_a_mapping_of_its_data_is_taken_as_it_is() {
+        for (payload, expected) in [
+            (r#" {"b": 1, "a": 2.50} "#, json!({"b": 1, "a": 2.5})),
+            ("\u{feff}{\"a\":1}", json!({"a": 1})),
+            ("17.5", json!({"value": 17.5})),
+            ("true", json!({"value": true})),
+            ("plain words", json!({"value": "plain words"})),
+            ("", json!({"value": ""})),
+        ] {
+            let mut mapper = mapper(vec![topic("raw/+", "plant.note")]);
+            let (events, _) = map(&mut mapper, vec![message("raw/x", payload.to_owned())]);
+            assert_eq!(data(&events[0]), expected, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn an_array_makes_one_event_per_element_and_an_empty_one_none() {
+        let items = TopicMapping {
+            id: Some(template("{/n}")),
+            data: Some(vec![field("n", "{/n}")]),
+            ..topic("items", "plant.item")
+        };
+        let mut mapper = mapper(vec![items]);
+        let (events, received) =
+            map(&mut mapper, vec![message("items", r#"[{"n":1},{"n":2}]"#), message("items", "[]")]);
+        assert_eq!(events.iter().map(data).collect::<Vec<_>>(), [json!({"n": 1}), json!({"n": 2})]);
+        assert_ne!(events[0].id, events[1].id);
+        assert_eq!(received.counts.mapped, 2);
+    }
+
+    #[test]
+    fn a_retained_message_and_a_strange_topic_are_unmapped() {
+        let mut retained = message("raw/x", "1");
+        retained.retained = true;
+        let (events, received) =
+            map(&mut mapper(vec![topic("raw/+", "plant.note")]), vec![retained, message("other", "1")]);
+        assert!(events.is_empty());
+        assert_eq!(received.counts, SourceCounts { received: 2, unmapped: 2, ..SourceCounts::default() });
+    }
+
+    #[test]
+    fn a_senders_trace_and_correlation_are_kept() {
+        let mut traced = message("raw/x", "1");
+        traced.user_properties =
+            vec![("traceparent".into(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into())];
+        traced.correlation = Some(Bytes::from_static(b"batch-9"));
+        let (events, _) = map(&mut mapper(vec![topic("raw/+", "plant.note")]), vec![traced]);
+        let metadata: Value = serde_json::from_slice(&[b"{", &*events[0].metadata, b"}"].concat()).unwrap();
+        assert_eq!(metadata["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(metadata["correlation_id"], "batch-9");
+    }
+}

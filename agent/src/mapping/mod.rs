@@ -1,0 +1,114 @@
+//! From what came in to what happened: `(memory, intake) -> (memory, events)`, without a clock, a disk or a network.
+
+mod counter;
+mod line;
+mod message;
+mod sample;
+mod sender;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use plantlink_buffer::{Event, EventTime, Received, Stamp};
+use plantlink_config::{Asset, Plant};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::source::{Ack, Content, Intake};
+
+pub(crate) use line::LineMapper;
+pub(crate) use message::MessageMapper;
+
+/// What was remembered when the agent started, by owner.
+pub(crate) type Memory = HashMap<String, Vec<u8>>;
+
+/// A change of memory: the owner, and what it remembers from now on.
+pub(crate) type Remembered = (String, Option<Vec<u8>>);
+
+/// What one intake became. It is recorded whole, and acknowledged after that.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) events: Vec<Event>,
+    /// What a source that receives messages has to account for.
+    pub(crate) received: Option<Received>,
+    pub(crate) memory: Vec<Remembered>,
+    pub(crate) ack: Ack,
+    /// How long this entry may wait for company before its commit.
+    pub(crate) wait: Duration,
+}
+
+impl Entry {
+    /// Nothing to record, and nobody to tell.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.events.is_empty()
+            && self.memory.is_empty()
+            && self.received.as_ref().is_none_or(|received| received.counts.received == 0)
+    }
+}
+
+/// Turns what one source brings into events. The events' ids are made here, once.
+pub(crate) enum Mapper {
+    Line(LineMapper),
+    Messages(MessageMapper),
+}
+
+impl Mapper {
+    pub(crate) fn map(&mut self, intake: Intake) -> Entry {
+        let Intake { content, ack, pressing } = intake;
+        let mut entry = match (self, content) {
+            (Mapper::Line(mapper), Content::Scan(scan)) => mapper.map(scan, ack),
+            (Mapper::Messages(mapper), Content::Messages(messages)) => mapper.map(messages, ack),
+            (Mapper::Line(_), Content::Messages(_)) | (Mapper::Messages(_), Content::Scan(_)) => {
+                unreachable!("a source is built together with its mapper")
+            }
+        };
+        if pressing {
+            entry.wait = Duration::ZERO;
+        }
+        entry
+    }
+}
+
+/// An event of a device, made now.
+fn event(
+    source: &std::sync::Arc<str>,
+    event_type: &str,
+    stamp: Stamp,
+    data: &Map<String, Value>,
+    metadata: Vec<u8>,
+) -> Event {
+    Event {
+        id: Uuid::now_v7().into_bytes(),
+        event_type: event_type.into(),
+        source: source.clone(),
+        at: EventTime::Own,
+        stamp,
+        data: json(data),
+        metadata,
+    }
+}
+
+/// JSON text. Maps with text keys and finite numbers always have one.
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
+}
+
+/// The members of `metadata` that are the same for all events of a device.
+fn asset_member(asset: Option<&Asset>) -> Vec<u8> {
+    let Some(asset) = asset else { return br#""stage":"production""#.to_vec() };
+    let fields = [("path", &asset.path), ("workcenter", &asset.workcenter), ("equipment", &asset.equipment)];
+    let object: Map<String, Value> =
+        fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?)))).collect();
+    [br#""stage":"production","asset":"#.as_slice(), &json(&object)].concat()
+}
+
+/// The namespace of the ids that are made from a sender's own: the UUIDv5 of `plantlink` in the DNS namespace.
+fn namespace() -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"plantlink")
+}
+
+/// The id of an event whose sender gave one: the same whatever session it came by.
+fn sender_event_id(plant: &Plant, source: &str, event_type: &str, sender_id: &str, element: usize) -> Uuid {
+    let name = [&*plant.id, source, event_type, sender_id, &element.to_string()].join("\u{1f}");
+    Uuid::new_v5(&namespace(), name.as_bytes())
+}

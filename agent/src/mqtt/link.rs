@@ -1,0 +1,220 @@
+//! One connection to a broker, as its user holds it. What it cannot do any more, it says in every call.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plantlink_config::MqttVersion;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Connect;
+use super::acker::{AckQueue, Acker};
+use super::handshake;
+use super::inbox::Inbox;
+use super::outgoing::Published;
+use super::packet::{Incoming, PacketError, Publish, Terms};
+use super::reason::Reason;
+use super::wire::{Command, Wire};
+
+/// A connection after its CONNACK. Dropped, it closes the socket without a goodbye and its [`Acker`]s are dead.
+///
+/// A consumer that is behind stops the reading. One link therefore either takes messages in or sends them: answers to
+/// published messages would wait behind messages that nobody takes.
+#[derive(Debug)]
+pub(crate) struct Link {
+    session_present: bool,
+    terms: Terms,
+    inbox: Arc<Inbox>,
+    acks: Arc<AckQueue>,
+    commands: mpsc::Sender<Command>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Link {
+    /// Introduces us to the broker on a fresh stream.
+    pub(crate) async fn open<S>(mut stream: S, connect: Connect) -> Result<Link, LinkError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let greeted = handshake::greet(&mut stream, &connect).await?;
+        let session_present = greeted.connack.session_present;
+        let terms = greeted.connack.terms.clone();
+        let inbox = Arc::new(Inbox::default());
+        let acks = AckQueue::new();
+        let (commands, for_task) = mpsc::channel(1);
+        let wire = Wire::new(stream, greeted, &connect, Arc::clone(&inbox), Arc::clone(&acks), for_task);
+        let task = AbortOnDropHandle::new(tokio::spawn(wire.run()));
+        Ok(Link { session_present, terms, inbox, acks, commands, task })
+    }
+
+    /// Whether the broker still knew us: our subscriptions, and what it holds no acknowledgement for.
+    pub(crate) fn session_present(&self) -> bool {
+        self.session_present
+    }
+
+    /// What the broker allows.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Subscribes to all filters with QoS 1. With a refusal of some the others stand. Messages that arrive meanwhile
+    /// wait for [`Self::next`].
+    pub(crate) async fn subscribe(&mut self, filters: &[String]) -> Result<(), LinkError> {
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let filters = filters.to_vec();
+        self.ask(|reply| Command::Subscribe { filters, reply }).await?
+    }
+
+    /// Ends subscriptions; one that was not there is no error.
+    pub(crate) async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), LinkError> {
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let filters = filters.to_vec();
+        self.ask(|reply| Command::Unsubscribe { filters, reply }).await?
+    }
+
+    /// Waits for messages and returns all that have arrived, at most 256. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Incoming>, LinkError> {
+        self.inbox.take().await
+    }
+
+    /// Acknowledges messages of this connection.
+    pub(crate) fn acker(&self) -> Acker {
+        Acker::new(Arc::clone(&self.acks))
+    }
+
+    /// Sends messages in this order, at most `window` of them (and no more than the broker allows) without an answer, and
+    /// waits for every answer. Messages with QoS 0 count as answered when they are written.
+    pub(crate) async fn publish(&mut self, messages: Vec<Publish>, window: u16) -> Published {
+        match self.ask(|reply| Command::Publish { messages, window, reply }).await {
+            Ok(published) => published,
+            Err(error) => Published { answers: Vec::new(), rest: Err(error) },
+        }
+    }
+
+    /// Gives the acknowledgements that are waiting, says goodbye, and closes. The broker does not publish the will then.
+    pub(crate) async fn close(mut self) {
+        if self.commands.send(Command::Close).await.is_ok() {
+            // The connection is over in any case, and how it ended changes nothing for who closes it.
+            drop((&mut self.task).await);
+        }
+    }
+
+    async fn ask<T>(&mut self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, LinkError> {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(command(reply)).await.is_ok()
+            && let Ok(answer) = answer.await
+        {
+            return Ok(answer);
+        }
+        Err(self.inbox.ended().unwrap_or(LinkError::Ended))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.acks.close();
+    }
+}
+
+/// What the broker is given time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    Connack,
+    Puback,
+    Suback,
+    Unsuback,
+    Pingresp,
+    Write,
+}
+
+impl Waiting {
+    fn words(self) -> &'static str {
+        match self {
+            Waiting::Connack => "did not answer CONNECT",
+            Waiting::Puback => "did not answer any PUBLISH",
+            Waiting::Suback => "did not answer SUBSCRIBE",
+            Waiting::Unsuback => "did not answer UNSUBSCRIBE",
+            Waiting::Pingresp => "is silent and did not answer PINGREQ",
+            Waiting::Write => "took nothing of what was sent",
+        }
+    }
+}
+
+/// Why a connection cannot be used, or not any more. Cheap to clone: everybody who uses the connection gets it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum LinkError {
+    #[error("the connection to the broker broke")]
+    Io(#[source] Arc<io::Error>),
+    #[error("the broker {} within {limit:?}", .what.words())]
+    Timeout { what: Waiting, limit: Duration },
+    #[error("the broker refused the connection: {reason}{}", version_hint(.reason, *.version))]
+    Refused { reason: Reason, version: MqttVersion },
+    /// A broker that knows only the other version may do that, and so may one that is starting.
+    #[error("the broker closed the connection without an answer to CONNECT{}", hung_up_hint(*.version))]
+    HungUp { version: MqttVersion },
+    #[error("the broker closed the connection{}", because(.reason.as_ref()))]
+    Closed { reason: Option<Reason> },
+    #[error("MQTT with the broker failed")]
+    Protocol(#[from] PacketError),
+    #[error("the broker refused to subscribe us to {}", listed(.refusals))]
+    Subscribe { refusals: Vec<(String, Reason)> },
+    #[error("the broker refused to end a subscription: {reason}")]
+    Unsubscribe { reason: Reason },
+    #[error("the connection was closed here")]
+    Ended,
+}
+
+impl LinkError {
+    /// Whether only a person can mend it, here or at the broker: then it is no use to hurry with another attempt.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            LinkError::Refused { reason, .. } | LinkError::Unsubscribe { reason } => reason.is_lasting(),
+            LinkError::Subscribe { refusals } => refusals.iter().any(|(_, reason)| reason.is_lasting()),
+            LinkError::Protocol(PacketError::Unwritable(_)) => true,
+            LinkError::Io(_)
+            | LinkError::Timeout { .. }
+            | LinkError::HungUp { .. }
+            | LinkError::Closed { .. }
+            | LinkError::Protocol(
+                PacketError::TooLarge { .. } | PacketError::Malformed(_) | PacketError::Unexpected(_),
+            )
+            | LinkError::Ended => false,
+        }
+    }
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        LinkError::Io(Arc::new(error))
+    }
+}
+
+fn version_hint(reason: &Reason, version: MqttVersion) -> &'static str {
+    match version {
+        _ if reason.code != Reason::UNSUPPORTED_VERSION => "",
+        MqttVersion::V5 => "; it does not speak MQTT 5, set `version = \"3.1.1\"`",
+        MqttVersion::V311 => "; it does not speak MQTT 3.1.1, set `version = \"5\"`",
+    }
+}
+
+fn hung_up_hint(version: MqttVersion) -> &'static str {
+    match version {
+        MqttVersion::V5 => "; if it speaks only MQTT 3.1.1, set `version = \"3.1.1\"`",
+        MqttVersion::V311 => "",
+    }
+}
+
+fn because(reason: Option<&Reason>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
+fn listed(refusals: &[(String, Reason)]) -> String {
+    let each: Vec<_> = refusals.iter().map(|(filter, reason)| format!("`{filter}`: {reason}")).collect();
+    each.join("; ")
+}

@@ -1,0 +1,45 @@
+//! From a configured broker to a link that is ready to use.
+
+use plantlink_config::{MqttLink, SecretError};
+
+use super::dial::{DialError, dial};
+use super::{Connect, Link, LinkError, Session};
+
+/// Why there is no link, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MqttError {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+impl MqttError {
+    /// Whether only a person can mend it.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            MqttError::Dial(_) => false,
+            MqttError::Secret(_) => true,
+            MqttError::Link(error) => error.is_lasting(),
+        }
+    }
+}
+
+/// Connects on the terms of the configuration.
+pub(crate) async fn open(link: &MqttLink, session: Session) -> Result<Link, MqttError> {
+    open_with(link, session, |_| {}).await
+}
+
+/// Connects on the terms of the configuration, adjusted.
+pub(crate) async fn open_with(
+    link: &MqttLink,
+    session: Session,
+    adjust: impl FnOnce(&mut Connect),
+) -> Result<Link, MqttError> {
+    let mut connect = Connect::new(link, session)?;
+    adjust(&mut connect);
+    let stream = dial(link).await?;
+    Ok(Link::open(stream, connect).await?)
+}

@@ -1,0 +1,316 @@
+//! The task that owns a connection's socket: the only one that reads, writes and keeps time on it.
+//!
+//! Whatever can wait for something outside waits in one place, so that a consumer who is behind stops the reading and
+//! nothing else: acknowledgements, messages and PINGREQ go on. While nothing is read, no silence is held against the
+//! broker, since its PINGRESP may stand behind what is not read.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{self, Instant};
+
+use super::acker::AckQueue;
+use super::frame::Frames;
+use super::handshake::Greeted;
+use super::inbox::Inbox;
+use super::keep_alive::KeepAlive;
+use super::link::{LinkError, Waiting};
+use super::outgoing::{Outgoing, Published};
+use super::output::Output;
+use super::packet::{Codec, PacketError, Publish, Qos, Received};
+use super::packet_ids::PacketIds;
+use super::reason::Reason;
+use super::{Connect, Limits};
+
+/// Room for one read.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+/// What may wait for the consumer.
+const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The same while a SUBACK is waited for: it may stand behind everything that a kept session has for us, which nobody
+/// takes before the subscription is through.
+const INBOX_BYTES_MAX_SUBSCRIBING: usize = 32 * 1024 * 1024;
+
+/// What the handle asks of the task.
+pub(crate) enum Command {
+    Subscribe { filters: Vec<String>, reply: oneshot::Sender<Result<(), LinkError>> },
+    Unsubscribe { filters: Vec<String>, reply: oneshot::Sender<Result<(), LinkError>> },
+    Publish { messages: Vec<Publish>, window: u16, reply: oneshot::Sender<Published> },
+    Close,
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE without its answer.
+struct Asked {
+    packet_id: u16,
+    what: Waiting,
+    since: Instant,
+    filters: Vec<String>,
+    reply: oneshot::Sender<Result<(), LinkError>>,
+}
+
+/// One connection, from CONNACK to its end.
+pub(crate) struct Wire<S> {
+    read: ReadHalf<S>,
+    write: WriteHalf<S>,
+    input: BytesMut,
+    output: Output,
+    frames: Frames,
+    codec: Codec,
+    outgoing: Outgoing,
+    /// Taken in, acknowledgement not given.
+    unacknowledged: PacketIds,
+    receive_maximum: usize,
+    asked: Option<Asked>,
+    keep_alive: KeepAlive,
+    limits: Limits,
+    inbox: Arc<Inbox>,
+    acks: Arc<AckQueue>,
+    commands: mpsc::Receiver<Command>,
+}
+
+impl<S: AsyncRead + AsyncWrite> Wire<S> {
+    pub(crate) fn new(
+        stream: S,
+        greeted: Greeted,
+        connect: &Connect,
+        inbox: Arc<Inbox>,
+        acks: Arc<AckQueue>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let terms = greeted.connack.terms;
+        let (read, write) = tokio::io::split(stream);
+        let interval_s = match terms.keep_alive_s {
+            Some(0) | None => connect.keep_alive_s(),
+            Some(asked_for) => asked_for,
+        };
+        let interval = time::Duration::from_secs(interval_s.into());
+        Wire {
+            read,
+            write,
+            input: greeted.input,
+            output: Output::new(),
+            frames: greeted.frames,
+            codec: greeted.codec,
+            outgoing: Outgoing::new(terms.receive_maximum),
+            unacknowledged: PacketIds::new(),
+            receive_maximum: connect.receive_maximum.max(1).into(),
+            asked: None,
+            keep_alive: KeepAlive::new(interval, connect.limits.answer, Instant::now()),
+            limits: connect.limits.clone(),
+            inbox,
+            acks,
+            commands,
+        }
+    }
+
+    /// Serves the connection until it ends, and tells everybody why it did.
+    pub(crate) async fn run(mut self) {
+        let ended = self.serve().await.err().unwrap_or(LinkError::Ended);
+        self.inbox.end(ended.clone());
+        self.outgoing.fail(ended);
+    }
+
+    async fn serve(&mut self) -> Result<(), LinkError> {
+        loop {
+            self.acknowledge()?;
+            let listening = self.take_in()?;
+            self.give_out()?;
+            let wake_at = self.keep_time(listening)?;
+            tokio::select! {
+                read = self.read.read_buf(&mut self.input), if listening => {
+                    if read? == 0 {
+                        return Err(LinkError::Closed { reason: None });
+                    }
+                    self.keep_alive.heard(Instant::now());
+                }
+                written = self.output.write(&mut self.write), if self.output.is_pending() => {
+                    written?;
+                    let now = Instant::now();
+                    self.keep_alive.sent(now);
+                    self.outgoing.written(now);
+                }
+                command = self.commands.recv() => match command {
+                    Some(Command::Close) | None => return self.say_goodbye().await,
+                    Some(Command::Subscribe { filters, reply }) => self.ask(Waiting::Suback, filters, reply)?,
+                    Some(Command::Unsubscribe { filters, reply }) => self.ask(Waiting::Unsuback, filters, reply)?,
+                    Some(Command::Publish { messages, window, reply }) => self.outgoing.start(messages, window, reply),
+                },
+                () = self.acks.given() => {}
+                () = self.inbox.taken() => {}
+                () = time::sleep_until(wake_at) => {}
+            }
+        }
+    }
+
+    /// Puts all that was given into the output, where it leaves together.
+    fn acknowledge(&mut self) -> Result<(), LinkError> {
+        for packet_id in self.acks.take() {
+            if self.unacknowledged.remove(packet_id) {
+                self.codec.puback(packet_id, &mut self.output.bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what has been read, as far as there is room for messages. True when more has to be read for more.
+    fn take_in(&mut self) -> Result<bool, LinkError> {
+        let bytes_max = if self.asked.is_some() { INBOX_BYTES_MAX_SUBSCRIBING } else { INBOX_BYTES_MAX };
+        loop {
+            let room = self.inbox.room(bytes_max);
+            if room == 0 || self.is_window_full() {
+                return Ok(false);
+            }
+            if !self.take_in_within(room)? {
+                self.input.reserve(READ_BYTES / 2);
+                return Ok(true);
+            }
+        }
+    }
+
+    /// With MQTT 5 a correct broker never gets there. Others are stopped here, but not while a SUBACK is waited for.
+    fn is_window_full(&self) -> bool {
+        self.asked.is_none() && self.unacknowledged.len() > self.receive_maximum
+    }
+
+    /// False when the next packet is not there as a whole.
+    fn take_in_within(&mut self, mut room: usize) -> Result<bool, LinkError> {
+        let mut arrived = Vec::new();
+        let now = Instant::now();
+        let more = loop {
+            if room == 0 || self.is_window_full() {
+                break true;
+            }
+            let Some(frame) = self.frames.next(&mut self.input)? else {
+                break false;
+            };
+            match self.codec.read(frame)? {
+                Received::Publish(message) => {
+                    if message.qos == Qos::AtLeastOnce {
+                        self.unacknowledged.insert(message.packet_id);
+                    }
+                    room = room.saturating_sub(message.weight());
+                    arrived.push(message);
+                }
+                Received::Puback { packet_id, reason } => self.outgoing.answered(packet_id, reason, now),
+                Received::Suback { packet_id, answers } => self.subscribed(packet_id, answers),
+                Received::Unsuback { packet_id, refusals } => self.unsubscribed(packet_id, refusals),
+                Received::Pingresp => self.keep_alive.answered(),
+                Received::Disconnect(reason) => return Err(LinkError::Closed { reason: Some(reason) }),
+                Received::Connack(_) => return Err(PacketError::Unexpected("second CONNACK").into()),
+            }
+        };
+        if !arrived.is_empty() {
+            self.inbox.put(arrived);
+        }
+        Ok(more)
+    }
+
+    /// Puts messages into the output, as far as the window and the peer allow.
+    fn give_out(&mut self) -> Result<(), LinkError> {
+        let now = Instant::now();
+        while !self.output.is_filled() && self.outgoing.write_one(&self.codec, &mut self.output.bytes, now)? {}
+        self.outgoing.finish();
+        Ok(())
+    }
+
+    /// Asks the broker whether it is there, if that is due, and gives it up when it takes too long with anything.
+    /// Returns when to look again.
+    fn keep_time(&mut self, listening: bool) -> Result<Instant, LinkError> {
+        let now = Instant::now();
+        let Limits { write, answer, .. } = self.limits;
+        self.keep_alive.listen(listening, now);
+        if self.keep_alive.ping_at() <= now {
+            self.codec.pingreq(&mut self.output.bytes)?;
+            self.keep_alive.pinged(now);
+        }
+        let deadlines = [
+            (self.output.stuck_at(write, now), Waiting::Write, write),
+            (self.outgoing.overdue_at(answer), Waiting::Puback, answer),
+            (self.keep_alive.dead_at(), Waiting::Pingresp, answer),
+        ];
+        let asked = self.asked.as_ref().map(|asked| (Some(asked.since + answer), asked.what, answer));
+        let mut wake_at = self.keep_alive.ping_at();
+        for (deadline, what, limit) in deadlines.into_iter().chain(asked) {
+            match deadline {
+                Some(deadline) if deadline <= now => return Err(LinkError::Timeout { what, limit }),
+                Some(deadline) => wake_at = wake_at.min(deadline),
+                None => {}
+            }
+        }
+        Ok(wake_at)
+    }
+
+    /// The question before, if it is still open, has lost its asker.
+    fn ask(
+        &mut self,
+        what: Waiting,
+        filters: Vec<String>,
+        reply: oneshot::Sender<Result<(), LinkError>>,
+    ) -> Result<(), LinkError> {
+        let packet_id = self.outgoing.next_id();
+        if what == Waiting::Unsuback {
+            self.codec.unsubscribe(packet_id, &filters, &mut self.output.bytes)?;
+        } else {
+            self.codec.subscribe(packet_id, &filters, &mut self.output.bytes)?;
+        }
+        self.asked = Some(Asked { packet_id, what, since: Instant::now(), filters, reply });
+        Ok(())
+    }
+
+    fn subscribed(&mut self, packet_id: u16, answers: Vec<Result<Qos, Reason>>) {
+        let Some(asked) = self.asked.take_if(|asked| asked.packet_id == packet_id) else {
+            return;
+        };
+        let mut answers = answers.into_iter();
+        let refusals: Vec<_> = asked
+            .filters
+            .into_iter()
+            .filter_map(|filter| match answers.next() {
+                Some(Ok(Qos::AtLeastOnce)) => None,
+                // Without acknowledgements nothing could be promised about what arrives.
+                Some(Ok(Qos::AtMostOnce)) => Some((filter, Reason::new(Reason::QOS_NOT_SUPPORTED))),
+                Some(Err(reason)) => Some((filter, reason)),
+                None => Some((filter, Reason::new(Reason::UNSPECIFIED_ERROR))),
+            })
+            .collect();
+        let answer = if refusals.is_empty() { Ok(()) } else { Err(LinkError::Subscribe { refusals }) };
+        // Nobody waits for it when the future was dropped.
+        drop(asked.reply.send(answer));
+    }
+
+    fn unsubscribed(&mut self, packet_id: u16, refusals: Vec<Reason>) {
+        let Some(asked) = self.asked.take_if(|asked| asked.packet_id == packet_id) else {
+            return;
+        };
+        let answer = match refusals.into_iter().next() {
+            None => Ok(()),
+            Some(reason) => Err(LinkError::Unsubscribe { reason }),
+        };
+        // Nobody waits for it when the future was dropped.
+        drop(asked.reply.send(answer));
+    }
+
+    /// Sends what was given before the end, and DISCONNECT.
+    async fn say_goodbye(&mut self) -> Result<(), LinkError> {
+        self.acknowledge()?;
+        self.codec.disconnect(&mut self.output.bytes)?;
+        let limit = self.limits.write;
+        let goodbye = async {
+            self.output.write(&mut self.write).await?;
+            self.write.shutdown().await
+        };
+        match time::timeout(limit, goodbye).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(LinkError::Timeout { what: Waiting::Write, limit }),
+        }
+    }
+}
+
+/// Whatever ends the task, nobody waits for it for ever and no acknowledgement survives it.
+impl<S> Drop for Wire<S> {
+    fn drop(&mut self) {
+        self.acks.close();
+        self.inbox.end(LinkError::Ended);
+    }
+}

@@ -1,0 +1,43 @@
+//! Which flows take an event: decided once, when it is recorded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use plantlink_buffer::FlowId;
+use plantlink_config::{Flow, Name};
+
+/// The flows in the order of the file, and what they decided for the types and sources seen so far.
+pub(crate) struct Routes {
+    flows: Vec<(FlowId, Flow)>,
+    /// Types and sources come from the configuration, so this stays as small as it is.
+    decided: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<[FlowId]>>>,
+}
+
+impl Routes {
+    pub(crate) fn new(flows: Vec<(FlowId, Flow)>) -> Self {
+        Routes { flows, decided: Mutex::default() }
+    }
+
+    /// At most one flow for each destination: the first that matches.
+    pub(crate) fn of(&self, event_type: &Arc<str>, source: &Arc<str>) -> Arc<[FlowId]> {
+        self.decided
+            .lock()
+            .entry((event_type.clone(), source.clone()))
+            .or_insert_with(|| self.decide(event_type, source))
+            .clone()
+    }
+
+    fn decide(&self, event_type: &str, source: &str) -> Arc<[FlowId]> {
+        let mut served: Vec<&Name> = Vec::new();
+        let mut taken = Vec::new();
+        for (id, flow) in &self.flows {
+            let from = flow.from.as_ref().is_none_or(|names| names.iter().any(|name| name.matches(source)));
+            if from && flow.events.iter().any(|events| events.matches(event_type)) && !served.contains(&&flow.to) {
+                served.push(&flow.to);
+                taken.push(*id);
+            }
+        }
+        taken.into()
+    }
+}

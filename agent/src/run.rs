@@ -1,0 +1,289 @@
+//! The daemon: the only file that knows everyone. Starts from the disk outwards, stops from the plant inwards.
+
+use std::sync::Arc;
+
+use plantlink_buffer::{
+    Buffer, DiskState, FlowId, FlowSpec, FlowState, GroupLimits, OpenError, Options, ReadError, StopError, Writer,
+};
+use plantlink_config::{Config, Destination, Name, Source};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::clock::{Clock, boot_id};
+use crate::collect::collect;
+use crate::control::{Control, ControlError};
+use crate::deliver::deliver;
+use crate::destination::mqtt::Broker;
+use crate::destination::odoo::Odoo;
+use crate::envelope::Site;
+use crate::health::{Health, Turned};
+use crate::heartbeat::Heartbeat;
+use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper};
+use crate::routes::Routes;
+use crate::schedule::Schedule;
+use crate::source::modbus::Line;
+use crate::source::mqtt::Subscription;
+use crate::status::Reporter;
+use crate::store::{Stopped, Store};
+use crate::systemd;
+
+/// Why the agent could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error("cannot open the buffer")]
+    Open(#[from] OpenError),
+    #[error("cannot read the buffer")]
+    Read(#[from] ReadError),
+    #[error("cannot open the control socket")]
+    Control(#[from] ControlError),
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+    #[error("cannot start the buffer's writer")]
+    Writer(#[source] std::io::Error),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error("a part of the agent has failed")]
+    Failed(#[from] JoinError),
+    #[error("cannot close the buffer")]
+    Close(#[from] StopError),
+}
+
+/// Runs until SIGTERM or SIGINT. A second signal ends the process at once, and that is safe.
+pub(crate) async fn run(config: Config) -> Result<(), RunError> {
+    let mut signals = Signals::listen().map_err(RunError::Signals)?;
+    let health = Health::new(&config);
+
+    let buffer = Buffer::open(&config.buffer.path, &options(&config))?;
+    let site =
+        Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() });
+    let flows = buffer.flows();
+    let sources = mappers(&config, &buffer)?;
+    let readers = Readers::open(&buffer, config.destinations.len())?;
+    let broken = CancellationToken::new();
+    health.disk(None);
+    let (disk, alarm) = (health.clone(), broken.clone());
+    let writer =
+        Writer::start(buffer, GroupLimits::default(), Box::new(move |state| disk_turned(&disk, &alarm, state)))
+            .map_err(RunError::Writer)?;
+    let store = Store::new(writer.handle(), routes(&config, &flows), flows.clone());
+    let reporter = Reporter::new(&config, site.clone(), health.clone(), store.levels(), readers.status);
+
+    let office = CancellationToken::new();
+    let plant = CancellationToken::new();
+    let mut right = JoinSet::new();
+    for (destination, reader) in config.destinations.iter().zip(readers.destinations) {
+        let lanes = lanes(&config, destination.name(), &flows);
+        let schedule = Schedule::new(site.clone(), lanes, reader, store.levels());
+        start_destination(&mut right, destination, &site, schedule, &store, &health, &office);
+    }
+    let mut beside = JoinSet::new();
+    for heartbeat in heartbeats(&config, &site, &reporter, &health) {
+        beside.spawn(heartbeat.beat(office.clone()));
+    }
+    beside.spawn(Control::bind(&config.buffer.path)?.serve(reporter, office.clone()));
+    beside.spawn(systemd::watchdog(store.clone(), health.clone(), office.clone()));
+    let mut left = JoinSet::new();
+    for (source, mapper) in config.sources.iter().zip(sources) {
+        start_source(&mut left, source, mapper, &store, &health, &plant);
+    }
+    info!(plant = %site.plant, gateway = %site.gateway, config = %config.hash, "plantlink is running");
+    systemd::ready();
+
+    // Nothing but a stop ends a loop, except a writer that is gone: then the process must end too.
+    let ended = tokio::select! {
+        () = signals.stop() => Ok(()),
+        () = broken.cancelled() => Err(Stopped.into()),
+        Some(ended) = right.join_next() => early(ended),
+        Some(ended) = left.join_next() => early(ended),
+    };
+    systemd::stopping();
+    info!("plantlink is stopping");
+    let stopped = async {
+        plant.cancel();
+        let left = joined(&mut left).await;
+        office.cancel();
+        let right = joined(&mut right).await;
+        while beside.join_next().await.is_some() {}
+        left.and(right)
+    };
+    let stopped = tokio::select! {
+        stopped = stopped => stopped,
+        () = signals.stop() => {
+            warn!("second signal: ending at once");
+            return ended;
+        }
+    };
+    drop(store);
+    writer.stop()?;
+    ended.and(stopped)
+}
+
+/// What ended before anyone asked it to.
+fn early(ended: Result<Result<(), Stopped>, JoinError>) -> Result<(), RunError> {
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(stopped)) => Err(stopped.into()),
+        Err(failed) => Err(failed.into()),
+    }
+}
+
+/// Every task is joined; the first failure is told.
+async fn joined(tasks: &mut JoinSet<Result<(), Stopped>>) -> Result<(), RunError> {
+    let mut first = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        first = first.and(early(ended));
+    }
+    first
+}
+
+fn options(config: &Config) -> Options {
+    let flows = config
+        .flows
+        .iter()
+        .map(|flow| FlowSpec { name: flow.name.to_string(), was: flow.was.as_ref().map(Name::to_string) })
+        .collect();
+    Options { flows, boot_id: boot_id() }
+}
+
+/// The mappers in the order of the sources, with what they remember.
+fn mappers(config: &Config, buffer: &Buffer) -> Result<Vec<Mapper>, RunError> {
+    let memory: Memory = buffer.memory()?.into_iter().collect();
+    config
+        .sources
+        .iter()
+        .map(|source| match source {
+            Source::Modbus(line) => {
+                Ok(Mapper::Line(LineMapper::new(&config.plant, line, config.buffer.commit_within, &memory)))
+            }
+            Source::Mqtt(mqtt) => {
+                let senders = buffer.senders(&mqtt.name)?;
+                Ok(Mapper::Messages(MessageMapper::new(&config.plant, mqtt, config.buffer.linger, senders)))
+            }
+        })
+        .collect()
+}
+
+struct Readers {
+    status: plantlink_buffer::Reader,
+    destinations: Vec<plantlink_buffer::Reader>,
+}
+
+impl Readers {
+    fn open(buffer: &Buffer, destinations: usize) -> Result<Self, RunError> {
+        let destinations = (0..destinations).map(|_| buffer.reader()).collect::<Result<_, _>>()?;
+        Ok(Readers { status: buffer.reader()?, destinations })
+    }
+}
+
+fn flow_id(flows: &[FlowState], name: &Name) -> Option<FlowId> {
+    flows.iter().find(|flow| *flow.name == **name).map(|flow| flow.id)
+}
+
+fn routes(config: &Config, flows: &[FlowState]) -> Routes {
+    Routes::new(config.flows.iter().filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow.clone()))).collect())
+}
+
+/// The flows of one destination.
+fn lanes(config: &Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, Name)> {
+    let mine = config.flows.iter().filter(|flow| flow.to == *destination);
+    mine.filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow.name.clone()))).collect()
+}
+
+fn start_destination(
+    tasks: &mut JoinSet<Result<(), Stopped>>,
+    destination: &Destination,
+    site: &Site,
+    schedule: Schedule,
+    store: &Store,
+    health: &Health,
+    stop: &CancellationToken,
+) {
+    let name = destination.name().clone();
+    let (store, health, stop) = (store.clone(), health.clone(), stop.clone());
+    match destination {
+        Destination::Mqtt(broker) => {
+            tasks.spawn(deliver(name, Broker::new(broker), schedule, store, health, stop));
+        }
+        Destination::Odoo(odoo) => {
+            tasks.spawn(deliver(name, Odoo::new(odoo, &site.plant), schedule, store, health, stop));
+        }
+    }
+}
+
+fn start_source(
+    tasks: &mut JoinSet<Result<(), Stopped>>,
+    source: &Source,
+    mapper: Mapper,
+    store: &Store,
+    health: &Health,
+    stop: &CancellationToken,
+) {
+    let name = source.name().clone();
+    let (store, health, stop) = (store.clone(), health.clone(), stop.clone());
+    match source {
+        Source::Modbus(line) => {
+            tasks.spawn(collect(name, Line::new(line, Clock), mapper, store, health, stop));
+        }
+        Source::Mqtt(mqtt) => {
+            tasks.spawn(collect(name, Subscription::new(mqtt, Clock), mapper, store, health, stop));
+        }
+    }
+}
+
+fn heartbeats(config: &Config, site: &Arc<Site>, reporter: &Reporter, health: &Health) -> Vec<Heartbeat> {
+    let Some(heartbeat) = &config.heartbeat else { return Vec::new() };
+    let wanted = config.destinations.iter().filter(|destination| heartbeat.to.contains(destination.name()));
+    wanted
+        .filter_map(|destination| match destination {
+            Destination::Mqtt(broker) => Some(Heartbeat {
+                destination: broker.clone(),
+                client_id: config.plant.heartbeat_client_id(),
+                every: heartbeat.every,
+                site: site.clone(),
+                reporter: reporter.clone(),
+                health: health.clone(),
+            }),
+            Destination::Odoo(_) => None,
+        })
+        .collect()
+}
+
+fn disk_turned(health: &Health, broken: &CancellationToken, state: &DiskState) {
+    match state {
+        DiskState::Writing => {
+            if health.disk(None) == Turned::Yes {
+                info!("the disk takes writes again");
+            }
+        }
+        DiskState::Refused { reason, .. } => {
+            if health.disk(Some(reason)) == Turned::Yes {
+                warn!(%reason, "the disk refuses writes; nothing is acknowledged until it takes them");
+            }
+        }
+        DiskState::Broken { reason } => {
+            error!(%reason, "the buffer is broken; ending");
+            broken.cancel();
+        }
+    }
+}
+
+/// SIGTERM from systemd, SIGINT from a terminal.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Where input comes from: what every source gives, and which sources there are.
+
+pub(crate) mod modbus;
+pub(crate) mod mqtt;
+
+use std::fmt;
+
+use bytes::Bytes;
+use plantlink_buffer::Stamp;
+
+use crate::mqtt::Payload;
+use crate::reading::Reading;
+
+/// One connection or one serial line. Runs until stop; a silent unit on it is a bad reading, not an error.
+pub(crate) trait Source: Send + 'static {
+    /// Waits for what comes next.
+    fn next(&mut self) -> impl Future<Output = Result<Intake, SourceError>> + Send;
+}
+
+/// What came in at once, and what the sender waits for.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) content: Content,
+    pub(crate) ack: Ack,
+    /// The sender will send no more before an acknowledgement: nothing to gain by waiting for company.
+    pub(crate) pressing: bool,
+}
+
+/// What a source can bring.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Scan(Scan),
+    /// Messages in the order of receipt, acknowledged together.
+    Messages(Vec<Message>),
+}
+
+/// The tags of one device, read in one pass.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// The device's place on its line.
+    pub(crate) device: usize,
+    /// When the answers were there.
+    pub(crate) stamp: Stamp,
+    pub(crate) readings: Vec<Reading>,
+}
+
+/// A message as the plant's broker delivered it.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) payload: Payload,
+    pub(crate) retained: bool,
+    pub(crate) stamp: Stamp,
+    /// MQTT 5 correlation data.
+    pub(crate) correlation: Option<Bytes>,
+    /// MQTT 5 user properties.
+    pub(crate) user_properties: Vec<(String, String)>,
+}
+
+/// What the sender waits for. Dropped without a commit, it is not given.
+pub(crate) struct Ack(Option<Box<dyn FnOnce() + Send>>);
+
+impl Ack {
+    /// Nobody waits.
+    pub(crate) fn none() -> Self {
+        Ack(None)
+    }
+
+    pub(crate) fn new(give: impl FnOnce() + Send + 'static) -> Self {
+        Ack(Some(Box::new(give)))
+    }
+
+    /// Tells the sender that it may forget. Never blocks.
+    pub(crate) fn give(self) {
+        if let Some(give) = self.0 {
+            give();
+        }
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Ack(waited for)" } else { "Ack(none)" })
+    }
+}
+
+/// Why a source has nothing to give. The loop waits and asks again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    #[error("cannot reach {address}")]
+    Unreachable {
+        address: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("lost the connection to {address}")]
+    Lost {
+        address: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Only a person can mend it: credentials, rights, a certificate. It is tried again slowly all the same.
+    #[error("{address} refuses us")]
+    Refused {
+        address: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,228 @@
+//! A line: its devices scanned one after the other over one connection, each on its own timetable.
+
+use std::future::pending;
+use std::io;
+
+use plantlink_config::{LineAddress, ModbusLine};
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::Connection;
+use super::device::Device;
+use crate::clock::Clock;
+use crate::reading::Reading;
+use crate::source::{Ack, Content, Intake, Scan, Source, SourceError};
+
+/// One Modbus line as a source of scans.
+///
+/// A scan has a reading of every tag of its device, in the order of the tags. A silent unit is a scan without values; the
+/// other units go on. When no connection can be made, every device that was not silent already gives one such scan, then
+/// the error follows, and after it every device is due.
+pub(crate) struct Line {
+    connection: Connection,
+    devices: Vec<Device>,
+    clock: Clock,
+    address: String,
+    /// Why there is no connection, until every device has told it.
+    outage: Option<io::Error>,
+}
+
+impl Line {
+    /// Connects when the first scan is due, which is at once.
+    pub(crate) fn new(line: &ModbusLine, clock: Clock) -> Self {
+        let start = Instant::now();
+        let count = u32::try_from(line.devices.len()).unwrap_or(u32::MAX);
+        // The devices are spread over their intervals, so that they do not all want the line in the same moment.
+        let devices =
+            (0..).zip(&line.devices).map(|(place, device)| Device::new(device, start, device.every / count * place));
+        let LineAddress::Tcp { host, port } = &line.address;
+        Line {
+            connection: Connection::new(line.address.clone(), line.timeout, line.pause),
+            devices: devices.collect(),
+            clock,
+            address: if host.contains(':') { format!("tcp://[{host}]:{port}") } else { format!("tcp://{host}:{port}") },
+            outage: None,
+        }
+    }
+
+    /// Waits until a device is due and scans it. Fails when there is no connection to do it with.
+    async fn poll(&mut self) -> io::Result<Intake> {
+        let first_due = self.devices.iter_mut().enumerate().min_by_key(|(_, device)| device.due());
+        let Some((place, device)) = first_due else { return pending().await };
+        sleep_until(device.due()).await;
+        self.connection.open().await?;
+        let readings = device.scan(&mut self.connection).await;
+        Ok(self.intake(place, readings))
+    }
+
+    /// The scan of one device that has not told yet that the connection is gone.
+    fn tell_outage(&mut self) -> Option<Intake> {
+        let (place, readings) =
+            self.devices.iter_mut().enumerate().find_map(|(place, device)| Some((place, device.tell_outage()?)))?;
+        Some(self.intake(place, readings))
+    }
+
+    fn intake(&self, device: usize, readings: Vec<Reading>) -> Intake {
+        let scan = Scan { device, stamp: self.clock.now(), readings };
+        Intake { content: Content::Scan(scan), ack: Ack::none(), pressing: false }
+    }
+}
+
+impl Source for Line {
+    async fn next(&mut self) -> Result<Intake, SourceError> {
+        let cause = match self.outage.take() {
+            Some(cause) => cause,
+            None => match self.poll().await {
+                Ok(intake) => return Ok(intake),
+                Err(cause) => cause,
+            },
+        };
+        if let Some(intake) = self.tell_outage() {
+            self.outage = Some(cause);
+            return Ok(intake);
+        }
+        let now = Instant::now();
+        self.devices.iter_mut().for_each(|device| device.make_due(now));
+        Err(SourceError::Unreachable { address: self.address.clone(), cause: Box::new(cause) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use plantlink_config::Name;
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::super::fake::{Fake, Reply, addresses, device, good, holding};
+    use super::*;
+    use crate::reading::{Fault, Quality, Value};
+
+    /// No test waits longer than this for what it expects.
+    const LIMIT: Duration = Duration::from_secs(20);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn line(address: LineAddress, devices: Vec<plantlink_config::Device>) -> Line {
+        let line = ModbusLine {
+            name: Name::new("line").unwrap(),
+            address,
+            timeout: Duration::from_millis(200),
+            pause: Duration::ZERO,
+            devices,
+        };
+        Line::new(&line, Clock)
+    }
+
+    async fn next(line: &mut Line) -> Result<(usize, Vec<Quality<Value>>), SourceError> {
+        let intake = timeout(LIMIT, line.next()).await.expect("the line gives something in time")?;
+        let Content::Scan(scan) = intake.content else { panic!("a line gives scans") };
+        Ok((scan.device, scan.readings.into_iter().map(|reading| reading.value).collect()))
+    }
+
+    /// The next scan of one device.
+    async fn next_of(line: &mut Line, device: usize) -> Vec<Quality<Value>> {
+        let found = async {
+            loop {
+                let (of, readings) = next(line).await.unwrap();
+                if of == device {
+                    return readings;
+                }
+            }
+        };
+        timeout(LIMIT, found).await.expect("the device is scanned in time")
+    }
+
+    /// An address of this machine where nobody listens.
+    async fn free_port() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    }
+
+    fn lost() -> Quality<Value> {
+        Quality::Bad(Fault::NoConnection)
+    }
+
+    #[tokio::test]
+    async fn a_silent_unit_stops_nobody_else_and_its_late_answer_would_meet_nobody() {
+        let fake =
+            Fake::start(|asked| if asked.unit == 1 { Reply::Silence } else { Reply::Words(addresses(asked)) }).await;
+        let devices = vec![device(1, holding(&[0, 500])), device(2, holding(&[0, 500]))];
+        let mut line = line(fake.address(), devices);
+        assert_eq!(next_of(&mut line, 0).await, [Quality::Bad(Fault::Timeout), Quality::Bad(Fault::Timeout)]);
+        for _ in 0..20 {
+            assert_eq!(next_of(&mut line, 1).await, [good(0), good(500)]);
+        }
+        let asked = fake.asked();
+        assert!(asked.iter().filter(|asked| asked.unit == 1).count() < 15, "it is asked ever more rarely");
+        for pair in asked.windows(2).filter(|pair| pair[0].unit == 1) {
+            assert!(pair[1].connection > pair[0].connection, "the connection of an open question is not used again");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_closes_on_every_request_costs_its_own_unit_only() {
+        for way in [|| Reply::End, || Reply::Half] {
+            let fake =
+                Fake::start(move |asked| if asked.unit == 1 { way() } else { Reply::Words(addresses(asked)) }).await;
+            let mut line = line(fake.address(), vec![device(1, holding(&[0])), device(2, holding(&[0]))]);
+            assert_eq!(next_of(&mut line, 0).await, [lost()]);
+            assert_eq!(next_of(&mut line, 1).await, [good(0)]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_connect_is_told_by_every_device_before_the_next_try() {
+        let local = free_port().await;
+        let address = LineAddress::Tcp { host: local.ip().to_string(), port: local.port() };
+        let mut line = line(address, vec![device(1, holding(&[0])), device(2, holding(&[0]))]);
+        assert_eq!(next(&mut line).await.unwrap(), (0, vec![lost()]));
+        let _fake = Fake::start_on(TcpListener::bind(local).await.unwrap(), |asked| Reply::Words(addresses(asked)));
+        assert_eq!(next(&mut line).await.unwrap(), (1, vec![lost()]));
+        assert!(next(&mut line).await.is_err());
+        assert_eq!(next_of(&mut line, 0).await, [good(0)]);
+    }
+
+    #[tokio::test]
+    async fn without_a_connection_each_device_says_so_once_and_all_are_read_when_it_is_back() {
+        let local = free_port().await;
+        let address = LineAddress::Tcp { host: local.ip().to_string(), port: local.port() };
+        let mut devices = vec![device(1, holding(&[0, 1])), device(2, holding(&[0]))];
+        devices[1].every = HOUR;
+        let mut line = line(address, devices);
+
+        assert_eq!(next(&mut line).await.unwrap(), (0, vec![lost(), lost()]));
+        assert_eq!(next(&mut line).await.unwrap(), (1, vec![lost()]));
+        for _ in 0..2 {
+            let error = next(&mut line).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("cannot reach tcp://{local}"));
+        }
+
+        let _fake = Fake::start_on(TcpListener::bind(local).await.unwrap(), |asked| Reply::Words(addresses(asked)));
+        assert_eq!(next_of(&mut line, 0).await, [good(0), good(1)]);
+        assert_eq!(next_of(&mut line, 1).await, [good(0)]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_lost_is_told_by_every_device_and_when_it_is_back_every_device_is_read() {
+        let fake = Fake::start(|asked| Reply::Words(addresses(asked))).await;
+        let mut devices = vec![device(1, holding(&[0, 500])), device(2, holding(&[0]))];
+        devices[1].every = HOUR;
+        let mut line = line(fake.address(), devices);
+        assert_eq!(next_of(&mut line, 1).await, [good(0)]);
+        let LineAddress::Tcp { host, port } = fake.address();
+        drop(fake);
+        let told = loop {
+            let (device, readings) = next(&mut line).await.unwrap();
+            if readings.contains(&lost()) {
+                break (device, readings);
+            }
+        };
+        assert_eq!(told, (0, vec![lost(), lost()]));
+        assert_eq!(next(&mut line).await.unwrap(), (1, vec![lost()]));
+        assert!(next(&mut line).await.is_err());
+
+        let listener = TcpListener::bind((host.as_str(), port)).await.unwrap();
+        let _fake = Fake::start_on(listener, |asked| Reply::Words(addresses(asked)));
+        assert_eq!(next_of(&mut line, 1).await, [good(0)]);
+    }
+}

@@ -1,0 +1,15 @@
+//! Modbus lines: one connection each, the devices behind it read on their intervals. Nothing here can write to a machine.
+//!
+//! `line` scans its devices one after the other; for each `device`, `timetable` says when and `plan` with which requests;
+//! `connection` asks, `decode` makes values of the answers. Function codes, limits and exceptions follow the MODBUS Application Protocol Specification V1.1b3.
+
+mod connection;
+mod decode;
+mod device;
+#[cfg(test)]
+mod fake;
+mod line;
+mod plan;
+mod timetable;
+
+pub(crate) use line::Line;

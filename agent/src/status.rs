@@ -1,0 +1,224 @@
+//! What the agent is doing, as one object: what `plantlink status` shows and the heartbeat tells.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use plantlink_buffer::{FlowState, Ledger, Reader};
+use plantlink_config::{Config, Name};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::envelope::Site;
+use crate::health::{Condition, DeviceHealth, FlowHealth, Health, Pause, Remark, SourceHealth};
+use crate::template::rfc3339;
+
+/// Takes the picture. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Reporter(Arc<Inner>);
+
+struct Inner {
+    site: Arc<Site>,
+    config_hash: String,
+    buffer: PathBuf,
+    /// The destination of each flow.
+    routes: Vec<(Name, Name)>,
+    health: Health,
+    levels: watch::Receiver<Vec<FlowState>>,
+    reader: Mutex<Reader>,
+    started: Instant,
+    started_at: String,
+}
+
+/// One picture. Later releases add fields; none is taken away within a version.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    pub(crate) version: &'static str,
+    pub(crate) plant: Name,
+    pub(crate) gateway: Name,
+    pub(crate) at: String,
+    pub(crate) started_at: String,
+    pub(crate) uptime_s: u64,
+    pub(crate) config_hash: String,
+    pub(crate) clock: &'static str,
+    pub(crate) ledger: Value,
+    pub(crate) buffer: BufferStatus,
+    pub(crate) sources: Vec<Named<SourceHealth>>,
+    pub(crate) devices: Vec<Named<DeviceHealth>>,
+    pub(crate) flows: Vec<FlowStatus>,
+    pub(crate) destinations: Vec<Named<Condition>>,
+    pub(crate) heartbeats: Vec<Named<Condition>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct BufferStatus {
+    pub(crate) path: PathBuf,
+    pub(crate) epoch: String,
+    /// All files together.
+    pub(crate) bytes: u64,
+    pub(crate) disk: Condition,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Named<T> {
+    pub(crate) name: Name,
+    #[serde(flatten)]
+    pub(crate) what: T,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct FlowStatus {
+    pub(crate) name: String,
+    /// `None` for a retired flow, which no configuration names any more.
+    pub(crate) to: Option<Name>,
+    pub(crate) retired: bool,
+    pub(crate) depth: u64,
+    pub(crate) oldest_age_s: Option<u64>,
+    pub(crate) matched: u64,
+    pub(crate) delivered: u64,
+    pub(crate) dead: u64,
+    pub(crate) dropped: u64,
+    /// Events that wait for a related record; part of `depth`.
+    pub(crate) waiting: u64,
+    pub(crate) unused: u64,
+    pub(crate) unheard: u64,
+    pub(crate) paused: Option<Pause>,
+    pub(crate) last_dead: Option<Remark>,
+}
+
+impl Reporter {
+    pub(crate) fn new(
+        config: &Config,
+        site: Arc<Site>,
+        health: Health,
+        levels: watch::Receiver<Vec<FlowState>>,
+        reader: Reader,
+    ) -> Self {
+        Reporter(Arc::new(Inner {
+            site,
+            config_hash: config.hash.clone(),
+            buffer: config.buffer.path.clone(),
+            routes: config.flows.iter().map(|flow| (flow.name.clone(), flow.to.clone())).collect(),
+            health,
+            levels,
+            reader: Mutex::new(reader),
+            started: Instant::now(),
+            started_at: rfc3339(Clock.now().wall_us),
+        }))
+    }
+
+    /// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
+    pub(crate) async fn status(&self) -> Status {
+        let inner = self.0.clone();
+        match tokio::task::spawn_blocking(move || inner.status()).await {
+            Ok(status) => status,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
+
+impl Inner {
+    fn status(&self) -> Status {
+        let now = Clock.now();
+        let picture = self.health.picture();
+        let levels = self.levels.borrow().clone();
+        let mut reader = self.reader.lock();
+        let flows = levels.iter().map(|level| self.flow(level, &picture.flows, &mut reader, now.boottime_us)).collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            plant: self.site.plant.clone(),
+            gateway: self.site.gateway.clone(),
+            at: rfc3339(now.wall_us),
+            started_at: self.started_at.clone(),
+            uptime_s: self.started.elapsed().as_secs(),
+            config_hash: self.config_hash.clone(),
+            clock: if now.synced { "synced" } else { "unsynced" },
+            ledger: reader.ledger().map_or(Value::Null, |found| ledger(&found)),
+            buffer: BufferStatus {
+                path: self.buffer.clone(),
+                epoch: self.site.epoch.to_string(),
+                bytes: self.bytes(),
+                disk: picture.disk,
+            },
+            sources: named(picture.sources),
+            devices: named(picture.devices),
+            flows,
+            destinations: named(picture.destinations),
+            heartbeats: named(picture.heartbeats),
+        }
+    }
+
+    fn flow(
+        &self,
+        level: &FlowState,
+        flows: &std::collections::BTreeMap<Name, FlowHealth>,
+        reader: &mut Reader,
+        boottime_us: i64,
+    ) -> FlowStatus {
+        let health =
+            flows.iter().find(|(name, _)| ***name == *level.name).map(|(_, health)| health.clone()).unwrap_or_default();
+        let oldest =
+            (level.buffered > 0).then(|| reader.read(level.id, level.first_open, 1, usize::MAX).ok()).flatten();
+        let oldest_age_s = oldest.and_then(|stored| {
+            let age_us = boottime_us.saturating_sub(stored.first()?.event.stamp.boottime_us);
+            u64::try_from(age_us / 1_000_000).ok()
+        });
+        FlowStatus {
+            name: level.name.to_string(),
+            to: self.routes.iter().find(|(name, _)| **name == *level.name).map(|(_, to)| to.clone()),
+            retired: level.retired,
+            depth: level.buffered,
+            oldest_age_s,
+            matched: level.matched,
+            delivered: level.delivered,
+            dead: level.dead,
+            dropped: level.dropped,
+            waiting: 0,
+            unused: health.unused,
+            unheard: health.unheard,
+            paused: health.paused,
+            last_dead: health.last_dead,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        ["", "-wal", "-shm"]
+            .iter()
+            .filter_map(|suffix| {
+                let mut path = self.buffer.clone().into_os_string();
+                path.push(suffix);
+                std::fs::metadata(path).ok()
+            })
+            .map(|metadata| metadata.len())
+            .sum()
+    }
+}
+
+fn named<T>(all: std::collections::BTreeMap<Name, T>) -> Vec<Named<T>> {
+    all.into_iter().map(|(name, what)| Named { name, what }).collect()
+}
+
+fn ledger(ledger: &Ledger) -> Value {
+    let sources: Map<String, Value> = ledger
+        .sources
+        .iter()
+        .map(|(name, counts)| {
+            let counts = json!({
+                "received": counts.received,
+                "mapped": counts.mapped,
+                "unmapped": counts.unmapped,
+                "rejected": counts.rejected,
+                "repeated": counts.repeated,
+            });
+            (name.to_string(), counts)
+        })
+        .collect();
+    let events = &ledger.events;
+    json!({
+        "sources": sources,
+        "events": { "made": events.recorded + events.unmatched, "recorded": events.recorded, "unmatched": events.unmatched },
+    })
+}

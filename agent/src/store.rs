@@ -1,0 +1,143 @@
+//! The disk as the two halves see it: append on the left, read and settle on the right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plantlink_buffer::{Append, FlowId, FlowState, Routed, Settle, Settled, Submission, Work, WriterHandle};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::destination::Outcome;
+use crate::health::Health;
+use crate::mapping::Entry;
+use crate::routes::Routes;
+use crate::schedule::Turn;
+
+/// How much may be on its way to the disk: memory stays bounded while the disk is slow.
+const WAITING_BYTES_MAX: usize = 8 << 20;
+/// What an entry costs beside its payloads.
+const ENTRY_BYTES: usize = 256;
+
+/// Cheap to clone; all clones write through one writer.
+#[derive(Clone)]
+pub(crate) struct Store {
+    writer: WriterHandle,
+    routes: Arc<Routes>,
+    room: Arc<Semaphore>,
+    levels: Arc<watch::Sender<Vec<FlowState>>>,
+}
+
+/// The writer has ended; so must the process.
+#[derive(Debug, thiserror::Error)]
+#[error("the buffer's writer has stopped")]
+pub(crate) struct Stopped;
+
+impl Store {
+    pub(crate) fn new(writer: WriterHandle, routes: Routes, flows: Vec<FlowState>) -> Self {
+        Store {
+            writer,
+            routes: Arc::new(routes),
+            room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
+            levels: Arc::new(watch::Sender::new(flows)),
+        }
+    }
+
+    /// Hands an entry to the writer, which acknowledges it after the commit. Waits for room, never for the commit.
+    pub(crate) async fn append(&self, entry: Entry) -> Result<(), Stopped> {
+        let Entry { events, received, memory, ack, wait } = entry;
+        let bytes = ENTRY_BYTES
+            + events.iter().map(|event| ENTRY_BYTES + event.data.len() + event.metadata.len()).sum::<usize>()
+            + received
+                .iter()
+                .flat_map(|received| &received.rejected)
+                .map(|rejected| rejected.payload.len())
+                .sum::<usize>();
+        let permits = u32::try_from(bytes.min(WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
+        let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| Stopped)?;
+        let events = events
+            .into_iter()
+            .map(|event| Routed { flows: self.routes.of(&event.event_type, &event.source).to_vec(), event })
+            .collect();
+        let append = Append { events, received, memory };
+        let levels = self.levels.clone();
+        self.submit(Work::Append(append), wait, move |flows| {
+            drop(room);
+            ack.give();
+            publish(&levels, flows);
+        })
+    }
+
+    /// Writes down what a destination answered. When this returns, a killed process does not offer it again.
+    pub(crate) async fn settle(&self, turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Result<(), Stopped> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        let outcomes = turn
+            .batch
+            .events
+            .iter()
+            .zip(outcomes)
+            .map(|(event, outcome)| {
+                let settled = match outcome {
+                    Outcome::Delivered | Outcome::Unheard | Outcome::Unused => Settled::Delivered,
+                    Outcome::Rejected { reason } => {
+                        Settled::Dead { attempts: turn.attempts, reason: reason.clone(), at_us }
+                    }
+                };
+                (event.sequence(), settled)
+            })
+            .collect();
+        let settle = Settle { flow: turn.flow, from: turn.from, outcomes };
+        let (done, written) = oneshot::channel();
+        let levels = self.levels.clone();
+        self.submit(Work::Settle(settle), Duration::ZERO, move |flows| {
+            publish(&levels, flows);
+            // Whoever waited may have stopped waiting; the settlement stands all the same.
+            let _ = done.send(());
+        })?;
+        written.await.map_err(|_| Stopped)
+    }
+
+    /// Whether the writer does its work: it answers, or it has said that the disk refuses.
+    pub(crate) async fn answers(&self, health: &Health) -> bool {
+        let (done, answered) = oneshot::channel();
+        let nothing = Work::Append(Append::default());
+        let submitted = self.submit(nothing, Duration::ZERO, move |_| {
+            // Whoever asked may have stopped waiting.
+            let _ = done.send(());
+        });
+        submitted.is_ok()
+            && tokio::select! {
+                answered = answered => answered.is_ok(),
+                () = health.disk_refuses() => true,
+            }
+    }
+
+    /// How far each flow is, and a sign whenever that changes.
+    pub(crate) fn levels(&self) -> watch::Receiver<Vec<FlowState>> {
+        self.levels.subscribe()
+    }
+
+    fn submit(
+        &self,
+        work: Work,
+        wait: Duration,
+        done: impl FnOnce(&[FlowState]) + Send + 'static,
+    ) -> Result<(), Stopped> {
+        self.writer.submit(Submission { work, wait, done: Box::new(done) }).map_err(|_| Stopped)
+    }
+}
+
+fn publish(levels: &watch::Sender<Vec<FlowState>>, flows: &[FlowState]) {
+    levels.send_if_modified(|known| {
+        let changed = known.as_slice() != flows;
+        if changed {
+            flows.clone_into(known);
+        }
+        changed
+    });
+}
+
+/// One flow's state by id.
+pub(crate) fn level(levels: &[FlowState], flow: FlowId) -> Option<&FlowState> {
+    levels.iter().find(|level| level.id == flow)
+}

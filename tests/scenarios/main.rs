@@ -1,0 +1,13 @@
+//! What we promise, proven from outside on real processes.
+
+mod bad_input;
+mod brokers;
+mod commit_before_acknowledge;
+mod fakes;
+mod ledger_under_kills;
+mod link_under_cuts;
+mod odoo_exchanges;
+mod odoo_promises;
+mod odoo_request;
+mod plant;
+mod sources;

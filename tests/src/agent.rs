@@ -1,0 +1,228 @@
+//! The real program as a process, with its configuration and its buffer in a directory of its own.
+
+use crate::wait;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long the agent may take to end after SIGTERM: it finishes the batch in hand, five seconds at most, and closes.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// The name of the configuration file in the agent's directory.
+const CONFIG: &str = "plantlink.toml";
+
+/// `plantlink run`, killed when dropped. Paths in its configuration are relative to its directory; `buffer.db` is there.
+pub struct Agent {
+    dir: TempDir,
+    tracer: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Agent {
+    /// Writes the configuration and starts the agent.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(toml: &str) -> Agent {
+        Agent::start_with(toml, &[])
+    }
+
+    /// The same, with files (certificates, passwords) beside the configuration.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with(toml: &str, files: &[(&str, &str)]) -> Agent {
+        let mut agent = Agent::prepare(toml, files);
+        agent.restart();
+        agent
+    }
+
+    /// The same under `strace`, whose record [`Agent::trace`] gives when the agent has ended.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_traced(toml: &str, system_calls: &str) -> Agent {
+        let mut agent = Agent::prepare(toml, &[]);
+        let trace = agent.path("trace").display().to_string();
+        let options = ["strace", "-f", "-yy", "-xx", "-s", "65536", "-e", system_calls, "-o", &trace, "--"];
+        agent.tracer = options.map(str::to_owned).to_vec();
+        agent.restart();
+        agent
+    }
+
+    fn prepare(toml: &str, files: &[(&str, &str)]) -> Agent {
+        let agent = Agent { dir: TempDir::new().expect("a directory for the agent"), tracer: Vec::new(), child: None };
+        agent.write(CONFIG, toml);
+        for (name, text) in files {
+            agent.write(name, text);
+        }
+        agent
+    }
+
+    /// Writes a file beside the configuration.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("the agent's directory takes files");
+    }
+
+    /// Starts the agent, again with everything it has on disk.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn restart(&mut self) {
+        self.kill();
+        let log = File::options().create(true).append(true).open(self.path("log")).expect("the agent's log");
+        let run = self.command("run");
+        let mut command = match self.tracer.split_first() {
+            None => run,
+            Some((program, options)) => {
+                let mut traced = Command::new(program);
+                traced.args(options).arg(run.get_program()).args(run.get_args()).current_dir(self.dir.path());
+                traced
+            }
+        };
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the agent starts");
+        self.child = Some(child);
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(traced) = self.traced_child() {
+            // An error means that it has already ended.
+            let _ = kill_process(pid(traced), Signal::KILL);
+        }
+        if let Some(mut child) = self.child.take() {
+            // An error means that it has already ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Ends it with SIGTERM, and gives its exit status.
+    ///
+    /// # Panics
+    /// When it was not running or does not end in time.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let child = self.child.as_ref().expect("the agent was started");
+        terminate(self.traced_child().unwrap_or(child.id()));
+        self.ended(STOP_LIMIT).await
+    }
+
+    /// Waits until the agent has ended by itself.
+    ///
+    /// # Panics
+    /// When it has not after `limit`.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let mut child = self.child.take().expect("the agent was started");
+        wait::until("the agent to end", limit, async || child.try_wait().ok().flatten()).await
+    }
+
+    /// What `plantlink status --json` says now; nothing while no agent answers.
+    pub fn status(&self) -> Option<Value> {
+        let output = self.command("status").arg("--json").output().ok()?;
+        if !output.status.success() {
+            return None;
+        }
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    /// Waits until the status meets a condition.
+    ///
+    /// # Panics
+    /// When it does not within `limit`; the last status and the end of the log are part of the message.
+    pub async fn wait_until(&self, what: &str, limit: Duration, mut condition: impl FnMut(&Value) -> bool) -> Value {
+        let mut last = None;
+        let met = wait::within(limit, async || {
+            last = self.status();
+            last.take_if(|status| condition(status))
+        })
+        .await;
+        met.unwrap_or_else(|| {
+            panic!(
+                "waited {} s for {what}; the last status is {}\nthe log ends with\n{}",
+                limit.as_secs(),
+                last.map_or("none".to_owned(), |status| format!("{status:#}")),
+                self.log_end()
+            )
+        })
+    }
+
+    /// Everything the agent has logged, over all of its starts.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// The last lines of the log.
+    pub fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// The record of the system calls of a traced agent.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn trace(&self) -> String {
+        std::fs::read_to_string(self.path("trace")).expect("the agent was started under strace")
+    }
+
+    /// A file in the agent's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, name: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program());
+        command.arg(name).arg("--config").arg(self.path(CONFIG)).current_dir(self.dir.path());
+        command
+    }
+
+    /// The agent's own process when the child is its tracer.
+    fn traced_child(&self) -> Option<u32> {
+        let tracer = self.child.as_ref().filter(|_| !self.tracer.is_empty())?.id();
+        let children = format!("/proc/{tracer}/task/{tracer}/children");
+        let children = std::fs::read_to_string(children).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the agent's log ends with\n{}", self.log_end());
+        }
+        self.kill();
+    }
+}
+
+/// Sends SIGTERM to a process that a test has started.
+///
+/// # Panics
+/// When there is no such process.
+pub fn terminate(process: u32) {
+    kill_process(pid(process), Signal::TERM).expect("the process was started by this test");
+}
+
+fn pid(process: u32) -> Pid {
+    i32::try_from(process).ok().and_then(Pid::from_raw).expect("a process id of Linux")
+}
+
+/// The program that was built with these tests, or the one that `PLANTLINK_BIN` names.
+fn program() -> PathBuf {
+    if let Some(named) = std::env::var_os("PLANTLINK_BIN") {
+        return named.into();
+    }
+    let tests = std::env::current_exe().expect("the tests know where they are");
+    let profile = tests.parent().and_then(Path::parent);
+    let program = profile.expect("the tests lie in target").join("plantlink");
+    assert!(program.exists(), "{} is missing: build it with cargo build -p plantlink", program.display());
+    program
+}

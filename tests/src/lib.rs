@@ -1,0 +1,18 @@
+//! The fake plant: real brokers, a real Modbus server, a breakable network and the agent as its own process, with the
+//! ledger that compares what went in with what came out.
+//!
+//! Everything listens on 127.0.0.1 and is ended when its owner is dropped. Whatever cannot be set up panics with the reason:
+//! a proof without its parts is no proof.
+
+pub mod agent;
+pub mod broker;
+pub mod certificates;
+pub mod client;
+pub mod ledger;
+pub mod modbus;
+pub mod odoo;
+pub mod ports;
+pub mod proxy;
+pub mod random;
+pub mod trace;
+pub mod wait;

@@ -1,0 +1,228 @@
+//! What the fake Odoo holds: users, records, external ids, and which commit touched them last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// A record's values by field; a many2one is the other record's database id.
+pub type Values = BTreeMap<String, Value>;
+
+/// One database with its users. Tests set it up, and look into it afterwards.
+#[derive(Debug)]
+pub struct Database {
+    pub(super) name: String,
+    pub(super) users: Vec<User>,
+    /// Whether PostgreSQL answers.
+    pub(super) up: bool,
+    records: BTreeMap<String, BTreeMap<i64, Record>>,
+    external_ids: BTreeMap<String, ExternalId>,
+    /// The id that the next record of a model gets, where it is not 1 more than the last.
+    next_ids: BTreeMap<String, i64>,
+    models_missing: BTreeSet<String>,
+    commits: u64,
+}
+
+/// A user with one API key.
+#[derive(Debug, Clone)]
+pub(super) struct User {
+    pub(super) id: i64,
+    pub(super) login: String,
+    pub(super) key: String,
+    pub(super) active: bool,
+    pub(super) time_zone: String,
+    pub(super) may_create: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Record {
+    values: Values,
+    /// The commit that wrote it last, its counters included.
+    changed: u64,
+}
+
+/// Where an external id leads.
+#[derive(Debug, Clone)]
+pub(super) struct ExternalId {
+    pub(super) model: String,
+    pub(super) id: i64,
+    /// Set when the record was created with `noupdate`; never changed afterwards.
+    pub(super) noupdate: bool,
+    made: u64,
+}
+
+/// What a transaction saw when it began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Snapshot(u64);
+
+impl Database {
+    pub(super) fn new(name: &str, users: Vec<User>) -> Self {
+        Database {
+            name: name.to_owned(),
+            users,
+            up: true,
+            records: BTreeMap::new(),
+            external_ids: BTreeMap::new(),
+            next_ids: BTreeMap::new(),
+            models_missing: BTreeSet::new(),
+            commits: 0,
+        }
+    }
+
+    /// How many records a model has.
+    pub fn count(&self, model: &str) -> usize {
+        self.records.get(model).map_or(0, BTreeMap::len)
+    }
+
+    /// The values of a model's records, oldest first.
+    pub fn values(&self, model: &str) -> Vec<&Values> {
+        self.records.get(model).into_iter().flatten().map(|(_, record)| &record.values).collect()
+    }
+
+    /// The external ids of a model's records, in their order.
+    pub fn external_ids(&self, model: &str) -> Vec<&str> {
+        self.external_ids.iter().filter(|(_, to)| to.model == model).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The values of the record with this external id.
+    pub fn find(&self, external_id: &str) -> Option<&Values> {
+        let to = self.external_ids.get(external_id)?;
+        self.record(&to.model, to.id)
+    }
+
+    /// A person makes a record; an external id given here may be overwritten by `load`, as after a person's import.
+    pub fn insert<const N: usize>(
+        &mut self,
+        model: &str,
+        external_id: Option<&str>,
+        values: [(&str, Value); N],
+    ) -> i64 {
+        self.commits += 1;
+        let values = values.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+        self.create(model, external_id, false, values)
+    }
+
+    /// A person changes one field of the record with this external id.
+    pub fn edit(&mut self, external_id: &str, field: &str, value: Value) {
+        self.commits += 1;
+        if let Some(to) = self.external_ids.get(external_id).cloned() {
+            self.write(&to.model, to.id, [(field.to_owned(), value)].into());
+        }
+    }
+
+    /// A person deletes the record with this external id; the external id goes with it.
+    pub fn delete(&mut self, external_id: &str) {
+        if let Some(to) = self.external_ids.remove(external_id) {
+            self.records.entry(to.model).or_default().remove(&to.id);
+        }
+    }
+
+    /// The next record of this model gets this id.
+    pub fn set_next_id(&mut self, model: &str, id: i64) {
+        self.next_ids.insert(model.to_owned(), id);
+    }
+
+    /// Uninstalls a model.
+    pub fn remove_model(&mut self, model: &str) {
+        self.models_missing.insert(model.to_owned());
+    }
+
+    /// Installs a model that was removed.
+    pub fn restore_model(&mut self, model: &str) {
+        self.models_missing.remove(model);
+    }
+
+    /// Gives or takes a user's right to create records of a model.
+    pub fn set_right(&mut self, login: &str, model: &str, may_create: bool) {
+        if let Some(user) = self.user_mut(login) {
+            if may_create {
+                user.may_create.insert(model.to_owned());
+            } else {
+                user.may_create.remove(model);
+            }
+        }
+    }
+
+    /// The only key that a user can come in with from now on.
+    pub fn set_key(&mut self, login: &str, key: &str) {
+        if let Some(user) = self.user_mut(login) {
+            key.clone_into(&mut user.key);
+        }
+    }
+
+    /// Archives or restores a user.
+    pub fn set_active(&mut self, login: &str, active: bool) {
+        if let Some(user) = self.user_mut(login) {
+            user.active = active;
+        }
+    }
+
+    /// The time zone in a user's preferences.
+    pub fn set_time_zone(&mut self, login: &str, time_zone: &str) {
+        if let Some(user) = self.user_mut(login) {
+            time_zone.clone_into(&mut user.time_zone);
+        }
+    }
+
+    /// Stops PostgreSQL or starts it again.
+    pub fn set_up(&mut self, up: bool) {
+        self.up = up;
+    }
+
+    pub(super) fn knows(&self, model: &str) -> bool {
+        super::schema::model(model).is_some() && !self.models_missing.contains(model)
+    }
+
+    pub(super) fn record(&self, model: &str, id: i64) -> Option<&Values> {
+        Some(&self.records.get(model)?.get(&id)?.values)
+    }
+
+    pub(super) fn records(&self, model: &str) -> impl Iterator<Item = (i64, &Values)> {
+        self.records.get(model).into_iter().flatten().map(|(id, record)| (*id, &record.values))
+    }
+
+    pub(super) fn external_id(&self, name: &str) -> Option<&ExternalId> {
+        self.external_ids.get(name)
+    }
+
+    pub(super) fn begin(&self) -> Snapshot {
+        Snapshot(self.commits)
+    }
+
+    /// Starts the commit that the following writes belong to.
+    pub(super) fn commit(&mut self) {
+        self.commits += 1;
+    }
+
+    /// Whether another transaction has made this external id since the snapshot.
+    pub(super) fn made_since(&self, snapshot: Snapshot, external_id: &str) -> bool {
+        self.external_ids.get(external_id).is_some_and(|to| to.made > snapshot.0)
+    }
+
+    /// Whether another transaction has written this record since the snapshot.
+    pub(super) fn changed_since(&self, snapshot: Snapshot, model: &str, id: i64) -> bool {
+        self.records.get(model).and_then(|records| records.get(&id)).is_some_and(|record| record.changed > snapshot.0)
+    }
+
+    pub(super) fn create(&mut self, model: &str, external_id: Option<&str>, noupdate: bool, values: Values) -> i64 {
+        let records = self.records.entry(model.to_owned()).or_default();
+        let after_last = records.last_key_value().map_or(1, |(id, _)| id + 1);
+        let id = self.next_ids.remove(model).unwrap_or(after_last).max(after_last);
+        records.insert(id, Record { values, changed: self.commits });
+        if let Some(name) = external_id {
+            let to = ExternalId { model: model.to_owned(), id, noupdate, made: self.commits };
+            self.external_ids.insert(name.to_owned(), to);
+        }
+        id
+    }
+
+    pub(super) fn write(&mut self, model: &str, id: i64, values: Values) {
+        if let Some(record) = self.records.get_mut(model).and_then(|records| records.get_mut(&id)) {
+            record.values.extend(values);
+            record.changed = self.commits;
+        }
+    }
+
+    fn user_mut(&mut self, login: &str) -> Option<&mut User> {
+        self.users.iter_mut().find(|user| user.login == login)
+    }
+}

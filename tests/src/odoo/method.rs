@@ -1,0 +1,117 @@
+//! The methods beside `load` that a preflight or a test asks for.
+
+use serde_json::{Map, Value, json};
+
+use super::database::{Database, User, Values};
+use super::load::check_rule;
+use super::refusal::{RpcError, not_allowed};
+use super::rpc::Execute;
+use super::schema::{Field, Kind, Model};
+
+/// The result of a method of every model; `None` when there is none of this name.
+pub(super) fn run(
+    database: &mut Database,
+    user: &User,
+    model: &'static Model,
+    execute: &Execute,
+) -> Option<Result<Value, RpcError>> {
+    Some(match (model.name, execute.method.as_str()) {
+        ("res.users", "context_get") => Ok(json!({"lang": "en_US", "tz": user.time_zone, "uid": user.id})),
+        ("ir.model.data", "check_object_reference") => check_object_reference(database, execute),
+        (_, "has_access") => Ok(Value::Bool(has_access(user, model, &execute.argument(1, "operation")))),
+        (_, "fields_get") => Ok(fields_get(model, &execute.argument(1, "attributes"))),
+        // The required fields of these models are those that nothing fills.
+        (_, "default_get") => Ok(json!({})),
+        (_, "search_count") => Ok(json!(search(database, model, &execute.argument(0, "domain")).len())),
+        (_, "search_read") => Ok(search_read(database, model, execute)),
+        (_, "create") => create(database, user, model, &execute.argument(0, "vals_list")),
+        _ => return None,
+    })
+}
+
+fn check_object_reference(database: &Database, execute: &Execute) -> Result<Value, RpcError> {
+    let text = |at, name| execute.argument(at, name).as_str().unwrap_or_default().to_owned();
+    let name = format!("{}.{}", text(0, "module"), text(1, "xml_id"));
+    let to = database.external_id(&name);
+    to.map(|to| json!([to.model, to.id]))
+        .ok_or_else(|| RpcError::value(format!("External ID not found in the system: {name}")))
+}
+
+fn has_access(user: &User, model: &Model, operation: &Value) -> bool {
+    operation == "read" || user.may_create.contains(model.name)
+}
+
+fn fields_get(model: &Model, attributes: &Value) -> Value {
+    let wanted: Option<Vec<String>> = serde_json::from_value(attributes.clone()).ok();
+    let describe = |field: &Field| {
+        let mut all = describe(field);
+        if let Some(wanted) = &wanted {
+            all.retain(|attribute, _| wanted.contains(attribute));
+        }
+        (field.name.to_owned(), Value::Object(all))
+    };
+    model.fields.iter().map(describe).collect::<Map<_, _>>().into()
+}
+
+fn describe(field: &Field) -> Map<String, Value> {
+    let (kind, more) = match field.kind {
+        Kind::Char => ("char", None),
+        Kind::Html => ("html", None),
+        Kind::Integer => ("integer", None),
+        Kind::Float => ("float", None),
+        Kind::Boolean => ("boolean", None),
+        Kind::Date => ("date", None),
+        Kind::Datetime => ("datetime", None),
+        Kind::Selection(choices) => ("selection", Some(("selection", json!(choices)))),
+        Kind::Many2one(target) => ("many2one", Some(("relation", json!(target)))),
+    };
+    let shared = [
+        ("type", json!(kind)),
+        ("string", json!(field.label)),
+        ("required", json!(field.required)),
+        ("readonly", json!(false)),
+        ("store", json!(true)),
+    ];
+    shared.into_iter().chain(more).map(|(attribute, value)| (attribute.to_owned(), value)).collect()
+}
+
+/// The ids of the records that a domain of `=` and `in` terms finds; a term of any other kind finds nothing.
+fn search(database: &Database, model: &Model, domain: &Value) -> Vec<i64> {
+    let terms: Vec<(String, String, Value)> = serde_json::from_value(domain.clone()).unwrap_or_default();
+    let meets = |id: i64, values: &Values, (field, operator, wanted): &(String, String, Value)| {
+        let own = json!(id);
+        let found = if field == "id" { Some(&own) } else { values.get(field) }.unwrap_or(&Value::Null);
+        match operator.as_str() {
+            "=" => found == wanted,
+            "in" => wanted.as_array().is_some_and(|wanted| wanted.contains(found)),
+            _ => false,
+        }
+    };
+    let found = database.records(model.name).filter(|(id, values)| terms.iter().all(|term| meets(*id, values, term)));
+    found.map(|(id, _)| id).collect()
+}
+
+fn search_read(database: &Database, model: &Model, execute: &Execute) -> Value {
+    let fields: Vec<String> = serde_json::from_value(execute.argument(1, "fields")).unwrap_or_default();
+    let read = |id: i64| {
+        let values = database.record(model.name, id)?;
+        let shown = values.iter().filter(|(field, _)| fields.is_empty() || fields.contains(field));
+        // Odoo shows nothing as false.
+        let shown =
+            shown.map(|(field, value)| (field.clone(), if value.is_null() { json!(false) } else { value.clone() }));
+        Some(Value::Object(std::iter::once(("id".to_owned(), json!(id))).chain(shown).collect()))
+    };
+    search(database, model, &execute.argument(0, "domain")).into_iter().filter_map(read).collect()
+}
+
+fn create(database: &mut Database, user: &User, model: &Model, values: &Value) -> Result<Value, RpcError> {
+    if !user.may_create.contains(model.name) {
+        return Err(RpcError::new("odoo.exceptions.AccessError", not_allowed(model)));
+    }
+    let values: Values = serde_json::from_value(values.clone())
+        .map_err(|_| RpcError::new("builtins.IndexError", "list index out of range"))?;
+    check_rule(database, model, None, &values)
+        .map_err(|text| RpcError::new("odoo.exceptions.ValidationError", text))?;
+    database.commit();
+    Ok(json!(database.create(model.name, None, false, values)))
+}

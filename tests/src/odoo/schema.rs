@@ -1,0 +1,268 @@
+//! The models that the fake Odoo knows, as far as the mappings of plants touch them: fields, labels, who may create, and Odoo's own rules.
+
+/// One model of the database.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) name: &'static str,
+    pub(super) fields: &'static [Field],
+    /// What a user without the right to create is told.
+    pub(super) refusal: Refusal,
+    pub(super) rule: Rule,
+}
+
+impl Model {
+    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+/// The words of a refused `create`: the model that Odoo names (not always the one that was asked for) and the groups that may.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) label: &'static str,
+    pub(super) model: &'static str,
+    pub(super) groups: &'static [&'static str],
+}
+
+/// A field, its label in English, and whether a row without it is refused.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) label: &'static str,
+    pub(super) kind: Kind,
+    pub(super) required: bool,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Char,
+    Html,
+    Integer,
+    Float,
+    Boolean,
+    Date,
+    Datetime,
+    /// Keys and labels.
+    Selection(&'static [(&'static str, &'static str)]),
+    /// The model it points to.
+    Many2one(&'static str),
+}
+
+/// What Odoo checks beyond single values.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rule {
+    Nothing,
+    /// The end may not lie before the beginning.
+    EndsAfterStart {
+        start: &'static str,
+        end: &'static str,
+        text: &'static str,
+    },
+    /// A lot's name is unique for its product.
+    OneLotPerProduct,
+}
+
+/// The model of this name.
+pub(super) fn model(name: &str) -> Option<&'static Model> {
+    MODELS.iter().find(|model| model.name == name)
+}
+
+const fn optional(name: &'static str, label: &'static str, kind: Kind) -> Field {
+    Field { name, label, kind, required: false }
+}
+
+const fn required(name: &'static str, label: &'static str, kind: Kind) -> Field {
+    Field { name, label, kind, required: true }
+}
+
+const fn refusal(label: &'static str, model: &'static str, groups: &'static [&'static str]) -> Refusal {
+    Refusal { label, model, groups }
+}
+
+const MODELS: &[Model] = &[
+    Model {
+        name: "maintenance.request",
+        fields: &[
+            required("name", "Subjects", Kind::Char),
+            optional("equipment_id", "Equipment", Kind::Many2one("maintenance.equipment")),
+            optional(
+                "maintenance_type",
+                "Maintenance Type",
+                Kind::Selection(&[("corrective", "Corrective"), ("preventive", "Preventive")]),
+            ),
+            optional(
+                "priority",
+                "Priority",
+                Kind::Selection(&[("0", "Very Low"), ("1", "Low"), ("2", "Normal"), ("3", "High")]),
+            ),
+            optional("description", "Description", Kind::Html),
+            optional("request_date", "Request Date", Kind::Date),
+            optional("schedule_date", "Scheduled Date", Kind::Datetime),
+            optional("duration", "Duration", Kind::Float),
+            optional("archive", "Archive", Kind::Boolean),
+            optional("owner_user_id", "Created by User", Kind::Many2one("res.users")),
+        ],
+        refusal: refusal("Maintenance Request", "maintenance.request", &["User types/Internal User"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "maintenance.equipment",
+        fields: &[
+            required("name", "Equipment Name", Kind::Char),
+            optional("serial_no", "Serial Number", Kind::Char),
+            optional("note", "Note", Kind::Html),
+            optional("active", "Active", Kind::Boolean),
+        ],
+        refusal: refusal("Maintenance Equipment", "maintenance.equipment", &["Maintenance/Equipment Manager"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "mrp.workcenter",
+        fields: &[required("name", "Work Center", Kind::Char), optional("code", "Code", Kind::Char)],
+        refusal: refusal(
+            "Resources",
+            "resource.resource",
+            &["Employees/Officer: Manage all employees", "Manufacturing/Administrator"],
+        ),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "mrp.workcenter.productivity.loss",
+        fields: &[required("name", "Blocking Reason", Kind::Char)],
+        refusal: refusal(
+            "Workcenter Productivity Losses",
+            "mrp.workcenter.productivity.loss",
+            &["Manufacturing/Administrator"],
+        ),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "mrp.workcenter.productivity",
+        fields: &[
+            required("workcenter_id", "Work Center", Kind::Many2one("mrp.workcenter")),
+            required("loss_id", "Loss Reason", Kind::Many2one("mrp.workcenter.productivity.loss")),
+            optional("date_start", "Start Date", Kind::Datetime),
+            optional("date_end", "End Date", Kind::Datetime),
+            optional("description", "Description", Kind::Char),
+        ],
+        refusal: refusal("Workcenter Productivity Log", "mrp.workcenter.productivity", &["Manufacturing/User"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "product.product",
+        fields: &[required("name", "Name", Kind::Char), optional("default_code", "Internal Reference", Kind::Char)],
+        refusal: refusal(
+            "Product Variant",
+            "product.product",
+            &["Inventory/Administrator", "Manufacturing/Administrator"],
+        ),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "mrp.bom",
+        fields: &[required("product_id", "Product", Kind::Many2one("product.product"))],
+        refusal: refusal("Bill of Material", "mrp.bom", &["Manufacturing/Administrator"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "mrp.production",
+        fields: &[
+            required("product_id", "Product", Kind::Many2one("product.product")),
+            optional("product_qty", "Quantity To Produce", Kind::Float),
+            optional("qty_producing", "Quantity Producing", Kind::Float),
+            optional("bom_id", "Bill of Material", Kind::Many2one("mrp.bom")),
+            optional("origin", "Source", Kind::Char),
+            optional("state", "State", Kind::Selection(&[("confirmed", "Confirmed"), ("done", "Done")])),
+        ],
+        refusal: refusal("Production Order", "mrp.production", &["Manufacturing/User"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "mrp.workorder",
+        fields: &[
+            required("name", "Work Order", Kind::Char),
+            optional(
+                "state",
+                "Status",
+                Kind::Selection(&[("ready", "Ready"), ("progress", "In Progress"), ("done", "Finished")]),
+            ),
+        ],
+        refusal: refusal("Work Order", "mrp.workorder", &["Manufacturing/User"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "stock.lot",
+        fields: &[
+            required("name", "Lot/Serial Number", Kind::Char),
+            required("product_id", "Product", Kind::Many2one("product.product")),
+            optional("company_id", "Company", Kind::Many2one("res.company")),
+        ],
+        refusal: refusal("Lot/Serial", "stock.lot", &["Inventory/User"]),
+        rule: Rule::OneLotPerProduct,
+    },
+    Model {
+        name: "stock.scrap",
+        fields: &[
+            required("product_id", "Product", Kind::Many2one("product.product")),
+            optional("scrap_qty", "Quantity", Kind::Float),
+            optional("state", "Status", Kind::Selection(&[("draft", "Draft"), ("done", "Done")])),
+            optional("times_scrapped", "Times Scrapped", Kind::Integer),
+        ],
+        refusal: refusal("Scrap", "stock.scrap", &["Inventory/User"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "hr.employee",
+        fields: &[required("name", "Employee Name", Kind::Char)],
+        refusal: refusal("Employee", "hr.employee", &["Employees/Officer: Manage all employees"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "hr.attendance",
+        fields: &[
+            required("employee_id", "Employee", Kind::Many2one("hr.employee")),
+            required("check_in", "Check In", Kind::Datetime),
+            optional("check_out", "Check Out", Kind::Datetime),
+        ],
+        refusal: refusal("Attendance", "hr.attendance", &["Attendances/Officer: Manage attendances"]),
+        rule: Rule::EndsAfterStart {
+            start: "check_in",
+            end: "check_out",
+            text: "\"Check Out\" time cannot be earlier than \"Check In\" time.",
+        },
+    },
+    Model {
+        name: "res.company",
+        fields: &[required("name", "Company Name", Kind::Char)],
+        refusal: refusal("Companies", "res.company", &["Administration/Settings"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "res.users",
+        fields: &[required("name", "Name", Kind::Char)],
+        refusal: refusal("User", "res.users", &["Administration/Access Rights"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "ir.model.data",
+        fields: &[required("name", "External Identifier", Kind::Char)],
+        refusal: refusal("Model Data", "ir.model.data", &["Administration/Access Rights"]),
+        rule: Rule::Nothing,
+    },
+    // The custom model that an administrator makes once for counts, measurements and alarms in quantity.
+    Model {
+        name: "x_plant_event",
+        fields: &[
+            required("x_name", "Name", Kind::Char),
+            optional("x_equipment_id", "Equipment", Kind::Many2one("maintenance.equipment")),
+            optional("x_production_id", "Order", Kind::Many2one("mrp.production")),
+            optional("x_kind", "Kind", Kind::Char),
+            optional("x_quantity", "Quantity", Kind::Float),
+            optional("x_unit", "Unit", Kind::Char),
+            optional("x_at", "At", Kind::Datetime),
+        ],
+        refusal: refusal("Plant Event", "x_plant_event", &["User types/Internal User"]),
+        rule: Rule::Nothing,
+    },
+];
