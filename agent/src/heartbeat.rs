@@ -94,7 +94,7 @@ impl Heartbeat {
         let message = Publish {
             topic: self.topic(what),
             payload: payload.into(),
-            retain: true,
+            retain: link.terms().retain_available,
             qos: Qos::AtLeastOnce,
             user_properties: Vec::new(),
         };

@@ -7,11 +7,14 @@ use parking_lot::Mutex;
 use plantlink_buffer::FlowId;
 use plantlink_config::{Flow, Name};
 
+/// By event type and source.
+type Decided = HashMap<(Arc<str>, Arc<str>), Arc<[FlowId]>>;
+
 /// The flows in the order of the file, and what they decided for the types and sources seen so far.
 pub(crate) struct Routes {
     flows: Vec<(FlowId, Flow)>,
     /// Types and sources come from the configuration, so this stays as small as it is.
-    decided: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<[FlowId]>>>,
+    decided: Mutex<Decided>,
 }
 
 impl Routes {

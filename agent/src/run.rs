@@ -20,7 +20,7 @@ use crate::destination::odoo::Odoo;
 use crate::envelope::Site;
 use crate::health::{Health, Turned};
 use crate::heartbeat::Heartbeat;
-use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper};
+use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, remembered_filters};
 use crate::routes::Routes;
 use crate::schedule::Schedule;
 use crate::source::modbus::Line;
@@ -59,7 +59,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let site =
         Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() });
     let flows = buffer.flows();
-    let sources = mappers(&config, &buffer)?;
+    let memory: Memory = buffer.memory()?.into_iter().collect();
+    let mappers = mappers(&config, &buffer, &memory)?;
     let readers = Readers::open(&buffer, config.destinations.len())?;
     let broken = CancellationToken::new();
     health.disk(None);
@@ -85,8 +86,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     beside.spawn(Control::bind(&config.buffer.path)?.serve(reporter, office.clone()));
     beside.spawn(systemd::watchdog(store.clone(), health.clone(), office.clone()));
     let mut left = JoinSet::new();
-    for (source, mapper) in config.sources.iter().zip(sources) {
-        start_source(&mut left, source, mapper, &store, &health, &plant);
+    for (source, mapper) in config.sources.iter().zip(mappers) {
+        start_source(&mut left, source, &memory, mapper, &store, &health, &plant);
     }
     info!(plant = %site.plant, gateway = %site.gateway, config = %config.hash, "plantlink is running");
     systemd::ready();
@@ -148,14 +149,13 @@ fn options(config: &Config) -> Options {
 }
 
 /// The mappers in the order of the sources, with what they remember.
-fn mappers(config: &Config, buffer: &Buffer) -> Result<Vec<Mapper>, RunError> {
-    let memory: Memory = buffer.memory()?.into_iter().collect();
+fn mappers(config: &Config, buffer: &Buffer, memory: &Memory) -> Result<Vec<Mapper>, RunError> {
     config
         .sources
         .iter()
         .map(|source| match source {
             Source::Modbus(line) => {
-                Ok(Mapper::Line(LineMapper::new(&config.plant, line, config.buffer.commit_within, &memory)))
+                Ok(Mapper::Line(LineMapper::new(&config.plant, line, config.buffer.commit_within, memory)))
             }
             Source::Mqtt(mqtt) => {
                 let senders = buffer.senders(&mqtt.name)?;
@@ -215,6 +215,7 @@ fn start_destination(
 fn start_source(
     tasks: &mut JoinSet<Result<(), Stopped>>,
     source: &Source,
+    memory: &Memory,
     mapper: Mapper,
     store: &Store,
     health: &Health,
@@ -227,7 +228,14 @@ fn start_source(
             tasks.spawn(collect(name, Line::new(line, Clock), mapper, store, health, stop));
         }
         Source::Mqtt(mqtt) => {
-            tasks.spawn(collect(name, Subscription::new(mqtt, Clock), mapper, store, health, stop));
+            tasks.spawn(collect(
+                name,
+                Subscription::new(mqtt, remembered_filters(&mqtt.name, memory), Clock),
+                mapper,
+                store,
+                health,
+                stop,
+            ));
         }
     }
 }

@@ -14,11 +14,11 @@ use rusqlite::Connection;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const EVENTS_PER_COMMIT: [usize; 1] = [10];
-const ROUNDS: usize = 3;
+const EVENTS_PER_COMMIT: [usize; 3] = [1, 10, 256];
+const ROUNDS: usize = 41;
 /// Commits between two looks at the clocks.
-const COMMITS_MEASURED: usize = 32;
-const ROUND: Duration = Duration::from_millis(800);
+const COMMITS_MEASURED: usize = 8;
+const ROUND: Duration = Duration::from_millis(100);
 
 /// What one round came to.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ fn main() -> Outcome<()> {
         let mut rounds = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             rounds.0.push(measure(&mut events_made, events, |events| append(flow, events), |work| ours.append(work))?);
-rounds.1.push(rounds.0[0]);
+            rounds.1.push(measure(&mut events_made, events, |events| events, |events| append_bare(&bare, events))?);
         }
         let (ours, bare) = (median(&rounds.0), median(&rounds.1));
         println!(

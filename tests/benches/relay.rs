@@ -159,7 +159,9 @@ fn end_relay(mut relay: Child) {
 async fn relay(plant: u16, centre: u16) {
     let mut from = connect(plant, CLIENT, false).await;
     let mut to = connect(centre, "relay", true).await;
-    from.send(Packet::Subscribe(Subscribe::new(Filter::new(FILTER, QoS::AtLeastOnce), None))).await.expect("subscribed");
+    from.send(Packet::Subscribe(Subscribe::new(Filter::new(FILTER, QoS::AtLeastOnce), None)))
+        .await
+        .expect("subscribed");
     loop {
         tokio::select! {
             Some(packet) = from.next() => if let Packet::Publish(mut publish) = packet.expect("a packet") {
@@ -184,8 +186,7 @@ async fn connect(port: u16, client: &str, clean_start: bool) -> Framed<TcpStream
         receive_maximum: Some(WINDOW),
         ..ConnectProperties::default()
     };
-    let connect =
-        Connect { keep_alive: 60, client_id: client.to_owned(), clean_start, properties: Some(properties) };
+    let connect = Connect { keep_alive: 60, client_id: client.to_owned(), clean_start, properties: Some(properties) };
     framed.send(Packet::Connect(connect, None, None)).await.expect("sent");
     match framed.next().await {
         Some(Ok(Packet::ConnAck(_))) => framed,

@@ -155,3 +155,27 @@ fn assert_arrived_once(plant: &Plant, messages: usize) {
     ledger.compare(FINISHED, "number", &produced).assert_clean();
     assert_eq!(ledger.misplaced(), Vec::<String>::new());
 }
+
+/// A kept session remembers subscriptions that the configuration has long given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_left_the_configuration_is_given_up_in_the_kept_session() {
+    let plant = Plant::start().await;
+    let more = |filter: &str| {
+        let topic = format!("[[source.mqtt.topic]]\nfilter = \"{filter}\"\ntype = \"plant.note\"\n");
+        plant.config("", "", "").replacen("[[destination.mqtt]]", &format!("{topic}\n[[destination.mqtt]]"), 1)
+    };
+    let mut agent = Agent::start(&more("notes/#"));
+    plant.subscribed("mes").await;
+    agent.wait_until("the source to be up", SOON, |status| entry(status, "sources", "mes")["state"] == "up").await;
+    assert!(agent.terminate().await.success(), "{}", agent.log_end());
+
+    agent.write("plantlink.toml", &more("other/#"));
+    agent.restart();
+    agent.wait_until("the source to be up", SOON, |status| entry(status, "sources", "mes")["state"] == "up").await;
+    let mut publisher = plant.publisher();
+    publisher.publish("notes/1", "nobody wants this any more").await;
+    publisher.publish_all(&[finished(0)]).await;
+    plant.drained(&agent, 1, SOON).await;
+    let status = agent.status().expect("the agent answers");
+    assert_eq!(status["ledger"]["sources"]["mes"]["received"], 1, "{status:#}");
+}

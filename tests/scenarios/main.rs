@@ -4,6 +4,7 @@ mod bad_input;
 mod brokers;
 mod commit_before_acknowledge;
 mod fakes;
+mod house;
 mod ledger_under_kills;
 mod link_under_cuts;
 mod odoo_exchanges;

@@ -42,13 +42,14 @@ event = [{ type = "measurement.sampled", sample = "*" }]
     let expected = json!({
         "parts": 70_000, "level": -1.0, "alarm": true, "temperature": 36.5, "running": true, "door": false
     });
-    assert_eq!(first.envelope["data"], expected);
-    assert_eq!(first.envelope["source"], "mill-07/press");
+    assert_eq!(first.envelope()["data"], expected);
+    assert_eq!(first.envelope()["source"], "mill-07/press");
 
     line.set_u32(3, Table::Input, 4, f32::NAN.to_bits()).await;
     let bad = sampled(&plant, "press", |event| event.data("temperature").is_null()).await;
-    let quality = &bad.envelope["metadata"]["quality"]["temperature"];
-    assert!(quality.as_str().is_some_and(|quality| quality.starts_with("bad: ")), "{}", bad.envelope);
+    let envelope = bad.envelope();
+    let quality = &envelope["metadata"]["quality"]["temperature"];
+    assert!(quality.as_str().is_some_and(|quality| quality.starts_with("bad: ")), "{}", bad.envelope());
 
     let status = agent.status().expect("the agent answers");
     assert_eq!(entry(&status, "devices", "press")["state"], "up");
@@ -102,9 +103,9 @@ event = [{ type = "measurement.sampled", sample = "*" }]
     );
     let _agent = Agent::start(&config);
     let event = sampled(&plant, "press", |event| event.data("answered") == 60).await;
-    assert!(event.data("refused").is_null(), "{}", event.envelope);
-    let quality = event.envelope["metadata"]["quality"]["refused"].to_string();
-    assert!(quality.contains("exception 2"), "{}", event.envelope);
+    assert!(event.data("refused").is_null(), "{}", event.envelope());
+    let quality = event.envelope()["metadata"]["quality"]["refused"].to_string();
+    assert!(quality.contains("exception 2"), "{}", event.envelope());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +140,7 @@ event = [
     let ledger = plant.ledger();
     let parts: Vec<u64> = ledger.events("production.counted").filter_map(|event| event.data("good").as_u64()).collect();
     assert_eq!(parts.iter().sum::<u64>(), 60, "{parts:?}");
-    let orders: Vec<&Value> = ledger.events("production.counted").map(|event| event.data("order")).collect();
+    let orders: Vec<Value> = ledger.events("production.counted").map(|event| event.data("order")).collect();
     assert!(orders.iter().all(|order| *order == "MO/7"), "{orders:?}");
 }
 
@@ -174,7 +175,7 @@ async fn sampled(plant: &Plant, device: &str, mut condition: impl FnMut(&Arrival
     let source = format!("mill-07/{device}");
     let mut found = |ledger: &Ledger| {
         let mut events = ledger.events("measurement.sampled");
-        events.find(|event| event.envelope["source"] == source && condition(event)).cloned()
+        events.find(|event| event.envelope()["source"] == source && condition(event)).cloned()
     };
     wait::until(&format!("values of {device}"), LATER, async || found(&plant.ledger())).await
 }

@@ -110,9 +110,17 @@ impl Agent {
     /// # Panics
     /// When it was not running or does not end in time.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let child = self.child.as_ref().expect("the agent was started");
-        terminate(self.traced_child().unwrap_or(child.id()));
+        terminate(self.process());
         self.ended(STOP_LIMIT).await
+    }
+
+    /// The process of the agent itself.
+    ///
+    /// # Panics
+    /// When it was not started.
+    pub fn process(&self) -> u32 {
+        let child = self.child.as_ref().expect("the agent was started");
+        self.traced_child().unwrap_or(child.id())
     }
 
     /// Waits until the agent has ended by itself.

@@ -1,6 +1,7 @@
 //! What was produced against what the centre holds.
 
 use crate::client::Received;
+use bytes::Bytes;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::{self, Display, Formatter};
@@ -19,14 +20,19 @@ pub struct Arrival {
     pub flow: String,
     /// Its place in the flow.
     pub sequence: u64,
-    /// The whole envelope.
-    pub envelope: Value,
+    /// The envelope as it came: a long campaign brings too many of them to keep them taken apart.
+    payload: Bytes,
 }
 
 impl Arrival {
-    /// What `data` holds under a key.
-    pub fn data(&self, key: &str) -> &Value {
-        &self.envelope["data"][key]
+    /// The whole envelope.
+    pub fn envelope(&self) -> Value {
+        serde_json::from_slice(&self.payload).unwrap_or_default()
+    }
+
+    /// What `data` holds under a key; null when it does not.
+    pub fn data(&self, key: &str) -> Value {
+        self.envelope()["data"][key].take()
     }
 
     fn read(message: &Received) -> Option<Arrival> {
@@ -37,7 +43,7 @@ impl Arrival {
             event_type: text(&envelope["event_type"])?,
             flow: text(&envelope["metadata"]["flow"])?,
             sequence: envelope["metadata"]["sequence"].as_u64()?,
-            envelope,
+            payload: message.payload.clone(),
         })
     }
 }
@@ -93,8 +99,8 @@ impl Ledger {
         let mut furthest = 0;
         for event in self.events(event_type) {
             report.received += 1;
-            let Some((name, place)) = event.data(key).as_str().and_then(|name| Some((name, *place.get(name)?))) else {
-                report.invented.push(event.envelope.to_string());
+            let Some((&name, &place)) = event.data(key).as_str().and_then(|name| place.get_key_value(name)) else {
+                report.invented.push(event.envelope().to_string());
                 continue;
             };
             if !seen.insert(name) {

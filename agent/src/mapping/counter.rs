@@ -39,8 +39,8 @@ pub(super) fn step(counter: &mut Option<Counter>, raw: u64, span: u64, max_step:
     } else {
         (raw.wrapping_sub(before.raw).wrapping_add(span), true)
     };
-    let rollover_most =
-        max_step.unwrap_or_else(|| if span == 0 { u64::MAX / ROLLOVER_PART } else { span / ROLLOVER_PART });
+    let values = if span == 0 { u64::MAX } else { span };
+    let rollover_most = max_step.unwrap_or(values / ROLLOVER_PART);
     if moved == 0 {
         *counter = Some(before);
         return Step::Same;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::sender::{Known, Senders};
-use super::{Entry, asset_member, json, sender_event_id};
+use super::{Entry, Memory, asset_member, json, sender_event_id};
 use crate::catalog;
 use crate::mqtt::Payload;
 use crate::source::{Ack, Message};
@@ -72,6 +72,12 @@ impl MessageMapper {
         Entry { events, received: Some(received), memory: Vec::new(), ack, wait: self.wait }
     }
 
+    /// Remembers what the broker's session holds of ours, so that a later configuration can give it up.
+    pub(crate) fn subscribed(&self, filters: &[String], ack: Ack) -> Entry {
+        let memory = vec![(filters_owner(&self.name), Some(json(&filters)))];
+        Entry { events: Vec::new(), received: None, memory, ack, wait: Duration::ZERO }
+    }
+
     /// Either the whole message becomes events, or nothing of it does.
     fn message(&mut self, message: &Message, events: &mut Vec<Event>, senders: &mut Vec<SenderEntry>) -> Fate {
         if message.retained {
@@ -113,6 +119,15 @@ impl MessageMapper {
         events.extend(made);
         Fate::Mapped
     }
+}
+
+/// What the broker's session of a source holds of ours, as far as it is remembered.
+pub(crate) fn remembered_filters(source: &str, memory: &Memory) -> Vec<String> {
+    memory.get(&filters_owner(source)).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+}
+
+fn filters_owner(source: &str) -> String {
+    format!("subscription/{source}")
 }
 
 enum Fate {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::source::{Ack, Content, Intake};
 
 pub(crate) use line::LineMapper;
-pub(crate) use message::MessageMapper;
+pub(crate) use message::{MessageMapper, remembered_filters};
 
 /// What was remembered when the agent started, by owner.
 pub(crate) type Memory = HashMap<String, Vec<u8>>;
@@ -58,7 +58,9 @@ impl Mapper {
         let mut entry = match (self, content) {
             (Mapper::Line(mapper), Content::Scan(scan)) => mapper.map(scan, ack),
             (Mapper::Messages(mapper), Content::Messages(messages)) => mapper.map(messages, ack),
-            (Mapper::Line(_), Content::Messages(_)) | (Mapper::Messages(_), Content::Scan(_)) => {
+            (Mapper::Messages(mapper), Content::Subscribed(filters)) => mapper.subscribed(&filters, ack),
+            (Mapper::Line(_), Content::Messages(_) | Content::Subscribed(_))
+            | (Mapper::Messages(_), Content::Scan(_)) => {
                 unreachable!("a source is built together with its mapper")
             }
         };

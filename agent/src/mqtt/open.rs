@@ -14,6 +14,9 @@ pub(crate) enum MqttError {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// Nothing is ever acknowledged there, so nothing can be delivered.
+    #[error("the broker allows only QoS 0, and QoS 1 is needed")]
+    NoAcknowledgements,
 }
 
 impl MqttError {
@@ -21,7 +24,7 @@ impl MqttError {
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             MqttError::Dial(_) => false,
-            MqttError::Secret(_) => true,
+            MqttError::Secret(_) | MqttError::NoAcknowledgements => true,
             MqttError::Link(error) => error.is_lasting(),
         }
     }
@@ -41,5 +44,6 @@ pub(crate) async fn open_with(
     let mut connect = Connect::new(link, session)?;
     adjust(&mut connect);
     let stream = dial(link).await?;
-    Ok(Link::open(stream, connect).await?)
+    let link = Link::open(stream, connect).await?;
+    if link.terms().maximum_qos == 0 { Err(MqttError::NoAcknowledgements) } else { Ok(link) }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Intake {
 #[derive(Debug)]
 pub(crate) enum Content {
     Scan(Scan),
+    /// The broker has granted these filters, and knows no others of ours: the source works, whether or not something comes.
+    Subscribed(Vec<String>),
     /// Messages in the order of receipt, acknowledged together.
     Messages(Vec<Message>),
 }

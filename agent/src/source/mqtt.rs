@@ -16,22 +16,33 @@ const WINDOW_311: usize = 20;
 pub(crate) struct Subscription {
     config: MqttSource,
     clock: Clock,
+    /// What the broker's session may still hold of ours.
+    subscribed: Vec<String>,
     link: Option<Link>,
     /// Messages of this connection that are not acknowledged.
     open: Arc<AtomicUsize>,
 }
 
 impl Subscription {
-    pub(crate) fn new(config: &MqttSource, clock: Clock) -> Self {
-        Subscription { config: config.clone(), clock, link: None, open: Arc::default() }
+    /// `subscribed` is what [`Content::Subscribed`] told last.
+    pub(crate) fn new(config: &MqttSource, subscribed: Vec<String>, clock: Clock) -> Self {
+        Subscription { config: config.clone(), clock, subscribed, link: None, open: Arc::default() }
     }
 
-    async fn subscribe(&self) -> Result<Link, MqttError> {
+    async fn subscribe(&mut self) -> Result<Vec<String>, MqttError> {
         let expiry_s = u32::try_from(self.config.session_expiry.as_secs()).unwrap_or(u32::MAX);
         let mut link = open(&self.config.link, Session::Kept { expiry_s }).await?;
         let filters: Vec<String> = self.config.topics.iter().map(|topic| topic.filter.as_subscription()).collect();
+        if link.session_present() {
+            // A kept session keeps what an earlier configuration subscribed to.
+            self.subscribed.retain(|filter| !filters.contains(filter));
+            link.unsubscribe(&self.subscribed).await?;
+        }
         link.subscribe(&filters).await?;
-        Ok(link)
+        self.subscribed.clone_from(&filters);
+        self.open = Arc::default();
+        self.link = Some(link);
+        Ok(filters)
     }
 
     fn unreachable(&self, error: MqttError) -> SourceError {
@@ -80,13 +91,13 @@ impl Subscription {
 }
 
 impl Source for Subscription {
-    /// A new subscription is told by an intake without messages: the source works, whether or not something comes.
     async fn next(&mut self) -> Result<Intake, SourceError> {
         let Some(link) = &mut self.link else {
-            let link = self.subscribe().await.map_err(|error| self.unreachable(error))?;
-            self.open = Arc::default();
-            self.link = Some(link);
-            return Ok(Intake { content: Content::Messages(Vec::new()), ack: Ack::none(), pressing: false });
+            let filters = match self.subscribe().await {
+                Ok(filters) => filters,
+                Err(error) => return Err(self.unreachable(error)),
+            };
+            return Ok(Intake { content: Content::Subscribed(filters), ack: Ack::none(), pressing: false });
         };
         match link.next().await {
             Ok(incoming) => {

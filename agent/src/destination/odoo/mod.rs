@@ -127,18 +127,20 @@ impl<S: Server> Odoo<S> {
     }
 
     /// Whether the rows are suspected; otherwise why nothing is known of them.
-    fn weigh(&mut self, setback: Setback) -> Result<Suspicion, DeliverError> {
+    fn weigh(&mut self, setback: Setback, events: usize) -> Result<Suspicion, DeliverError> {
         Err(match setback {
-            Setback::Refused { reason } | Setback::Race { certain: false, reason } => return Ok(Suspicion { reason }),
+            Setback::Refused { reason } | Setback::Race { certain: false, reason } => {
+                return Ok(Suspicion { reason, of_size: false });
+            }
             Setback::TooLarge => {
-                self.pace.halve();
+                self.pace.too_many(events);
                 let reason = "the request is too large for the server or for a proxy before it (413)".to_owned();
-                return Ok(Suspicion { reason });
+                return Ok(Suspicion { reason, of_size: true });
             }
             Setback::Race { certain: true, .. } => DeliverError::Busy { retry_after: None },
             Setback::Busy { retry_after } => DeliverError::Busy { retry_after },
             Setback::Unanswered(cause) => {
-                self.pace.halve();
+                self.pace.too_many(events);
                 DeliverError::Unreachable(cause)
             }
             Setback::Unreachable(cause) => DeliverError::Unreachable(cause),
@@ -157,6 +159,8 @@ impl<S: Server> Odoo<S> {
 /// Rows were refused together, or one alone.
 struct Suspicion {
     reason: String,
+    /// Fewer rows at once may do; none of them need be bad.
+    of_size: bool,
 }
 
 impl<S: Server> Destination for Odoo<S> {
@@ -168,9 +172,8 @@ impl<S: Server> Destination for Odoo<S> {
         let began = Instant::now();
         let mut outcomes = Vec::with_capacity(batch.events.len());
         let mut refusals = 0;
-        // Another flow's events, or these after a pause, have to be searched anew.
-        let paused = self.streak.events >= STREAK_MAX;
-        if !paused {
+        // A search ends with its turn, since the next batch may be another flow's. Only a pause is probed with one event.
+        if self.streak.events < STREAK_MAX {
             self.pace.end_search();
         }
         while outcomes.len() < batch.events.len() {
@@ -187,13 +190,15 @@ impl<S: Server> Destination for Odoo<S> {
                 }
                 Err(setback) => setback,
             };
-            let ended = match self.weigh(setback) {
+            let ended = match self.weigh(setback, offered.len()) {
                 Err(error) => Err(error),
-                Ok(_) if offered.len() > 1 => {
-                    self.pace.refused(offered.len());
+                Ok(Suspicion { of_size, .. }) if offered.len() > 1 => {
+                    if !of_size {
+                        self.pace.refused(offered.len());
+                    }
                     continue;
                 }
-                Ok(Suspicion { reason }) => {
+                Ok(Suspicion { reason, .. }) => {
                     refusals += 1;
                     if refusals < REFUSALS {
                         continue;

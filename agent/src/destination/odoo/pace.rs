@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(super) const EVENTS_MAX: usize = 100;
 /// A call that takes longer was too large.
 const SLOW: Duration = Duration::from_secs(5);
-/// A call that takes no longer can be doubled without becoming slow.
+/// A call that takes no longer can grow by a quarter without becoming slow.
 const QUICK: Duration = Duration::from_secs(2);
 
 /// The size of a call, and where a refused event is to be looked for.
@@ -44,9 +44,9 @@ impl Pace {
     pub(super) fn stored(&mut self, events: usize, took: Duration) {
         self.suspects = self.suspects.saturating_sub(events);
         if took > SLOW {
-            self.halve();
+            self.too_many(events);
         } else if took <= QUICK && events == self.events {
-            self.events = (self.events * 2).min(EVENTS_MAX);
+            self.events = (self.events + self.events.div_ceil(4)).min(EVENTS_MAX);
         }
     }
 
@@ -60,9 +60,9 @@ impl Pace {
         self.suspects = 0;
     }
 
-    /// A call was too much for Odoo, or for a proxy before it.
-    pub(super) fn halve(&mut self) {
-        self.events = (self.events / 2).max(1);
+    /// So many events were too much for Odoo, or for a proxy before it.
+    pub(super) fn too_many(&mut self, events: usize) {
+        self.events = (events.min(self.events) / 2).max(1);
     }
 }
 
@@ -110,17 +110,20 @@ mod tests {
         pace.stored(50, QUICK + AN_INSTANT);
         assert_eq!(pace.events_max(), 50);
         pace.stored(50, QUICK);
-        assert_eq!(pace.events_max(), 100);
-        pace.stored(100, AN_INSTANT);
+        assert_eq!(pace.events_max(), 63);
+        for _ in 0..10 {
+            pace.stored(pace.events_max(), AN_INSTANT);
+        }
         assert_eq!(pace.events_max(), EVENTS_MAX);
     }
 
     #[test]
     fn a_call_never_has_less_than_one_event() {
         let mut pace = Pace::default();
-        for _ in 0..20 {
-            pace.halve();
-        }
+        pace.too_many(3);
+        pace.too_many(1);
         assert_eq!(pace.next(10), 1);
+        pace.stored(1, AN_INSTANT);
+        assert_eq!(pace.next(10), 2, "and it grows from there");
     }
 }

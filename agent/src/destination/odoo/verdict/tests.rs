@@ -18,7 +18,9 @@ fn recorded(name: &str) -> (Answer, usize) {
     let response = &exchange["response"];
     let body = match &response["body"] {
         Value::String(text) => text.clone(),
-        json => json.to_string(),
+        json @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            json.to_string()
+        }
     };
     let rows = ["/request/body/params/args/5/1", "/request/body/data"];
     let rows = rows.iter().find_map(|rows| exchange.pointer(rows)).and_then(Value::as_array).map_or(0, Vec::len);
