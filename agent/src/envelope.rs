@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
+use memchr::memmem;
 use plantlink_buffer::{Event, EventTime, Stored};
 use plantlink_config::Name;
 use serde_json::Value;
@@ -112,7 +113,7 @@ impl Envelope {
 
     /// Whether the stored metadata has a member of this quoted name. A match inside a text costs a member that can be derived, never a fact.
     fn says(&self, quoted: &[u8]) -> bool {
-        self.event.metadata.windows(quoted.len()).any(|window| window == quoted)
+        memmem::find(&self.event.metadata, quoted).is_some()
     }
 
     fn data(&self) -> &Value {
@@ -168,7 +169,7 @@ impl Scope for Envelope {
 
 /// Whether the bytes hold the word at all: most names are not in `data`, and this is cheaper than parsing it.
 fn contains(data: &[u8], word: &[u8]) -> bool {
-    !word.is_empty() && data.windows(word.len()).any(|window| window == word)
+    memmem::find(data, word).is_some()
 }
 
 /// A key of the object, else the way that the dots name.

@@ -21,6 +21,8 @@ use tokio_util::codec::Framed;
 const WINDOW: u16 = 500;
 const CLIENT: &str = "contender";
 const FILTER: &str = "mes/#";
+/// For one contender to pass everything on.
+const LIMIT: Duration = Duration::from_secs(60);
 /// `/proc` counts processor time in hundredths of a second.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -85,13 +87,9 @@ async fn run<T>(events: usize, start: fn(u16, u16) -> T, process: fn(&T) -> u32,
 
     let contender = start(plant.port(), centre.port());
     let process = process(&contender);
-    while received.count() == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    arrived(&received, 1).await;
     let (first, cpu_before) = (Instant::now(), cpu_ticks(process));
-    while received.count() < events {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    arrived(&received, events).await;
     let wall = first.elapsed();
     let run = Run {
         events_per_s: events as f64 / wall.as_secs_f64(),
@@ -100,6 +98,15 @@ async fn run<T>(events: usize, start: fn(u16, u16) -> T, process: fn(&T) -> u32,
     };
     end(contender);
     run
+}
+
+async fn arrived(received: &Subscriber, count: usize) {
+    let all = async {
+        while received.count() < count {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, all).await.expect("the contender passes everything on");
 }
 
 fn message(index: usize) -> Message {
@@ -159,9 +166,8 @@ fn end_relay(mut relay: Child) {
 async fn relay(plant: u16, centre: u16) {
     let mut from = connect(plant, CLIENT, false).await;
     let mut to = connect(centre, "relay", true).await;
-    from.send(Packet::Subscribe(Subscribe::new(Filter::new(FILTER, QoS::AtLeastOnce), None)))
-        .await
-        .expect("subscribed");
+    let subscribe = Subscribe { pkid: 1, ..Subscribe::new(Filter::new(FILTER, QoS::AtLeastOnce), None) };
+    from.send(Packet::Subscribe(subscribe)).await.expect("subscribed");
     loop {
         tokio::select! {
             Some(packet) = from.next() => if let Packet::Publish(mut publish) = packet.expect("a packet") {

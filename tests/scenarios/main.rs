@@ -7,6 +7,7 @@ mod fakes;
 mod house;
 mod ledger_under_kills;
 mod link_under_cuts;
+mod odoo;
 mod odoo_exchanges;
 mod odoo_promises;
 mod odoo_request;

@@ -1,4 +1,4 @@
-//! Requests to the fake Odoo, written as bytes so that nothing lies between a recorded exchange and the server.
+//! Requests to Odoo, written as bytes so that nothing lies between a recorded exchange and the server.
 
 use plantlink_tests::odoo::Odoo;
 use serde_json::{Value, json};
@@ -31,11 +31,11 @@ impl Answer {
 
 /// Sends one request on a connection of its own and reads until the server closes.
 pub(crate) async fn send(url: String, head: String, body: String) -> Answer {
-    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.expect("the fake Odoo listens");
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.expect("Odoo listens");
     let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(request.as_bytes()).await.expect("the fake Odoo reads");
+    stream.write_all(request.as_bytes()).await.expect("Odoo reads");
     let mut raw = String::new();
-    stream.read_to_string(&mut raw).await.expect("the fake Odoo closes in good order");
+    stream.read_to_string(&mut raw).await.expect("Odoo closes in good order");
     Answer { raw }
 }
 

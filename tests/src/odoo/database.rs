@@ -184,6 +184,11 @@ impl Database {
         self.external_ids.get(name)
     }
 
+    pub(super) fn external_id_of(&self, model: &str, id: i64) -> Option<&str> {
+        let mut found = self.external_ids.iter().filter(|(_, to)| to.model == model && to.id == id);
+        found.next().map(|(name, _)| name.as_str())
+    }
+
     pub(super) fn begin(&self) -> Snapshot {
         Snapshot(self.commits)
     }

@@ -24,7 +24,9 @@ pub(super) fn run(
         (_, "default_get") => Ok(json!({})),
         (_, "search_count") => Ok(json!(search(database, model, &execute.argument(0, "domain")).len())),
         (_, "search_read") => Ok(search_read(database, model, execute)),
+        (_, "get_metadata") => Ok(get_metadata(database, model, &ids(&execute.argument(0, "ids")))),
         (_, "create") => create(database, user, model, &execute.argument(0, "vals_list")),
+        (_, "write") => Ok(write(database, model, &ids(&execute.argument(0, "ids")), &execute.argument(1, "vals"))),
         _ => return None,
     })
 }
@@ -75,7 +77,7 @@ fn describe(field: &Field) -> Map<String, Value> {
     shared.into_iter().chain(more).map(|(attribute, value)| (attribute.to_owned(), value)).collect()
 }
 
-/// The ids of the records that a domain of `=` and `in` terms finds; a term of any other kind finds nothing.
+/// The ids of the records that a domain of `=`, `=like` and `in` terms finds; a term of any other kind finds nothing.
 fn search(database: &Database, model: &Model, domain: &Value) -> Vec<i64> {
     let terms: Vec<(String, String, Value)> = serde_json::from_value(domain.clone()).unwrap_or_default();
     let meets = |id: i64, values: &Values, (field, operator, wanted): &(String, String, Value)| {
@@ -83,12 +85,18 @@ fn search(database: &Database, model: &Model, domain: &Value) -> Vec<i64> {
         let found = if field == "id" { Some(&own) } else { values.get(field) }.unwrap_or(&Value::Null);
         match operator.as_str() {
             "=" => found == wanted,
+            "=like" => found.as_str().zip(wanted.as_str()).is_some_and(|(text, pattern)| is_like(text, pattern)),
             "in" => wanted.as_array().is_some_and(|wanted| wanted.contains(found)),
             _ => false,
         }
     };
     let found = database.records(model.name).filter(|(id, values)| terms.iter().all(|term| meets(*id, values, term)));
     found.map(|(id, _)| id).collect()
+}
+
+/// SQL's LIKE, as far as a pattern goes that has its one `%` at the end.
+fn is_like(text: &str, pattern: &str) -> bool {
+    pattern.strip_suffix('%').map_or(text == pattern, |start| text.starts_with(start))
 }
 
 fn search_read(database: &Database, model: &Model, execute: &Execute) -> Value {
@@ -102,6 +110,29 @@ fn search_read(database: &Database, model: &Model, execute: &Execute) -> Value {
         Some(Value::Object(std::iter::once(("id".to_owned(), json!(id))).chain(shown).collect()))
     };
     search(database, model, &execute.argument(0, "domain")).into_iter().filter_map(read).collect()
+}
+
+fn ids(ids: &Value) -> Vec<i64> {
+    serde_json::from_value(ids.clone()).unwrap_or_default()
+}
+
+/// The external id of each record that is there, as far as this fake remembers where records come from.
+fn get_metadata(database: &Database, model: &Model, ids: &[i64]) -> Value {
+    let described = ids.iter().filter(|id| database.record(model.name, **id).is_some()).map(|id| {
+        let name = database.external_id_of(model.name, *id);
+        json!({"id": id, "xmlid": name.map_or(json!(false), |name| json!(name))})
+    });
+    described.collect()
+}
+
+/// A person's change, whatever the user may create.
+fn write(database: &mut Database, model: &Model, ids: &[i64], values: &Value) -> Value {
+    let values: Values = serde_json::from_value(values.clone()).unwrap_or_default();
+    database.commit();
+    for id in ids {
+        database.write(model.name, *id, values.clone());
+    }
+    json!(true)
 }
 
 fn create(database: &mut Database, user: &User, model: &Model, values: &Value) -> Result<Value, RpcError> {

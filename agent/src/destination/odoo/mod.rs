@@ -151,6 +151,12 @@ impl<S: Server> Odoo<S> {
                     self.login, self.database
                 ),
             },
+            Setback::NoDatabase => DeliverError::Paused {
+                reason: format!(
+                    "Odoo's server has no database `{}`: the name is wrong, or the database was removed or renamed",
+                    self.database
+                ),
+            },
             Setback::Paused { reason } => DeliverError::Paused { reason },
         })
     }

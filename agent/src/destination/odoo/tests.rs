@@ -209,6 +209,15 @@ async fn refused_credentials_are_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_database_that_is_not_there_is_named() {
+    let (server, mut odoo) = requests();
+    server.set(|script| script.ahead.push_back(Setback::NoDatabase));
+    let delivery = odoo.deliver(&alarms(1)).await;
+    assert!(paused(&delivery).contains("no database `prod`"), "{}", paused(&delivery));
+    assert_eq!(odoo.deliver(&alarms(1)).await.outcomes.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_race_is_run_again_with_the_same_rows() {
     let (server, mut odoo) = requests();
     server.set(|script| script.ahead.extend([race(true), race(false), race(true)]));

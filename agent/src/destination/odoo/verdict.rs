@@ -45,6 +45,8 @@ pub(crate) enum Setback {
     Busy { retry_after: Option<Duration> },
     /// Login or key are not accepted.
     Denied,
+    /// The server has no database of this name.
+    NoDatabase,
     /// Nothing about the rows is wrong, and only a person can mend it.
     Paused { reason: String },
 }
@@ -192,9 +194,15 @@ fn of_error(error: RpcError) -> Setback {
         name if name.ends_with("Violation") || name.ends_with("IntegrityError") || name.ends_with("DataError") => {
             Setback::Refused { reason: text }
         }
+        name if name.starts_with("psycopg2.") && is_no_database(&message) => Setback::NoDatabase,
         name if name.starts_with("psycopg2.") => unreachable(NoAnswer::Database { text }),
         name => unreachable(NoAnswer::Exception { name: name.to_owned(), text }),
     }
+}
+
+/// PostgreSQL's words, where its messages are English. In other languages it is a database that cannot be used, like any other.
+fn is_no_database(message: &str) -> bool {
+    message.contains("FATAL:  database \"") && message.trim_end().ends_with("\" does not exist")
 }
 
 fn unreachable(why: NoAnswer) -> Setback {

@@ -45,6 +45,7 @@ fn told<T: Debug>(verdict: Result<T, Setback>) -> (&'static str, String) {
         Err(Setback::Unreachable(cause)) => ("unreachable", cause.to_string()),
         Err(Setback::Busy { retry_after }) => ("busy", format!("{retry_after:?}")),
         Err(Setback::Denied) => ("denied", String::new()),
+        Err(Setback::NoDatabase) => ("no database", String::new()),
         Err(Setback::Paused { reason }) => ("paused", reason),
     }
 }
@@ -88,7 +89,7 @@ const LOADS: &[(&str, &str, &str)] = &[
 const CALLS: &[(&str, &str, &str)] = &[
     ("jsonrpc-context-get", "done", ""),
     ("jsonrpc-error-access", "paused", "You are not allowed to create 'Resources'"),
-    ("jsonrpc-error-no-db", "unreachable", "Odoo cannot use its database: connection to server at \"127.0.0.1\""),
+    ("jsonrpc-error-no-db", "no database", ""),
     ("jsonrpc-error-unknown-method", "refused", "The method 'maintenance.request.nope' does not exist"),
     ("jsonrpc-error-user-deactivated", "denied", ""),
     ("jsonrpc-error-validation", "refused", "\"Check Out\" time cannot be earlier"),

@@ -1,0 +1,199 @@
+//! The Odoo that a scenario runs against: the fake, and a real one where the environment names it.
+//!
+//! `ODOO_URL` (`http://127.0.0.1:port`: a breakable link stands before it), `ODOO_DB`, `ODOO_LOGIN` and `ODOO_KEY` name the real
+//! one and a user who may create and change requests of the maintenance app. `ODOO_ADMIN_LOGIN` and `ODOO_ADMIN_KEY` may name an
+//! administrator, for what only one can change. What the scenarios make stays there; the names begin with `e2e-`.
+
+use crate::odoo_request::{post, send};
+use plantlink_tests::odoo::{DATABASE, Fault, KEY, LOGIN, Odoo};
+use serde_json::{Value, json};
+use std::env;
+
+const REQUEST: &str = "maintenance.request";
+/// The custom model that the fake can be without; a real server gets one of its own for each plant.
+const FAKE_MODEL: &str = "x_plant_event";
+
+/// A server with the user that the agent comes as.
+pub(crate) struct Server {
+    pub(crate) database: String,
+    pub(crate) user: User,
+    kind: Kind,
+    url: String,
+}
+
+/// A login with its API key.
+pub(crate) struct User {
+    pub(crate) login: String,
+    pub(crate) key: String,
+}
+
+enum Kind {
+    Fake(Odoo),
+    Real { administrator: Option<User> },
+}
+
+/// A maintenance request as Odoo holds it.
+#[derive(Debug)]
+pub(crate) struct Request {
+    id: i64,
+    pub(crate) external_id: String,
+    pub(crate) name: String,
+    pub(crate) priority: String,
+    pub(crate) description: String,
+    pub(crate) request_date: String,
+}
+
+impl Server {
+    /// Every server that this run has.
+    pub(crate) async fn each() -> Vec<Server> {
+        [Some(Server::fake().await), Server::real()].into_iter().flatten().collect()
+    }
+
+    pub(crate) async fn fake() -> Server {
+        let odoo = Odoo::start().await.expect("the fake Odoo finds a port");
+        let url = odoo.url();
+        let user = User { login: LOGIN.to_owned(), key: KEY.to_owned() };
+        Server { database: DATABASE.to_owned(), user, kind: Kind::Fake(odoo), url }
+    }
+
+    fn real() -> Option<Server> {
+        let url = env::var("ODOO_URL").ok()?.trim_end_matches('/').to_owned();
+        println!("also against {url}");
+        let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("ODOO_URL needs {name} too"));
+        let user = User { login: variable("ODOO_LOGIN"), key: variable("ODOO_KEY") };
+        let administrator = env::var("ODOO_ADMIN_LOGIN").ok().zip(env::var("ODOO_ADMIN_KEY").ok());
+        let administrator = administrator.map(|(login, key)| User { login, key });
+        Some(Server { database: variable("ODOO_DB"), user, kind: Kind::Real { administrator }, url })
+    }
+
+    /// The port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        let port = self.url.strip_prefix("http://127.0.0.1:").and_then(|port| port.parse().ok());
+        port.expect("ODOO_URL is http://127.0.0.1:port")
+    }
+
+    /// The requests of a plant, oldest first.
+    pub(crate) async fn requests(&self, plant: &str) -> Vec<Request> {
+        let mine = json!([[["name", "=like", format!("{plant} %")]]]);
+        let fields = json!({"fields": ["name", "priority", "description", "request_date"], "order": "id"});
+        let found = self.call(&self.user, REQUEST, "search_read", mine, fields).await;
+        let found = found.as_array().expect("a list of requests");
+        let ids: Vec<&Value> = found.iter().map(|request| &request["id"]).collect();
+        let metadata = self.call(&self.user, REQUEST, "get_metadata", json!([ids]), json!({})).await;
+        let external_id = |id: &Value| {
+            let of_this = metadata.as_array()?.iter().find(|described| described["id"] == *id)?;
+            Some(of_this["xmlid"].as_str()?.to_owned())
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let requests = found.iter().map(|request| Request {
+            id: request["id"].as_i64().expect("a request has an id"),
+            external_id: external_id(&request["id"]).unwrap_or_default(),
+            name: text(&request["name"]),
+            priority: text(&request["priority"]),
+            description: text(&request["description"]),
+            request_date: text(&request["request_date"]),
+        });
+        requests.collect()
+    }
+
+    /// A person gives a request another name.
+    pub(crate) async fn rename(&self, request: &Request, name: &str) {
+        self.call(&self.user, REQUEST, "write", json!([[request.id], {"name": name}]), json!({})).await;
+    }
+
+    /// What only the fake can do to the next calls; `false`, said aloud, on a real server.
+    pub(crate) fn fail_next(&self, faults: &[Fault]) -> bool {
+        match &self.kind {
+            Kind::Fake(odoo) => {
+                faults.iter().for_each(|fault| odoo.fail_next(*fault));
+                true
+            }
+            Kind::Real { .. } => {
+                println!("skipped on {}: no real server fails like {faults:?} when it is told to", self.url);
+                false
+            }
+        }
+    }
+
+    /// The custom model that [`Server::add_model`] makes; nothing, said aloud, where nobody may.
+    pub(crate) fn custom_model(&self, plant: &str) -> Option<String> {
+        match &self.kind {
+            Kind::Fake(odoo) => {
+                odoo.database(|db| db.remove_model(FAKE_MODEL));
+                Some(FAKE_MODEL.to_owned())
+            }
+            Kind::Real { administrator: Some(_) } => Some(format!("x_{}", plant.replace('-', "_"))),
+            Kind::Real { administrator: None } => {
+                println!("skipped on {}: ODOO_ADMIN_LOGIN and ODOO_ADMIN_KEY name nobody who may", self.url);
+                None
+            }
+        }
+    }
+
+    /// An administrator makes the custom model, with a name as its only field. Nobody may create its records yet.
+    pub(crate) async fn add_model(&self, model: &str) {
+        match &self.kind {
+            Kind::Fake(odoo) => odoo.database(|db| {
+                db.set_right(LOGIN, model, false);
+                db.restore_model(model);
+            }),
+            Kind::Real { .. } => {
+                let field = json!([0, 0, {"name": "x_name", "ttype": "char", "field_description": "Name"}]);
+                let values = json!([{"name": model, "model": model, "field_id": [field]}]);
+                self.administer("ir.model", "create", values).await;
+            }
+        }
+    }
+
+    /// An administrator lets everybody create records of the custom model.
+    pub(crate) async fn give_right(&self, model: &str) {
+        match &self.kind {
+            Kind::Fake(odoo) => odoo.database(|db| db.set_right(LOGIN, model, true)),
+            Kind::Real { .. } => {
+                let id = self.model_ids(model).await[0].clone();
+                let values = json!([{"name": model, "model_id": id, "perm_read": true, "perm_create": true}]);
+                self.administer("ir.model.access", "create", values).await;
+            }
+        }
+    }
+
+    /// How many records a model has.
+    pub(crate) async fn count(&self, model: &str) -> u64 {
+        let count = self.call(&self.user, model, "search_count", json!([[]]), json!({})).await;
+        count.as_u64().expect("a count")
+    }
+
+    /// An administrator removes the custom model with its records.
+    pub(crate) async fn remove_model(&self, model: &str) {
+        match &self.kind {
+            Kind::Fake(odoo) => odoo.database(|db| db.remove_model(model)),
+            Kind::Real { .. } => {
+                let ids = self.model_ids(model).await;
+                self.administer("ir.model", "unlink", json!([ids])).await;
+            }
+        }
+    }
+
+    async fn model_ids(&self, model: &str) -> Value {
+        self.administer("ir.model", "search", json!([[["model", "=", model]]])).await
+    }
+
+    async fn administer(&self, model: &str, method: &str, args: Value) -> Value {
+        let Kind::Real { administrator: Some(administrator) } = &self.kind else { panic!("nobody may do this") };
+        self.call(administrator, model, method, args, json!({})).await
+    }
+
+    async fn call(&self, user: &User, model: &str, method: &str, args: Value, kwargs: Value) -> Value {
+        let uid = self.ask("common", "authenticate", json!([self.database, user.login, user.key, {}])).await;
+        self.ask("object", "execute_kw", json!([self.database, uid, user.key, model, method, args, kwargs])).await
+    }
+
+    async fn ask(&self, service: &str, method: &str, args: Value) -> Value {
+        let params = json!({"service": service, "method": method, "args": args});
+        let body = json!({"jsonrpc": "2.0", "method": "call", "id": 1, "params": params});
+        let answer = send(self.url.clone(), post(), body.to_string()).await;
+        let json = answer.json();
+        assert!(json.get("result").is_some(), "{} refuses {params}: {}", self.url, answer.raw);
+        json["result"].clone()
+    }
+}
