@@ -24,15 +24,17 @@ pub(crate) async fn collect(
     while let Some(next) = stop.run_until_cancelled(source.next()).await {
         match next {
             Ok(intake) => {
-                if health.source_up(&name) == Turned::Yes {
-                    info!(source = %name, "source is up");
+                if intake.shows_life() {
+                    backoff.reset();
+                    if health.source_up(&name) == Turned::Yes {
+                        info!(source = %name, "source is up");
+                    }
                 }
                 match health.readings(&name, &intake) {
                     Some(DeviceTurn { device, fault: None }) => info!(%device, "device is up"),
                     Some(DeviceTurn { device, fault: Some(fault) }) => warn!(%device, error = %fault, "device is down"),
                     None => {}
                 }
-                backoff.reset();
                 let entry = mapper.map(intake);
                 for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
                     health.rejected(&name, &rejected.reason);

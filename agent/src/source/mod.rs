@@ -9,7 +9,7 @@ use bytes::Bytes;
 use plantlink_buffer::Stamp;
 
 use crate::mqtt::Payload;
-use crate::reading::Reading;
+use crate::reading::{Fault, Quality, Reading};
 
 /// One connection or one serial line. Runs until stop; a silent unit on it is a bad reading, not an error.
 pub(crate) trait Source: Send + 'static {
@@ -24,6 +24,18 @@ pub(crate) struct Intake {
     pub(crate) ack: Ack,
     /// The sender will send no more before an acknowledgement: nothing to gain by waiting for company.
     pub(crate) pressing: bool,
+}
+
+impl Intake {
+    /// Whether it shows that the source works. Scans that only say that the line is down do not.
+    pub(crate) fn shows_life(&self) -> bool {
+        match &self.content {
+            Content::Scan(scan) => {
+                scan.readings.iter().any(|reading| reading.value != Quality::Bad(Fault::NoConnection))
+            }
+            Content::Subscribed(_) | Content::Messages(_) => true,
+        }
+    }
 }
 
 /// What a source can bring.
