@@ -37,7 +37,9 @@ pub(crate) async fn collect(
                 }
                 let entry = mapper.map(intake);
                 for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
-                    health.rejected(&name, &rejected.reason);
+                    if health.rejected(&name, &rejected.reason) == Turned::Yes {
+                        warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");
+                    }
                 }
                 if entry.is_nothing() {
                     entry.ack.give();

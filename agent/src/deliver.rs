@@ -89,3 +89,6 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, health: &Health) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

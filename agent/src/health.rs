@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use plantlink_config::Name;
@@ -13,6 +13,8 @@ use crate::reading::Quality;
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
 
+/// What happens to many events is told in the log no more often than this.
+const SELDOM: Duration = Duration::from_secs(60);
 /// How often a wait for a state looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -61,6 +63,24 @@ pub(crate) struct SourceHealth {
     pub(crate) condition: Condition,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_rejected: Option<Remark>,
+    #[serde(skip)]
+    told: Seldom,
+}
+
+/// When something was told last.
+#[derive(Debug, Clone, Default)]
+struct Seldom(Option<Instant>);
+
+impl Seldom {
+    /// Says yes when it is time to tell again.
+    fn tell(&mut self) -> Turned {
+        let now = Instant::now();
+        if self.0.is_some_and(|told| now.duration_since(told) < SELDOM) {
+            return Turned::No;
+        }
+        self.0 = Some(now);
+        Turned::Yes
+    }
 }
 
 /// A device, by its last scan.
@@ -90,6 +110,8 @@ pub(crate) struct FlowHealth {
     /// Events that the broker took while nobody was subscribed.
     pub(crate) unheard: u64,
     pub(crate) last_dead: Option<Remark>,
+    #[serde(skip)]
+    told: Seldom,
 }
 
 /// Why a flow stands still, and since when.
@@ -187,10 +209,12 @@ impl Health {
         }
     }
 
-    pub(crate) fn rejected(&self, source: &Name, reason: &str) {
-        if let Some(health) = self.picture.lock().sources.get_mut(source) {
+    /// Says yes when it is worth a line in the log.
+    pub(crate) fn rejected(&self, source: &Name, reason: &str) -> Turned {
+        self.picture.lock().sources.get_mut(source).map_or(Turned::No, |health| {
             health.last_rejected = Some(remark(reason));
-        }
+            health.told.tell()
+        })
     }
 
     pub(crate) fn destination_up(&self, name: &Name) -> Turned {
@@ -222,13 +246,12 @@ impl Health {
         if resumed.is_some() { Turned::Yes } else { Turned::No }
     }
 
-    /// Says yes when this reason is a new one for the flow.
+    /// Says yes when it is worth a line in the log.
     pub(crate) fn dead(&self, flow: &Name, reason: &str) -> Turned {
-        let mut picture = self.picture.lock();
-        let Some(flow) = picture.flows.get_mut(flow) else { return Turned::No };
-        let known = flow.last_dead.as_ref().is_some_and(|last| last.reason == reason);
-        flow.last_dead = Some(remark(reason));
-        if known { Turned::No } else { Turned::Yes }
+        self.picture.lock().flows.get_mut(flow).map_or(Turned::No, |flow| {
+            flow.last_dead = Some(remark(reason));
+            flow.told.tell()
+        })
     }
 
     pub(crate) fn unused(&self, flow: &Name) {

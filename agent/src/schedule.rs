@@ -46,6 +46,8 @@ struct Lane {
     flow: FlowId,
     name: Name,
     not_before: Option<Instant>,
+    /// The flow was paused: one event shows whether the cause is gone, and does not repeat a whole batch if it is not.
+    probing: bool,
     offered: u64,
     attempts: u32,
 }
@@ -68,7 +70,7 @@ impl Schedule {
     ) -> Self {
         let lanes = flows
             .into_iter()
-            .map(|(flow, name)| Lane { flow, name, not_before: None, offered: 0, attempts: 0 })
+            .map(|(flow, name)| Lane { flow, name, not_before: None, probing: false, offered: 0, attempts: 0 })
             .collect();
         Schedule { site, lanes, levels, reader: Some(reader), backoff: Backoff::default(), not_before: None, last: 0 }
     }
@@ -99,6 +101,16 @@ impl Schedule {
     /// Takes in what came of a turn: how long to wait, and for whom.
     pub(crate) fn learn(&mut self, turn: &Turn, delivery: &Delivery) {
         let now = Instant::now();
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.flow == turn.flow) {
+            match &delivery.rest {
+                Err(DeliverError::Paused { .. }) => {
+                    lane.probing = true;
+                    lane.not_before = Some(now + PROBE);
+                }
+                Ok(()) => lane.probing = false,
+                Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. }) => {}
+            }
+        }
         match &delivery.rest {
             Ok(()) => self.backoff.reset(),
             Err(DeliverError::Unreachable(_)) => {
@@ -111,11 +123,8 @@ impl Schedule {
                 let pause = self.backoff.next(fastrand::f64());
                 self.not_before = Some(now + retry_after.unwrap_or(pause));
             }
-            Err(DeliverError::Paused { .. }) => {
-                if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.flow == turn.flow) {
-                    lane.not_before = Some(now + PROBE);
-                }
-            }
+            // The flow waits, its neighbors do not.
+            Err(DeliverError::Paused { .. }) => {}
         }
     }
 
@@ -143,6 +152,7 @@ impl Schedule {
     async fn read(&mut self, index: usize, from: u64, events_max: usize) -> Result<Option<Turn>, UnreadableFlow> {
         let (Some(lane), Some(mut reader)) = (self.lanes.get_mut(index), self.reader.take()) else { return Ok(None) };
         let flow = lane.flow;
+        let events_max = if lane.probing { 1 } else { events_max };
         let joined = tokio::task::spawn_blocking(move || {
             let read = reader.read(flow, from, events_max, BATCH_BYTES_MAX);
             (reader, read)

@@ -2,6 +2,7 @@
 //!
 //! Every scenario runs against the fake, and against a real server where `ODOO_URL` names one.
 
+mod demo;
 mod plant;
 mod server;
 
@@ -10,12 +11,13 @@ use plant::{Plant, Setup, alarm, alarm_with, finished, flow, new_id, paused};
 use plantlink_tests::client::Message;
 use plantlink_tests::odoo::Fault;
 use plantlink_tests::proxy::{Cut, Mode};
-use server::Server;
+use server::{Place, Server};
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alarms_and_orders_become_one_record_each() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let mut plant = Plant::start(&server).await;
         let messages: Vec<Message> = (0..60).flat_map(|number| [alarm(number), finished(number)]).collect();
         plant.publish(&messages).await;
@@ -43,7 +45,8 @@ async fn alarms_and_orders_become_one_record_each() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_makes_no_second_record() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let mut plant = with_a_lost_answer(&server).await;
         plant.cut_and_mend();
         plant.settled(31, 0).await;
@@ -54,7 +57,8 @@ async fn a_lost_answer_makes_no_second_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_killed_before_the_answer_makes_no_second_record() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let mut plant = with_a_lost_answer(&server).await;
         plant.agent.kill();
         plant.cut_and_mend();
@@ -66,7 +70,8 @@ async fn an_agent_killed_before_the_answer_makes_no_second_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_changed_survives_a_resend() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let plant = with_a_lost_answer(&server).await;
         let requests = server.requests(&plant.id).await;
         let changed = requests.last().expect("Odoo holds what was answered for nothing");
@@ -97,7 +102,8 @@ async fn with_a_lost_answer(server: &Server) -> Plant<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_row_is_a_dead_letter_with_odoos_own_sentence_and_its_neighbors_are_delivered() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let mut plant = Plant::start(&server).await;
         let priority = |number| if number == 17 { "urgent" } else { "1" };
         let messages: Vec<Message> = (0..40).map(|number| alarm_with(number, priority(number))).collect();
@@ -112,7 +118,8 @@ async fn a_bad_row_is_a_dead_letter_with_odoos_own_sentence_and_its_neighbors_ar
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_pauses_until_the_right_one_is_in_its_file() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let wrong = "0123456789abcdef";
         let mut plant =
             Plant::start_with(&server, new_id(), Setup { key: Some(wrong.to_owned()), ..Setup::default() }).await;
@@ -128,7 +135,8 @@ async fn a_wrong_key_pauses_until_the_right_one_is_in_its_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_database_pauses_and_loses_nothing_until_it_is_corrected() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let wrong = format!("no-such-{}", server.database);
         let setup = Setup { database: Some(wrong.clone()), ..Setup::default() };
         let mut plant = Plant::start_with(&server, new_id(), setup).await;
@@ -142,7 +150,8 @@ async fn a_wrong_database_pauses_and_loses_nothing_until_it_is_corrected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_model_and_then_a_missing_right_pause_until_an_administrator_has_added_them() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let id = new_id();
         let Some(model) = server.custom_model(&id) else { continue };
         let record = format!(
@@ -172,7 +181,8 @@ fields = {{ x_name = "{{event_id}}" }}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_grows_while_odoo_is_down_and_drains_with_nothing_twice() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let mut plant = Plant::start(&server).await;
         let messages: Vec<Message> = (0..400).map(alarm).collect();
         let (before, during) = messages.split_at(150);
@@ -195,7 +205,8 @@ async fn a_backlog_grows_while_odoo_is_down_and_drains_with_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn races_dead_workers_and_a_failing_proxy_cost_no_event_and_make_none_twice() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let faults = [
             Fault::Race,
             Fault::DeadWorker,
@@ -217,7 +228,8 @@ async fn races_dead_workers_and_a_failing_proxy_cost_no_event_and_make_none_twic
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_no_record_takes_are_settled_and_counted_as_unused() {
-    for server in Server::each().await {
+    for place in Place::each() {
+        let server = place.open().await;
         let mut plant = Plant::start(&server).await;
         plant.publish(&[paused(0), alarm(0), paused(1), paused(2), finished(0)]).await;
         let status = plant.settled(5, 0).await;

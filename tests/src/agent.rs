@@ -224,7 +224,10 @@ fn pid(process: u32) -> Pid {
 }
 
 /// The program that was built with these tests, or the one that `PLANTLINK_BIN` names.
-fn program() -> PathBuf {
+///
+/// # Panics
+/// When it was not built.
+pub fn program() -> PathBuf {
     if let Some(named) = std::env::var_os("PLANTLINK_BIN") {
         return named.into();
     }

@@ -50,6 +50,10 @@ impl Stage {
         let directory = TempDir::with_prefix("plantlink-demo-").map_err(failed("a folder for the buffer"))?;
         // A name of its own, so that an Odoo server can tell the records of this run from those of all others.
         let plant = format!("demo-{:08x}", Uuid::now_v7().as_u128() as u32);
+        if let Some(odoo) = &odoo {
+            // A server that cannot be counted at the end is better known of now.
+            odoo.requests(&plant).await?;
+        }
         let ledger = SharedLedger::default();
 
         let line = Line::start().await.map_err(failed("the press line"))?;

@@ -8,17 +8,29 @@ use crate::odoo_request::{post, send};
 use plantlink_tests::odoo::{DATABASE, Fault, KEY, LOGIN, Odoo};
 use serde_json::{Value, json};
 use std::env;
+use tokio::sync::{Mutex, MutexGuard};
 
 const REQUEST: &str = "maintenance.request";
 /// The custom model that the fake can be without; a real server gets one of its own for each plant.
 const FAKE_MODEL: &str = "x_plant_event";
 
+/// The real server serves one scenario after the other. It keeps rights in a cache, where a call that began before a right was
+/// given can leave the old answer for good.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Which server it is.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Fake,
+    Real,
+}
+
 /// A server with the user that the agent comes as.
 pub(crate) struct Server {
     pub(crate) database: String,
     pub(crate) user: User,
+    pub(crate) url: String,
     kind: Kind,
-    url: String,
 }
 
 /// A login with its API key.
@@ -29,7 +41,7 @@ pub(crate) struct User {
 
 enum Kind {
     Fake(Odoo),
-    Real { administrator: Option<User> },
+    Real { administrator: Option<User>, _turn: MutexGuard<'static, ()> },
 }
 
 /// A maintenance request as Odoo holds it.
@@ -43,29 +55,41 @@ pub(crate) struct Request {
     pub(crate) request_date: String,
 }
 
-impl Server {
+impl Place {
     /// Every server that this run has.
-    pub(crate) async fn each() -> Vec<Server> {
-        [Some(Server::fake().await), Server::real()].into_iter().flatten().collect()
+    pub(crate) fn each() -> Vec<Place> {
+        match env::var_os("ODOO_URL") {
+            Some(url) => {
+                println!("also against {}", url.display());
+                vec![Place::Fake, Place::Real]
+            }
+            None => vec![Place::Fake],
+        }
     }
 
-    pub(crate) async fn fake() -> Server {
-        let odoo = Odoo::start().await.expect("the fake Odoo finds a port");
-        let url = odoo.url();
-        let user = User { login: LOGIN.to_owned(), key: KEY.to_owned() };
-        Server { database: DATABASE.to_owned(), user, kind: Kind::Fake(odoo), url }
+    /// A fresh fake, or the real one when it is this scenario's turn.
+    pub(crate) async fn open(self) -> Server {
+        match self {
+            Place::Fake => {
+                let odoo = Odoo::start().await.expect("the fake Odoo finds a port");
+                let url = odoo.url();
+                let user = User { login: LOGIN.to_owned(), key: KEY.to_owned() };
+                Server { database: DATABASE.to_owned(), user, url, kind: Kind::Fake(odoo) }
+            }
+            Place::Real => {
+                let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("ODOO_URL needs {name} too"));
+                let user = User { login: variable("ODOO_LOGIN"), key: variable("ODOO_KEY") };
+                let administrator = env::var("ODOO_ADMIN_LOGIN").ok().zip(env::var("ODOO_ADMIN_KEY").ok());
+                let administrator = administrator.map(|(login, key)| User { login, key });
+                let kind = Kind::Real { administrator, _turn: TURN.lock().await };
+                let url = variable("ODOO_URL").trim_end_matches('/').to_owned();
+                Server { database: variable("ODOO_DB"), user, url, kind }
+            }
+        }
     }
+}
 
-    fn real() -> Option<Server> {
-        let url = env::var("ODOO_URL").ok()?.trim_end_matches('/').to_owned();
-        println!("also against {url}");
-        let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("ODOO_URL needs {name} too"));
-        let user = User { login: variable("ODOO_LOGIN"), key: variable("ODOO_KEY") };
-        let administrator = env::var("ODOO_ADMIN_LOGIN").ok().zip(env::var("ODOO_ADMIN_KEY").ok());
-        let administrator = administrator.map(|(login, key)| User { login, key });
-        Some(Server { database: variable("ODOO_DB"), user, kind: Kind::Real { administrator }, url })
-    }
-
+impl Server {
     /// The port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         let port = self.url.strip_prefix("http://127.0.0.1:").and_then(|port| port.parse().ok());
@@ -122,8 +146,8 @@ impl Server {
                 odoo.database(|db| db.remove_model(FAKE_MODEL));
                 Some(FAKE_MODEL.to_owned())
             }
-            Kind::Real { administrator: Some(_) } => Some(format!("x_{}", plant.replace('-', "_"))),
-            Kind::Real { administrator: None } => {
+            Kind::Real { administrator: Some(_), .. } => Some(format!("x_{}", plant.replace('-', "_"))),
+            Kind::Real { administrator: None, .. } => {
                 println!("skipped on {}: ODOO_ADMIN_LOGIN and ODOO_ADMIN_KEY name nobody who may", self.url);
                 None
             }
@@ -145,14 +169,16 @@ impl Server {
         }
     }
 
-    /// An administrator lets everybody create records of the custom model.
+    /// An administrator lets every employee create records of the custom model.
     pub(crate) async fn give_right(&self, model: &str) {
         match &self.kind {
             Kind::Fake(odoo) => odoo.database(|db| db.set_right(LOGIN, model, true)),
             Kind::Real { .. } => {
                 let id = self.model_ids(model).await[0].clone();
-                let values = json!([{"name": model, "model_id": id, "perm_read": true, "perm_create": true}]);
-                self.administer("ir.model.access", "create", values).await;
+                let group =
+                    self.administer("ir.model.data", "check_object_reference", json!(["base", "group_user"])).await;
+                let rights = json!({"name": model, "model_id": id, "group_id": group[1], "perm_read": true, "perm_create": true});
+                self.administer("ir.model.access", "create", json!([rights])).await;
             }
         }
     }
@@ -179,7 +205,7 @@ impl Server {
     }
 
     async fn administer(&self, model: &str, method: &str, args: Value) -> Value {
-        let Kind::Real { administrator: Some(administrator) } = &self.kind else { panic!("nobody may do this") };
+        let Kind::Real { administrator: Some(administrator), .. } = &self.kind else { panic!("nobody may do this") };
         self.call(administrator, model, method, args, json!({})).await
     }
 

@@ -1,0 +1,198 @@
+//! The loop of the right half, with a destination that answers as it is told and a real buffer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use plantlink_buffer::{Buffer, Event, EventTime, FlowSpec, FlowState, GroupLimits, Options, Stamp, Writer};
+use plantlink_config::{Environment, load};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::destination::{Batch, DeliverError};
+use crate::envelope::Site;
+use crate::mapping::Entry;
+use crate::routes::Routes;
+use crate::source::Ack;
+
+/// For anything that has to happen.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How the destination answers one batch: so many delivered, then why it stopped.
+type Answer = (usize, Result<(), DeliverError>);
+
+/// Answers as it is told, then takes everything; tells what it was offered.
+struct Fake {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    offered: mpsc::UnboundedSender<(String, Vec<u64>)>,
+}
+
+impl Destination for Fake {
+    fn batch_max(&self) -> usize {
+        10
+    }
+
+    async fn deliver(&mut self, batch: &Batch) -> Delivery {
+        let sequences: Vec<u64> = batch.events.iter().map(crate::envelope::Envelope::sequence).collect();
+        let (delivered, rest) = self.answers.lock().pop_front().unwrap_or((sequences.len(), Ok(())));
+        let outcomes = vec![Outcome::Delivered; delivered.min(sequences.len())];
+        self.offered.send((batch.flow.to_string(), sequences)).unwrap();
+        Delivery { outcomes, rest }
+    }
+
+    async fn close(self) {}
+}
+
+/// Two flows to one destination: orders, and everything else.
+const CONFIG: &str = r#"
+[plant]
+id = "mill-07"
+gateway = "gw"
+[buffer]
+path = "buffer.db"
+[[source.mqtt]]
+name = "mes"
+url = "mqtt://127.0.0.1"
+[[source.mqtt.topic]]
+filter = "orders"
+type = "plant.order"
+[[source.mqtt.topic]]
+filter = "notes"
+type = "plant.note"
+[[destination.mqtt]]
+name = "central"
+url = "mqtt://127.0.0.1"
+[[flow]]
+name = "orders"
+events = ["plant.order"]
+to = "central"
+[[flow]]
+name = "notes"
+events = ["*"]
+to = "central"
+"#;
+
+struct Office {
+    _dir: TempDir,
+    store: Store,
+    health: Health,
+    offered: mpsc::UnboundedReceiver<(String, Vec<u64>)>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Stopped>>,
+    writer: Writer,
+}
+
+impl Office {
+    /// The loop with a destination that gives these answers first. `orders` and `notes` are recorded before it starts.
+    async fn open(answers: Vec<Answer>, orders: usize, notes: usize) -> Office {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("plantlink.toml"), CONFIG).unwrap();
+        let config = load(&dir.path().join("plantlink.toml"), Environment::Check).config.unwrap();
+        let flows = ["orders", "notes"].map(|name| FlowSpec { name: name.into(), was: None });
+        let options = Options { flows: flows.to_vec(), boot_id: String::new() };
+        let buffer = Buffer::open(&dir.path().join("buffer.db"), &options).unwrap();
+        let states = buffer.flows();
+        let reader = buffer.reader().unwrap();
+        let epoch = buffer.epoch();
+        let site = Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch });
+        let writer = Writer::start(buffer, GroupLimits::default(), Box::new(|_| {})).unwrap();
+        let id = |name: &Name| states.iter().find(|state| *state.name == **name).unwrap().id;
+        let routes = Routes::new(config.flows.iter().map(|flow| (id(&flow.name), flow.clone())).collect());
+        let lanes = config.flows.iter().map(|flow| (id(&flow.name), flow.name.clone())).collect();
+        let store = Store::new(writer.handle(), routes, states.clone());
+        let health = Health::new(&config);
+        for (event_type, count) in [("plant.order", orders), ("plant.note", notes)] {
+            store.append(entry(event_type, count)).await.unwrap();
+        }
+        let schedule = Schedule::new(site, lanes, reader, store.levels());
+        let (tell, offered) = mpsc::unbounded_channel();
+        let fake = Fake { answers: Arc::new(Mutex::new(answers.into())), offered: tell };
+        let stop = CancellationToken::new();
+        let name = Name::new("central").unwrap();
+        wait_for(&store, |levels| levels.iter().map(|level| level.matched).sum::<u64>() == (orders + notes) as u64)
+            .await;
+        let task = tokio::spawn(deliver(name, fake, schedule, store.clone(), health.clone(), stop.clone()));
+        Office { _dir: dir, store, health, offered, stop, task, writer }
+    }
+
+    async fn next_offer(&mut self) -> (String, Vec<u64>) {
+        timeout(LIMIT, self.offered.recv()).await.unwrap().unwrap()
+    }
+
+    async fn delivered(&self, flow: &str, count: u64) {
+        wait_for(&self.store, |levels| levels.iter().any(|level| *level.name == *flow && level.delivered == count))
+            .await;
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        drop(self.store);
+        self.writer.stop().unwrap();
+    }
+}
+
+async fn wait_for(store: &Store, condition: impl Fn(&[FlowState]) -> bool) {
+    let mut levels = store.levels();
+    timeout(LIMIT, levels.wait_for(|levels| condition(levels))).await.unwrap().unwrap();
+}
+
+fn entry(event_type: &str, count: usize) -> Entry {
+    let stamp = Stamp { wall_us: 0, boottime_us: 0, synced: true };
+    let event = |index: usize| Event {
+        id: (index as u128).to_be_bytes(),
+        event_type: event_type.into(),
+        source: "mes".into(),
+        at: EventTime::Own,
+        stamp,
+        data: b"{}".to_vec(),
+        metadata: Vec::new(),
+    };
+    let events = (0..count).map(event).collect();
+    Entry { events, received: None, memory: Vec::new(), ack: Ack::none(), wait: Duration::ZERO }
+}
+
+fn unreachable() -> Result<(), DeliverError> {
+    Err(DeliverError::Unreachable("the link broke".into()))
+}
+
+#[tokio::test]
+async fn what_has_no_answer_is_offered_again_and_what_has_one_is_not() {
+    let mut office = Office::open(vec![(2, unreachable())], 5, 0).await;
+    assert_eq!(office.next_offer().await, ("orders".into(), vec![1, 2, 3, 4, 5]));
+    assert_eq!(office.next_offer().await, ("orders".into(), vec![3, 4, 5]));
+    office.delivered("orders", 5).await;
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_paused_flow_is_probed_with_one_event_while_its_neighbor_goes_on() {
+    let paused = (0, Err(DeliverError::Paused { reason: "not authorized".into() }));
+    // The flow that was not served last comes first: notes.
+    let mut office = Office::open(vec![paused], 3, 3).await;
+    assert_eq!(office.next_offer().await, ("notes".into(), vec![1, 2, 3]));
+    assert_eq!(office.next_offer().await, ("orders".into(), vec![1, 2, 3]));
+    office.delivered("orders", 3).await;
+    assert_eq!(
+        office.health.picture().flows[&Name::new("notes").unwrap()].paused.as_ref().unwrap().reason,
+        "not authorized"
+    );
+    assert_eq!(office.next_offer().await, ("notes".into(), vec![1]));
+    assert_eq!(office.next_offer().await, ("notes".into(), vec![2, 3]));
+    office.delivered("notes", 3).await;
+    assert!(office.health.picture().flows[&Name::new("notes").unwrap()].paused.is_none());
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_is_no_larger_than_the_destination_wants() {
+    let mut office = Office::open(Vec::new(), 25, 0).await;
+    for expected in [1..=10, 11..=20, 21..=25] {
+        assert_eq!(office.next_offer().await.1, expected.collect::<Vec<u64>>());
+    }
+    office.delivered("orders", 25).await;
+    office.close().await;
+}
