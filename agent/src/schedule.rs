@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::backoff::Backoff;
 use crate::destination::{Batch, DeliverError, Delivery};
 use crate::envelope::{Envelope, Site};
-use crate::store::level;
 
 /// A paused flow is offered again after this long, to see whether the cause is gone.
 const PROBE: Duration = Duration::from_secs(5);
@@ -135,7 +134,7 @@ impl Schedule {
         for step in 1..=self.lanes.len() {
             let index = (self.last + step) % self.lanes.len();
             let Some(lane) = self.lanes.get(index) else { continue };
-            let Some(level) = level(&levels, lane.flow) else { continue };
+            let Some(level) = levels.iter().find(|level| level.id == lane.flow) else { continue };
             if level.first_open >= level.next {
                 continue;
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{Append, FlowId, FlowState, Routed, Settle, Settled, Submission, Work, WriterHandle};
+use plantlink_buffer::{Append, FlowState, Routed, Settle, Settled, Submission, Work, WriterHandle};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::destination::Outcome;
@@ -135,9 +135,4 @@ fn publish(levels: &watch::Sender<Vec<FlowState>>, flows: &[FlowState]) {
         }
         changed
     });
-}
-
-/// One flow's state by id.
-pub(crate) fn level(levels: &[FlowState], flow: FlowId) -> Option<&FlowState> {
-    levels.iter().find(|level| level.id == flow)
 }

@@ -48,7 +48,7 @@ async fn a_lost_answer_makes_no_second_record() {
     for place in Place::each() {
         let server = place.open().await;
         let mut plant = with_a_lost_answer(&server).await;
-        plant.cut_and_mend();
+        plant.cut_and_mend().await;
         plant.settled(31, 0).await;
         assert_once(&server, &plant, 31).await;
         assert!(plant.agent.terminate().await.success(), "{}", plant.agent.log_end());
@@ -61,7 +61,7 @@ async fn an_agent_killed_before_the_answer_makes_no_second_record() {
         let server = place.open().await;
         let mut plant = with_a_lost_answer(&server).await;
         plant.agent.kill();
-        plant.cut_and_mend();
+        plant.link.set(Mode::Pass);
         plant.agent.restart();
         plant.settled(31, 0).await;
         assert_once(&server, &plant, 31).await;
@@ -77,7 +77,7 @@ async fn what_a_person_changed_survives_a_resend() {
         let changed = requests.last().expect("Odoo holds what was answered for nothing");
         let name = format!("{} as a person has it", plant.id);
         server.rename(changed, &name).await;
-        plant.cut_and_mend();
+        plant.cut_and_mend().await;
         plant.settled(31, 0).await;
         assert_once(&server, &plant, 31).await;
         let requests = server.requests(&plant.id).await;

@@ -7,8 +7,8 @@ use plantlink_config::MqttVersion;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::Connect;
+use super::error::{LinkError, Waiting};
 use super::frame::Frames;
-use super::link::{LinkError, Waiting};
 use super::packet::{Codec, Connack, PacketError, Received};
 use super::reason::Reason;
 

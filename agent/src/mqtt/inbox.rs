@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::link::LinkError;
+use super::error::LinkError;
 use super::packet::Incoming;
 
 /// The most messages handed over at once.

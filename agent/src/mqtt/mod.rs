@@ -8,6 +8,7 @@
 
 mod acker;
 mod dial;
+mod error;
 mod frame;
 mod handshake;
 mod inbox;
@@ -30,7 +31,8 @@ use bytes::Bytes;
 use plantlink_config::{MqttLink, MqttVersion, SecretError, SecretText};
 
 pub(crate) use acker::Acker;
-pub(crate) use link::{Link, LinkError};
+pub(crate) use error::LinkError;
+pub(crate) use link::Link;
 pub(crate) use open::{MqttError, open, open_with};
 pub(crate) use outgoing::Answer;
 pub(crate) use packet::{Incoming, Payload, Publish, Qos};

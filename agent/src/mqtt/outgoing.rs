@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::link::LinkError;
+use super::error::LinkError;
 use super::packet::{Codec, PacketError, Publish, Qos, Written};
 use super::reason::Reason;
 

@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{self, Instant};
 
 use super::acker::AckQueue;
+use super::error::{LinkError, Waiting};
 use super::frame::Frames;
 use super::handshake::Greeted;
 use super::inbox::Inbox;
 use super::keep_alive::KeepAlive;
-use super::link::{LinkError, Waiting};
 use super::outgoing::{Outgoing, Published};
 use super::output::Output;
 use super::packet::{Codec, PacketError, Publish, Qos, Received};

@@ -123,9 +123,13 @@ impl<'a> Plant<'a> {
         self.link.set(Mode::StallAnswers);
     }
 
-    /// Ends what is under way without an answer; what comes from now on passes.
-    pub(crate) fn cut_and_mend(&self) {
+    /// Ends what is under way without an answer. Only when the agent knows that it gets none, answers come back again.
+    pub(crate) async fn cut_and_mend(&self) {
         self.link.cut(Cut::Reset);
+        let down = self.agent.wait_until("the agent to lose its answer", SOON, |status| {
+            entry(status, "destinations", "erp")["state"] == "down"
+        });
+        down.await;
         self.link.set(Mode::Pass);
     }
 }

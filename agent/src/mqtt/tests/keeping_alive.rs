@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::broker::{Heard, PINGRESP};
 use super::{VERSIONS, connect, linked, linked_on_terms};
 use crate::mqtt::LinkError;
-use crate::mqtt::link::Waiting;
+use crate::mqtt::error::Waiting;
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_answers_pings_is_kept() {

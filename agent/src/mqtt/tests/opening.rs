@@ -6,7 +6,7 @@ use plantlink_config::{MqttVersion, Secret};
 
 use super::broker::{Broker, Heard, Hello, connack};
 use super::{VERSIONS, connect};
-use crate::mqtt::link::Waiting;
+use crate::mqtt::error::Waiting;
 use crate::mqtt::{Connect, Link, LinkError, Qos, Session, Will};
 
 /// Answers a CONNECT with these bytes and hangs up.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::broker::{Heard, PINGRESP, puback, puback_because};
 use super::{VERSIONS, connect, linked, linked_on_terms, message, watched};
-use crate::mqtt::link::Waiting;
+use crate::mqtt::error::Waiting;
 use crate::mqtt::reason::Reason;
 use crate::mqtt::{Answer, LinkError, Publish, Qos};
 
