@@ -13,3 +13,4 @@ mod odoo_promises;
 mod odoo_request;
 mod plant;
 mod sources;
+mod systemd;

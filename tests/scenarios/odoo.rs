@@ -6,11 +6,12 @@ mod demo;
 mod plant;
 mod server;
 
-use crate::plant::{LATER, entry};
+use crate::plant::{LATER, SOON, entry};
 use plant::{Plant, Setup, alarm, alarm_with, finished, flow, new_id, paused};
 use plantlink_tests::client::Message;
 use plantlink_tests::odoo::Fault;
 use plantlink_tests::proxy::{Cut, Mode};
+use serde_json::Value;
 use server::{Place, Server};
 use std::collections::BTreeSet;
 
@@ -108,10 +109,10 @@ async fn a_bad_row_is_a_dead_letter_with_odoos_own_sentence_and_its_neighbors_ar
         let priority = |number| if number == 17 { "urgent" } else { "1" };
         let messages: Vec<Message> = (0..40).map(|number| alarm_with(number, priority(number))).collect();
         plant.publish(&messages).await;
-        let status = plant.settled(39, 1).await;
-        let reason = flow(&status)["last_dead"]["reason"].as_str();
-        assert_eq!(reason, Some("Value 'urgent' not found in selection field 'Priority'"));
-        assert!(flow(&status)["paused"].is_null(), "{status:#}");
+        plant.settled(39, 1).await;
+        let flow = plant.shows("the dead letter's reason", |flow| flow["last_dead"].is_object()).await;
+        assert_eq!(flow["last_dead"]["reason"], "Value 'urgent' not found in selection field 'Priority'");
+        assert!(flow["paused"].is_null(), "{flow:#}");
         assert_once(&server, &plant, 39).await;
     }
 }
@@ -197,8 +198,9 @@ async fn a_backlog_grows_while_odoo_is_down_and_drains_with_nothing_twice() {
         let status = down.await;
         assert!(flow(&status)["depth"].as_u64() >= Some(250), "{status:#}");
         plant.link.set(Mode::Pass);
-        let status = plant.settled(400, 0).await;
-        assert_eq!(entry(&status, "destinations", "erp")["state"], "up", "{status:#}");
+        plant.settled(400, 0).await;
+        let up = |status: &Value| entry(status, "destinations", "erp")["state"] == "up";
+        plant.agent.wait_until("the destination to be up", SOON, up).await;
         assert_once(&server, &plant, 400).await;
     }
 }
@@ -232,16 +234,16 @@ async fn events_that_no_record_takes_are_settled_and_counted_as_unused() {
         let server = place.open().await;
         let mut plant = Plant::start(&server).await;
         plant.publish(&[paused(0), alarm(0), paused(1), paused(2), finished(0)]).await;
-        let status = plant.settled(5, 0).await;
-        assert_eq!(flow(&status)["unused"], 3, "{status:#}");
+        plant.settled(5, 0).await;
+        plant.shows("what is unused", |flow| flow["unused"] == 3).await;
         assert_once(&server, &plant, 2).await;
     }
 }
 
 /// The flow goes on by itself and delivers all of its events.
 async fn resumed(plant: &Plant<'_>, events: u64) {
-    let status = plant.settled(events, 0).await;
-    assert!(flow(&status)["paused"].is_null(), "{status:#}");
+    plant.settled(events, 0).await;
+    plant.shows("no pause any more", |flow| flow["paused"].is_null()).await;
 }
 
 /// Odoo holds so many requests of the plant, each under an external id of its own.

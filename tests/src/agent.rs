@@ -19,7 +19,8 @@ const CONFIG: &str = "plantlink.toml";
 /// `plantlink run`, killed when dropped. Paths in its configuration are relative to its directory; `buffer.db` is there.
 pub struct Agent {
     dir: TempDir,
-    tracer: Vec<String>,
+    /// The program that starts it, with its arguments: `strace`, `env`, or none.
+    starter: Vec<String>,
     child: Option<Child>,
 }
 
@@ -50,13 +51,24 @@ impl Agent {
         let mut agent = Agent::prepare(toml, &[]);
         let trace = agent.path("trace").display().to_string();
         let options = ["strace", "-f", "-yy", "-xx", "-s", "65536", "-e", system_calls, "-o", &trace, "--"];
-        agent.tracer = options.map(str::to_owned).to_vec();
+        agent.starter = options.map(str::to_owned).to_vec();
+        agent.restart();
+        agent
+    }
+
+    /// The same with variables in its environment (`NAME=value`), as systemd gives them.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_in_environment(toml: &str, variables: &[String]) -> Agent {
+        let mut agent = Agent::prepare(toml, &[]);
+        agent.starter = [&["env".to_owned()], variables].concat();
         agent.restart();
         agent
     }
 
     fn prepare(toml: &str, files: &[(&str, &str)]) -> Agent {
-        let agent = Agent { dir: TempDir::new().expect("a directory for the agent"), tracer: Vec::new(), child: None };
+        let agent = Agent { dir: TempDir::new().expect("a directory for the agent"), starter: Vec::new(), child: None };
         agent.write(CONFIG, toml);
         for (name, text) in files {
             agent.write(name, text);
@@ -80,7 +92,7 @@ impl Agent {
         self.kill();
         let log = File::options().create(true).append(true).open(self.path("log")).expect("the agent's log");
         let run = self.command("run");
-        let mut command = match self.tracer.split_first() {
+        let mut command = match self.starter.split_first() {
             None => run,
             Some((program, options)) => {
                 let mut traced = Command::new(program);
@@ -193,10 +205,10 @@ impl Agent {
         command
     }
 
-    /// The agent's own process when the child is its tracer.
+    /// The agent's own process when the child is its starter.
     fn traced_child(&self) -> Option<u32> {
-        let tracer = self.child.as_ref().filter(|_| !self.tracer.is_empty())?.id();
-        let children = format!("/proc/{tracer}/task/{tracer}/children");
+        let starter = self.child.as_ref().filter(|_| !self.starter.is_empty())?.id();
+        let children = format!("/proc/{starter}/task/{starter}/children");
         let children = std::fs::read_to_string(children).ok()?;
         children.split_whitespace().next()?.parse().ok()
     }

@@ -84,16 +84,21 @@ impl<'a> Plant<'a> {
         self.agent.restart();
     }
 
-    /// Waits until the only flow has so many events behind it, and none before it.
-    pub(crate) async fn settled(&self, delivered: u64, dead: u64) -> Value {
+    /// Waits until the only flow has so many events behind it, and none before it. What else the status tells of them may come
+    /// a moment later.
+    pub(crate) async fn settled(&self, delivered: u64, dead: u64) {
         let what = format!("{delivered} events to be delivered and {dead} to be dead");
         let status = self.agent.wait_until(&what, LATER, |status| {
             let flow = flow(status);
             (&flow["delivered"], &flow["dead"], &flow["depth"]) == (&delivered.into(), &dead.into(), &0.into())
         });
-        let status = status.await;
-        assert_accounted(&status);
-        status
+        assert_accounted(&status.await);
+    }
+
+    /// Waits until the flow shows something of what has happened.
+    pub(crate) async fn shows(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let status = self.agent.wait_until(what, SOON, |status| condition(flow(status))).await;
+        flow(&status).clone()
     }
 
     /// Waits until the flow is paused, and gives the reason. Nothing is a dead letter by then, and all events wait.
