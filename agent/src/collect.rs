@@ -1,6 +1,7 @@
 //! The loop of the left half: what a source brings is mapped, recorded, and acknowledged.
 
 use plantlink_config::Name;
+use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -8,8 +9,11 @@ use crate::backoff::Backoff;
 use crate::chain::chain;
 use crate::health::{DeviceTurn, Health, Turned};
 use crate::mapping::Mapper;
-use crate::source::Source;
+use crate::source::{Content, Source, Subscribed};
 use crate::store::{Stopped, Store};
+
+/// A source that was up for so long works: the next pause is a short one again.
+const HOLDS: Duration = Duration::from_secs(60);
 
 /// Runs one source until stop. Ends early only when the disk's writer has ended.
 pub(crate) async fn collect(
@@ -21,11 +25,12 @@ pub(crate) async fn collect(
     stop: CancellationToken,
 ) -> Result<(), Stopped> {
     let mut backoff = Backoff::default();
+    let mut up_since: Option<Instant> = None;
     while let Some(next) = stop.run_until_cancelled(source.next()).await {
         match next {
             Ok(intake) => {
                 if intake.shows_life() {
-                    backoff.reset();
+                    up_since.get_or_insert_with(Instant::now);
                     if health.source_up(&name) == Turned::Yes {
                         info!(source = %name, "source is up");
                     }
@@ -34,6 +39,12 @@ pub(crate) async fn collect(
                     Some(DeviceTurn { device, fault: None }) => info!(%device, "device is up"),
                     Some(DeviceTurn { device, fault: Some(fault) }) => warn!(%device, error = %fault, "device is down"),
                     None => {}
+                }
+                if let Content::Subscribed(Subscribed { refused, .. }) = &intake.content
+                    && health.source_refused(&name, refused.as_deref()) == Turned::Yes
+                    && let Some(refused) = refused
+                {
+                    warn!(source = %name, error = %refused, "source gets only a part");
                 }
                 let entry = mapper.map(intake);
                 for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
@@ -51,6 +62,10 @@ pub(crate) async fn collect(
                 }
             }
             Err(error) => {
+                // A connection that breaks as soon as it is made is no success.
+                if up_since.take().is_some_and(|since| since.elapsed() >= HOLDS) {
+                    backoff.reset();
+                }
                 if health.source_down(&name, &chain(&error)) == Turned::Yes {
                     warn!(source = %name, error = %chain(&error), "source is down");
                 }
@@ -58,5 +73,8 @@ pub(crate) async fn collect(
             }
         }
     }
+    // Nothing that is on its way to the disk waits for company any more, so that its sender gets its acknowledgement.
+    store.hurry()?;
+    source.close().await;
     Ok(())
 }

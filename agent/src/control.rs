@@ -17,6 +17,9 @@ const SOCKET: &str = "plantlink.sock";
 /// Where systemd puts it, for commands that are not started by systemd.
 const RUNTIME_DIRECTORY: &str = "/run/plantlink";
 const REQUEST_BYTES_MAX: u64 = 64 << 10;
+/// How many are answered at once.
+const ANSWERS_MAX: usize = 16;
+const PAUSE: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Members of the agent's group may use it, whatever the umask.
 const MODE: u32 = 0o660;
@@ -74,14 +77,21 @@ impl Control {
     pub(crate) async fn serve(self, reporter: Reporter, stop: CancellationToken) {
         let mut answers = JoinSet::new();
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
-            if let Ok((stream, _)) = accepted {
-                let reporter = reporter.clone();
-                answers.spawn(async move {
-                    // A client that leaves or stalls is its own loss.
-                    let _ = tokio::time::timeout(ANSWER, answer(stream, &reporter)).await;
-                });
+            match accepted {
+                Ok((stream, _)) => {
+                    let reporter = reporter.clone();
+                    answers.spawn(async move {
+                        // A client that leaves or stalls is its own loss.
+                        let _ = tokio::time::timeout(ANSWER, answer(stream, &reporter)).await;
+                    });
+                }
+                // The process has no more files to open: those that are open will be closed.
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
             while answers.try_join_next().is_some() {}
+            if answers.len() >= ANSWERS_MAX {
+                answers.join_next().await;
+            }
         }
         answers.shutdown().await;
     }

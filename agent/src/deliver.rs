@@ -16,6 +16,9 @@ use crate::store::{Stopped, Store};
 /// How long a batch in hand may take after a stop.
 const LAST_BATCH: Duration = Duration::from_secs(5);
 
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Serves the flows of one destination until stop. Ends early only when the disk's writer has ended.
 pub(crate) async fn deliver(
     name: Name,
@@ -39,11 +42,16 @@ pub(crate) async fn deliver(
             delivery = destination.deliver(&turn.batch) => delivery,
             () = overdue(&stop) => break,
         };
-        store.settle(&turn, &delivery.outcomes, Clock.now().wall_us).await?;
+        tokio::select! {
+            settled = store.settle(&turn, &delivery.outcomes, Clock.now().wall_us) => settled?,
+            // The disk refuses. What was answered stays with the writer, which tries once more at its own stop.
+            () = overdue(&stop) => break,
+        }
         report(&name, &turn, &delivery, &health);
         schedule.learn(&turn, &delivery);
     }
-    destination.close().await;
+    // A destination that does not take the goodbye has the answers it gave all the same.
+    let _ = tokio::time::timeout(GOODBYE, destination.close()).await;
     Ok(())
 }
 

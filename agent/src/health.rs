@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use plantlink_config::Name;
 use serde::Serialize;
 
+use crate::clip::clip;
 use crate::clock::Clock;
 use crate::reading::Quality;
 use crate::source::{Content, Intake};
@@ -51,7 +52,7 @@ impl Condition {
             self.since = Some(now());
         }
         self.state = state;
-        self.error = error.map(str::to_owned);
+        self.error = error.map(|error| clip(error.to_owned()));
         if turned { Turned::Yes } else { Turned::No }
     }
 }
@@ -182,11 +183,23 @@ impl Health {
     }
 
     pub(crate) fn source_up(&self, name: &Name) -> Turned {
-        self.source(name, State::Up, None)
+        match self.picture.lock().sources.get_mut(name) {
+            Some(source) if source.condition.state != State::Up => source.condition.turn(State::Up, None),
+            Some(_) | None => Turned::No,
+        }
     }
 
     pub(crate) fn source_down(&self, name: &Name, error: &str) -> Turned {
         self.source(name, State::Down, Some(error))
+    }
+
+    /// What a source that is up does not get; `None`: nothing is refused.
+    pub(crate) fn source_refused(&self, name: &Name, refused: Option<&str>) -> Turned {
+        self.picture.lock().sources.get_mut(name).map_or(Turned::No, |source| {
+            let turned = if source.condition.error.as_deref() == refused { Turned::No } else { Turned::Yes };
+            source.condition.error = refused.map(str::to_owned);
+            turned
+        })
     }
 
     /// Takes a device's state from its scan, and tells if it turned. A device is down when none of its tags has a value.
@@ -272,9 +285,13 @@ impl Health {
         self.picture.lock().disk.turn(state, refusal)
     }
 
+    pub(crate) fn disk_is_refusing(&self) -> bool {
+        self.picture.lock().disk.state == State::Down
+    }
+
     /// Waits until the disk refuses writes.
     pub(crate) async fn disk_refuses(&self) {
-        while self.picture.lock().disk.state != State::Down {
+        while !self.disk_is_refusing() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -295,7 +312,7 @@ impl Health {
 }
 
 fn remark(reason: &str) -> Remark {
-    Remark { at: now(), reason: reason.to_owned() }
+    Remark { at: now(), reason: clip(reason.to_owned()) }
 }
 
 fn now() -> String {

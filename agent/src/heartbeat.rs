@@ -15,7 +15,7 @@ use crate::chain::chain;
 use crate::clock::Clock;
 use crate::envelope::Site;
 use crate::health::{Health, Turned};
-use crate::mqtt::{Link, MqttError, Publish, Qos, Session, Will, open_with};
+use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Session, Will, open_with};
 use crate::status::Reporter;
 use crate::template::rfc3339;
 
@@ -52,12 +52,16 @@ impl Heartbeat {
     async fn connection(&self, stop: &CancellationToken, backoff: &mut Backoff) -> Result<(), MqttError> {
         let Some(opened) = stop.run_until_cancelled(self.open()).await else { return Ok(()) };
         let mut link = opened?;
-        self.publish(&mut link, "state", self.state("online")).await?;
+        let birth = self.publish(&mut link, "state", self.state("online"));
+        let Some(born) = stop.run_until_cancelled(birth).await else { return Ok(()) };
+        born?;
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let report = serde_json::to_vec(&self.reporter.status().await).unwrap_or_default();
-            self.publish(&mut link, "heartbeat", report).await?;
+            let beat = self.publish(&mut link, "heartbeat", report);
+            let Some(heard) = stop.run_until_cancelled(beat).await else { break };
+            heard?;
             backoff.reset();
             if self.health.heartbeat(&self.destination.name, None) == Turned::Yes {
                 info!(destination = %self.destination.name, "heartbeat is heard");
@@ -98,7 +102,12 @@ impl Heartbeat {
             qos: Qos::AtLeastOnce,
             user_properties: Vec::new(),
         };
-        Ok(link.publish(vec![message], 1).await.rest?)
+        let published = link.publish(vec![message], 1).await;
+        published.rest?;
+        match published.answers.into_iter().next() {
+            Some(Answer::Refused(reason)) => Err(MqttError::NotTaken { topic: self.topic(what), reason }),
+            Some(Answer::Accepted | Answer::Unheard) | None => Ok(()),
+        }
     }
 
     fn topic(&self, what: &str) -> String {

@@ -8,6 +8,7 @@ mod backoff;
 mod catalog;
 mod chain;
 mod cli;
+mod clip;
 mod clock;
 mod collect;
 mod control;

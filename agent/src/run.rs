@@ -98,6 +98,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         () = broken.cancelled() => Err(Stopped.into()),
         Some(ended) = right.join_next() => early(ended),
         Some(ended) = left.join_next() => early(ended),
+        failed = failure(&mut beside) => Err(failed.into()),
     };
     systemd::stopping();
     info!("plantlink is stopping");
@@ -130,6 +131,17 @@ fn early(ended: Result<Result<(), Stopped>, JoinError>) -> Result<(), RunError> 
     }
 }
 
+/// The first of the tasks that panics; one that just ends has had nothing to do.
+async fn failure(tasks: &mut JoinSet<()>) -> JoinError {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(failed)) => return failed,
+            Some(Ok(())) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Every task is joined; the first failure is told.
 async fn joined(tasks: &mut JoinSet<Result<(), Stopped>>) -> Result<(), RunError> {
     let mut first = Ok(());
@@ -159,7 +171,7 @@ fn mappers(config: &Config, buffer: &Buffer, memory: &Memory) -> Result<Vec<Mapp
             }
             Source::Mqtt(mqtt) => {
                 let senders = buffer.senders(&mqtt.name)?;
-                Ok(Mapper::Messages(MessageMapper::new(&config.plant, mqtt, config.buffer.linger, senders)))
+                Ok(Mapper::Messages(MessageMapper::new(&config.plant, mqtt, config.buffer.linger, memory, senders)))
             }
         })
         .collect()

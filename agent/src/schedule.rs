@@ -14,6 +14,8 @@ use crate::envelope::{Envelope, Site};
 
 /// A paused flow is offered again after this long, to see whether the cause is gone.
 const PROBE: Duration = Duration::from_secs(5);
+/// A destination that asks for more patience than this is asked again all the same.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// A batch is not read on beyond this, whatever the number of its events.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
@@ -120,7 +122,7 @@ impl Schedule {
             }
             Err(DeliverError::Busy { retry_after }) => {
                 let pause = self.backoff.next(fastrand::f64());
-                self.not_before = Some(now + retry_after.unwrap_or(pause));
+                self.not_before = Some(now + retry_after.unwrap_or(pause).min(RETRY_AFTER_MAX));
             }
             // The flow waits, its neighbors do not.
             Err(DeliverError::Paused { .. }) => {}

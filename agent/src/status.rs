@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use plantlink_buffer::{FlowState, Ledger, Reader};
+use plantlink_buffer::{FlowState, Ledger, Reader, Stamp};
 use plantlink_config::{Config, Name};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -126,7 +126,7 @@ impl Inner {
         let picture = self.health.picture();
         let levels = self.levels.borrow().clone();
         let mut reader = self.reader.lock();
-        let flows = levels.iter().map(|level| self.flow(level, &picture.flows, &mut reader, now.boottime_us)).collect();
+        let flows = levels.iter().map(|level| self.flow(level, &picture.flows, &mut reader, now)).collect();
         Status {
             version: env!("CARGO_PKG_VERSION"),
             plant: self.site.plant.clone(),
@@ -156,14 +156,15 @@ impl Inner {
         level: &FlowState,
         flows: &std::collections::BTreeMap<Name, FlowHealth>,
         reader: &mut Reader,
-        boottime_us: i64,
+        now: Stamp,
     ) -> FlowStatus {
         let health =
             flows.iter().find(|(name, _)| ***name == *level.name).map(|(_, health)| health.clone()).unwrap_or_default();
         let oldest =
             (level.buffered > 0).then(|| reader.read(level.id, level.first_open, 1, usize::MAX).ok()).flatten();
         let oldest_age_s = oldest.and_then(|stored| {
-            let age_us = boottime_us.saturating_sub(stored.first()?.event.stamp.boottime_us);
+            // Over a reboot only the wall clock goes on.
+            let age_us = now.wall_us.saturating_sub(stored.first()?.event.stamp.wall_us);
             u64::try_from(age_us / 1_000_000).ok()
         });
         FlowStatus {

@@ -66,6 +66,11 @@ impl Store {
         })
     }
 
+    /// Commits at once what waits for company.
+    pub(crate) fn hurry(&self) -> Result<(), Stopped> {
+        self.writer.hurry().map_err(|_| Stopped)
+    }
+
     /// Writes down what a destination answered. When this returns, a killed process does not offer it again.
     pub(crate) async fn settle(&self, turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Result<(), Stopped> {
         if outcomes.is_empty() {
@@ -99,6 +104,9 @@ impl Store {
 
     /// Whether the writer does its work: it answers, or it has said that the disk refuses.
     pub(crate) async fn answers(&self, health: &Health) -> bool {
+        if health.disk_is_refusing() {
+            return true;
+        }
         let (done, answered) = oneshot::channel();
         let nothing = Work::Append(Append::default());
         let submitted = self.submit(nothing, Duration::ZERO, move |_| {

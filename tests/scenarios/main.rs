@@ -13,4 +13,5 @@ mod odoo_promises;
 mod odoo_request;
 mod plant;
 mod sources;
+mod stops;
 mod systemd;

@@ -2,7 +2,7 @@
 
 use crate::ports;
 use crate::random::Random;
-use std::io::Result;
+use std::io::{ErrorKind, Result};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -165,9 +165,7 @@ async fn connection(client: TcpStream, mut line: Line, mut random: Random) {
     let mut up = Pump::new(client_in, server_out, Direction::ToTarget, &line, &budget);
     let mut down = Pump::new(server_in, client_out, Direction::Answers, &line, &budget);
     let ended = tokio::select! {
-        // An end from either side is passed on as it is.
-        _ = up.run() => Cut::Close,
-        _ = down.run() => Cut::Close,
+        _ = async { tokio::try_join!(up.run(), down.run()) } => Cut::Close,
         changed = line.cuts.changed() => match changed {
             Ok(()) => line.cuts.borrow().1,
             Err(_) => Cut::Reset,
@@ -218,18 +216,19 @@ impl Pump {
         Pump { from, to, direction, modes: line.modes.clone(), budget: Arc::clone(budget) }
     }
 
-    /// Ends when the sender has ended, the receiver is gone, or the connection's bytes are used up.
+    /// Passes an end of the sender on as it is; the other direction goes on. An error is the end of the connection: the
+    /// receiver is gone, or the bytes are used up.
     async fn run(&mut self) -> Result<()> {
         let mut chunk = vec![0; 16 << 10];
         loop {
             let read = self.from.read(&mut chunk).await?;
             if read == 0 {
-                return Ok(());
+                return self.to.shutdown().await;
             }
             let direction = self.direction;
             // The sender of the modes lives as long as the proxy; without it this connection ends too.
             if self.modes.wait_for(|mode| passes(mode, direction)).await.is_err() {
-                return Ok(());
+                return Err(ErrorKind::ConnectionAborted.into());
             }
             let before = self
                 .budget
@@ -238,7 +237,7 @@ impl Pump {
             let allowed = read.min(before);
             self.to.write_all(&chunk[..allowed]).await?;
             if allowed == before {
-                return Ok(());
+                return Err(ErrorKind::ConnectionAborted.into());
             }
         }
     }

@@ -12,12 +12,15 @@ use uuid::Uuid;
 use super::sender::{Known, Senders};
 use super::{Entry, Memory, asset_member, json, sender_event_id};
 use crate::catalog;
+use crate::clip::clip;
 use crate::mqtt::Payload;
-use crate::source::{Ack, Message};
+use crate::source::{Ack, Message, Subscribed};
 use crate::template::{self, Scope};
 
 /// Larger data is rejected: an event has to pass through every destination whole.
 const DATA_BYTES_MAX: usize = 1 << 20;
+/// A larger array is rejected: one message is one commit.
+const ELEMENTS_MAX: usize = 4_096;
 /// How much of a rejected payload is kept for a person to see.
 const REJECTED_BYTES_MAX: usize = 64 << 10;
 
@@ -26,6 +29,8 @@ pub(crate) struct MessageMapper {
     plant: Plant,
     name: Arc<str>,
     topics: Vec<Topic>,
+    /// What the broker's session holds of ours, as it is remembered.
+    filters: Vec<String>,
     senders: Senders,
     wait: Duration,
 }
@@ -38,12 +43,19 @@ struct Topic {
 
 impl MessageMapper {
     /// `linger` is how long a message may wait for company; `remembered` are the senders' ids, oldest first.
-    pub(crate) fn new(plant: &Plant, source: &MqttSource, linger: Duration, remembered: Vec<SenderEntry>) -> Self {
+    pub(crate) fn new(
+        plant: &Plant,
+        source: &MqttSource,
+        linger: Duration,
+        memory: &Memory,
+        remembered: Vec<SenderEntry>,
+    ) -> Self {
         let topics = source.topics.iter().map(|mapping| Topic { points: points(mapping), mapping: mapping.clone() });
         MessageMapper {
             plant: plant.clone(),
             name: (&*source.name).into(),
             topics: topics.collect(),
+            filters: remembered_filters(&source.name, memory),
             senders: Senders::new(remembered),
             wait: linger,
         }
@@ -73,8 +85,12 @@ impl MessageMapper {
     }
 
     /// Remembers what the broker's session holds of ours, so that a later configuration can give it up.
-    pub(crate) fn subscribed(&self, filters: &[String], ack: Ack) -> Entry {
-        let memory = vec![(filters_owner(&self.name), Some(json(&filters)))];
+    pub(crate) fn subscribed(&mut self, subscribed: Subscribed, ack: Ack) -> Entry {
+        let mut memory = Vec::new();
+        if self.filters != subscribed.filters {
+            memory.push((filters_owner(&self.name), Some(json(&subscribed.filters))));
+            self.filters = subscribed.filters;
+        }
         Entry { events: Vec::new(), received: None, memory, ack, wait: Duration::ZERO }
     }
 
@@ -154,6 +170,9 @@ fn made(
         Err(_) => (Value::String(text.to_owned()), false),
     };
     match payload {
+        Value::Array(elements) if elements.len() > ELEMENTS_MAX => {
+            Err(format!("the payload has {} elements (at most {ELEMENTS_MAX})", elements.len()))
+        }
         Value::Array(elements) => elements
             .iter()
             .enumerate()
@@ -229,12 +248,12 @@ fn id(
     let Some(template) = &mapping.id else { return Ok(Uuid::now_v7()) };
     let found = template::value(template, scope);
     let sender_id = match &found {
-        Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
+        Some(Value::String(text)) if !text.is_empty() => Cow::Borrowed(text.as_str()),
         Some(Value::Number(number)) => Cow::Owned(number.to_string()),
         Some(other @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_))) => {
             return Err(format!("the message's id is {other}, neither text nor number"));
         }
-        None => return Err("the message has no id where its topic names one".into()),
+        Some(Value::String(_)) | None => return Err("the message has no id where its topic names one".into()),
     };
     Ok(sender_event_id(plant, source, &mapping.event_type, &sender_id, index))
 }
@@ -275,7 +294,11 @@ fn rejected(message: &Message, reason: &str) -> Rejected {
         Payload::TooLarge { .. } => &[],
     };
     let kept = payload.get(..REJECTED_BYTES_MAX).unwrap_or(payload);
-    Rejected { reason: format!("{}: {reason}", message.topic), payload: kept.to_vec(), at_us: message.stamp.wall_us }
+    Rejected {
+        reason: clip(format!("{}: {reason}", message.topic)),
+        payload: kept.to_vec(),
+        at_us: message.stamp.wall_us,
+    }
 }
 
 /// Eight bytes that tell one payload from another.
@@ -366,7 +389,7 @@ mod tests {
             window: 500,
         };
         let source = MqttSource { name, link, session_expiry: Duration::from_secs(60), topics };
-        MessageMapper::new(&plant, &source, Duration::ZERO, Vec::new())
+        MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new())
     }
 
     fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
@@ -441,6 +464,11 @@ mod tests {
             ("raw/x", b"\xff", "the payload is not UTF-8"),
             ("mes/L3/orders/1/finished", b"{broken", "the payload is not JSON"),
             ("mes/L3/orders/1/finished", b"{\"qty\":{\"good\":1}}", "no id where its topic names one"),
+            (
+                "mes/L3/orders/1/finished",
+                b"{\"messageId\":\"\",\"qty\":{\"good\":1}}",
+                "no id where its topic names one",
+            ),
             ("mes/L3/orders/1/finished", b"{\"messageId\":[1],\"qty\":{\"good\":1}}", "neither text nor number"),
             ("mes/L3/orders/1/finished", b"{\"messageId\":1}", "`good` is missing, which workorder.finished requires"),
             (
@@ -460,6 +488,10 @@ mod tests {
         let (_, received) = map(&mut mapper(vec![raw.clone()]), vec![large]);
         assert!(received.rejected[0].reason.contains("at most 1048576"), "{}", received.rejected[0].reason);
         assert_eq!(received.rejected[0].payload.len(), REJECTED_BYTES_MAX);
+        let many = format!("[{}1]", "1,".repeat(ELEMENTS_MAX));
+        let (events, received) = map(&mut mapper(vec![raw.clone()]), vec![message("raw/x", many)]);
+        assert!(events.is_empty());
+        assert!(received.rejected[0].reason.contains("4097 elements"), "{}", received.rejected[0].reason);
         let too_large = Message { payload: Payload::TooLarge { packet_bytes: 9_000_000 }, ..message("raw/x", "") };
         let (_, received) = map(&mut mapper(vec![raw]), vec![too_large]);
         assert!(received.rejected[0].reason.contains("9000000 bytes"), "{}", received.rejected[0].reason);

@@ -58,7 +58,7 @@ impl Mapper {
         let mut entry = match (self, content) {
             (Mapper::Line(mapper), Content::Scan(scan)) => mapper.map(scan, ack),
             (Mapper::Messages(mapper), Content::Messages(messages)) => mapper.map(messages, ack),
-            (Mapper::Messages(mapper), Content::Subscribed(filters)) => mapper.subscribed(&filters, ack),
+            (Mapper::Messages(mapper), Content::Subscribed(subscribed)) => mapper.subscribed(subscribed, ack),
             (Mapper::Line(_), Content::Messages(_) | Content::Subscribed(_))
             | (Mapper::Messages(_), Content::Scan(_)) => {
                 unreachable!("a source is built together with its mapper")

@@ -57,11 +57,14 @@ impl Sampler {
             return None;
         }
         let mut sample = Sample { data: Map::new(), quality: Map::new() };
+        let silent = readings.iter().all(|reading| reading.value.value().is_none());
         let silent_already = self.reported.iter().flatten().all(|value| value.value().is_none());
         for (reported, &place) in self.reported.iter_mut().zip(&self.tags) {
             let Some(reading) = readings.iter().find(|reading| reading.tag == place) else { continue };
             let Some(tag) = device.tags.get(place) else { continue };
-            let changed = reported.as_ref() != Some(&reading.value);
+            // Another reason for the same silence is no news.
+            let changed =
+                reported.as_ref() != Some(&reading.value) && !(silent && silent_already && reported.is_some());
             if !changed && (!all || silent_already) {
                 continue;
             }

@@ -3,7 +3,7 @@
 use plantlink_config::{MqttLink, SecretError};
 
 use super::dial::{DialError, dial};
-use super::{Connect, Link, LinkError, Session};
+use super::{Connect, Link, LinkError, Reason, Session};
 
 /// Why there is no link, or not any more.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,8 @@ pub(crate) enum MqttError {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Link(#[from] LinkError),
+    #[error("the broker does not take {topic}: {reason}")]
+    NotTaken { topic: String, reason: Reason },
     /// Nothing is ever acknowledged there, so nothing can be delivered.
     #[error("the broker allows only QoS 0, and QoS 1 is needed")]
     NoAcknowledgements,
@@ -24,7 +26,7 @@ impl MqttError {
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             MqttError::Dial(_) => false,
-            MqttError::Secret(_) | MqttError::NoAcknowledgements => true,
+            MqttError::Secret(_) | MqttError::NotTaken { .. } | MqttError::NoAcknowledgements => true,
             MqttError::Link(error) => error.is_lasting(),
         }
     }

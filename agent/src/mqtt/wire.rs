@@ -4,6 +4,7 @@
 //! nothing else: acknowledgements, messages and PINGREQ go on. While nothing is read, no silence is held against the
 //! broker, since its PINGRESP may stand behind what is not read.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -26,6 +27,8 @@ use super::{Connect, Limits};
 
 /// Room for one read.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
+/// How long a broker may take to close after DISCONNECT.
+const FAREWELL: time::Duration = time::Duration::from_secs(1);
 /// What may wait for the consumer.
 const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The same while a SUBACK is waited for: it may stand behind everything that a kept session has for us, which nobody
@@ -291,7 +294,8 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
         drop(asked.reply.send(answer));
     }
 
-    /// Sends what was given before the end, and DISCONNECT.
+    /// Sends what was given before the end, and DISCONNECT. Then it reads on until the broker has closed: a socket that is
+    /// closed with bytes unread is reset, and a reset takes the acknowledgements with it that the broker has not read yet.
     async fn say_goodbye(&mut self) -> Result<(), LinkError> {
         self.acknowledge()?;
         self.codec.disconnect(&mut self.output.bytes)?;
@@ -301,16 +305,20 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             self.write.shutdown().await
         };
         match time::timeout(limit, goodbye).await {
-            Ok(done) => Ok(done?),
-            Err(_) => Err(LinkError::Timeout { what: Waiting::Write, limit }),
+            Ok(done) => done?,
+            Err(_) => return Err(LinkError::Timeout { what: Waiting::Write, limit }),
         }
+        // A broker that neither reads nor closes has had its chance.
+        let _ = time::timeout(FAREWELL, self.read_to_end()).await;
+        Ok(())
     }
-}
 
-/// Whatever ends the task, nobody waits for it for ever and no acknowledgement survives it.
-impl<S> Drop for Wire<S> {
-    fn drop(&mut self) {
-        self.acks.close();
-        self.inbox.end(LinkError::Ended);
+    async fn read_to_end(&mut self) -> io::Result<()> {
+        loop {
+            self.input.clear();
+            if self.read.read_buf(&mut self.input).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 }

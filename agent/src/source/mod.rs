@@ -15,6 +15,9 @@ use crate::reading::{Fault, Quality, Reading};
 pub(crate) trait Source: Send + 'static {
     /// Waits for what comes next.
     fn next(&mut self) -> impl Future<Output = Result<Intake, SourceError>> + Send;
+
+    /// Gives the acknowledgements of what is being committed, and says goodbye if there is a way to.
+    fn close(self) -> impl Future<Output = ()> + Send;
 }
 
 /// What came in at once, and what the sender waits for.
@@ -42,10 +45,19 @@ impl Intake {
 #[derive(Debug)]
 pub(crate) enum Content {
     Scan(Scan),
-    /// The broker has granted these filters, and knows no others of ours: the source works, whether or not something comes.
-    Subscribed(Vec<String>),
+    /// The source works, whether or not something comes.
+    Subscribed(Subscribed),
     /// Messages in the order of receipt, acknowledged together.
     Messages(Vec<Message>),
+}
+
+/// What the broker answered to the subscription.
+#[derive(Debug)]
+pub(crate) struct Subscribed {
+    /// Everything that the session may hold of ours.
+    pub(crate) filters: Vec<String>,
+    /// What the broker refused, in words; the other filters stand.
+    pub(crate) refused: Option<String>,
 }
 
 /// The tags of one device, read in one pass.

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use plantlink_config::{MqttSource, MqttVersion};
 
-use super::{Ack, Content, Intake, Message, Source, SourceError};
+use super::{Ack, Content, Intake, Message, Source, SourceError, Subscribed};
 use crate::clock::Clock;
-use crate::mqtt::{Acker, Incoming, Link, MqttError, Qos, Session, open};
+use crate::mqtt::{Acker, Incoming, Link, LinkError, MqttError, Qos, Session, open};
 
+/// How long a stop waits for the commits whose acknowledgements are owed.
+const LAST_ACKS: Duration = Duration::from_secs(2);
+/// How often it looks whether they are given.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// MQTT 3.1.1 does not tell the window; mosquitto sends 20 messages before it waits.
 const WINDOW_311: usize = 20;
 
@@ -29,7 +34,8 @@ impl Subscription {
         Subscription { config: config.clone(), clock, subscribed, link: None, open: Arc::default() }
     }
 
-    async fn subscribe(&mut self) -> Result<Vec<String>, MqttError> {
+    /// One refused filter leaves the others as they are; the source is refused when all of them are.
+    async fn subscribe(&mut self) -> Result<Subscribed, MqttError> {
         let expiry_s = u32::try_from(self.config.session_expiry.as_secs()).unwrap_or(u32::MAX);
         let mut link = open(&self.config.link, Session::Kept { expiry_s }).await?;
         let filters: Vec<String> = self.config.topics.iter().map(|topic| topic.filter.as_subscription()).collect();
@@ -38,11 +44,17 @@ impl Subscription {
             self.subscribed.retain(|filter| !filters.contains(filter));
             link.unsubscribe(&self.subscribed).await?;
         }
-        link.subscribe(&filters).await?;
+        let refused = match link.subscribe(&filters).await {
+            Ok(()) => None,
+            Err(LinkError::Subscribe { refusals }) if refusals.len() < filters.len() => {
+                Some(LinkError::Subscribe { refusals }.to_string())
+            }
+            Err(error) => return Err(error.into()),
+        };
         self.subscribed.clone_from(&filters);
         self.open = Arc::default();
         self.link = Some(link);
-        Ok(filters)
+        Ok(Subscribed { filters, refused })
     }
 
     fn unreachable(&self, error: MqttError) -> SourceError {
@@ -81,23 +93,35 @@ impl Subscription {
             user_properties: message.user_properties,
         });
         let content = Content::Messages(messages.collect());
-        let counter = self.open.clone();
+        let share = Share { open: self.open.clone(), messages: ids.len() };
         let ack = Ack::new(move || {
-            counter.fetch_sub(ids.len(), Ordering::Relaxed);
             acker.give(&ids);
+            drop(share);
         });
         Intake { content, ack, pressing: open * 2 >= window }
+    }
+}
+
+/// The messages of one intake among those that are not acknowledged. Given back also when the acknowledgement is not given.
+struct Share {
+    open: Arc<AtomicUsize>,
+    messages: usize,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.open.fetch_sub(self.messages, Ordering::Release);
     }
 }
 
 impl Source for Subscription {
     async fn next(&mut self) -> Result<Intake, SourceError> {
         let Some(link) = &mut self.link else {
-            let filters = match self.subscribe().await {
-                Ok(filters) => filters,
+            let subscribed = match self.subscribe().await {
+                Ok(subscribed) => subscribed,
                 Err(error) => return Err(self.unreachable(error)),
             };
-            return Ok(Intake { content: Content::Subscribed(filters), ack: Ack::none(), pressing: false });
+            return Ok(Intake { content: Content::Subscribed(subscribed), ack: Ack::none(), pressing: false });
         };
         match link.next().await {
             Ok(incoming) => {
@@ -109,5 +133,18 @@ impl Source for Subscription {
                 Err(SourceError::Lost { address: self.address(), cause: error.into() })
             }
         }
+    }
+
+    /// Without this every stop would have the broker deliver again what was just committed.
+    async fn close(self) {
+        let Some(link) = self.link else { return };
+        let committed = async {
+            while self.open.load(Ordering::Acquire) > 0 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            link.close().await;
+        };
+        // A disk that takes longer than this gets the messages again.
+        let _ = tokio::time::timeout(LAST_ACKS, committed).await;
     }
 }

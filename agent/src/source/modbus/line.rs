@@ -84,6 +84,9 @@ impl Source for Line {
         self.devices.iter_mut().for_each(|device| device.make_due(now));
         Err(SourceError::Unreachable { address: self.address.clone(), cause: Box::new(cause) })
     }
+
+    /// Modbus TCP knows no goodbye, and nothing is owed to a machine.
+    async fn close(self) {}
 }
 
 #[cfg(test)]
