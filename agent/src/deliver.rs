@@ -47,7 +47,7 @@ pub(crate) async fn deliver(
             // The disk refuses. What was answered stays with the writer, which tries once more at its own stop.
             () = overdue(&stop) => break,
         }
-        report(&name, &turn, &delivery, &health);
+        report(&name, &turn, &delivery, &schedule, &health);
         schedule.learn(&turn, &delivery);
     }
     // A destination that does not take the goodbye has the answers it gave all the same.
@@ -61,8 +61,8 @@ async fn overdue(stop: &CancellationToken) {
 }
 
 /// One line when something breaks, one when it heals, never one per event.
-fn report(name: &Name, turn: &Turn, delivery: &Delivery, health: &Health) {
-    use crate::destination::DeliverError::{Busy, Paused, Unreachable};
+fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, health: &Health) {
+    use crate::destination::DeliverError::{Busy, Paused, Refused, Unreachable};
     let flow = &turn.batch.flow;
     for outcome in &delivery.outcomes {
         match outcome {
@@ -76,18 +76,30 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, health: &Health) {
             }
         }
     }
-    if !delivery.outcomes.is_empty() && health.flow_resumed(flow) == Turned::Yes {
-        info!(%flow, destination = %name, "flow resumes");
-    }
     match &delivery.rest {
         Ok(()) => {
             if health.destination_up(name) == Turned::Yes {
                 info!(destination = %name, "destination is up");
             }
+            // Whoever lets one flow in lets in those that stood still because nobody was let in.
+            let resumed = if schedule.is_refused() { schedule.flows().collect() } else { vec![flow] };
+            for flow in resumed {
+                if health.flow_resumed(flow) == Turned::Yes {
+                    info!(%flow, destination = %name, "flow resumes");
+                }
+            }
         }
         Err(Paused { reason }) => {
             if health.flow_paused(flow, reason) == Turned::Yes {
                 warn!(%flow, destination = %name, %reason, "flow is paused");
+            }
+        }
+        Err(Refused { reason }) => {
+            for flow in schedule.flows() {
+                health.flow_paused(flow, reason);
+            }
+            if health.destination_down(name, reason) == Turned::Yes {
+                warn!(destination = %name, %reason, "destination refuses us; its flows are paused");
             }
         }
         Err(error @ (Unreachable(_) | Busy { .. })) => {

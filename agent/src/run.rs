@@ -75,8 +75,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let plant = CancellationToken::new();
     let mut right = JoinSet::new();
     for (destination, reader) in config.destinations.iter().zip(readers.destinations) {
-        let lanes = lanes(&config, destination.name(), &flows);
-        let schedule = Schedule::new(site.clone(), lanes, reader, store.levels());
+        let served = served(&config, destination.name(), &flows);
+        let schedule = Schedule::new(site.clone(), served, reader, store.levels());
         start_destination(&mut right, destination, &site, schedule, &store, &health, &office);
     }
     let mut beside = JoinSet::new();
@@ -198,7 +198,7 @@ fn routes(config: &Config, flows: &[FlowState]) -> Routes {
 }
 
 /// The flows of one destination.
-fn lanes(config: &Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, Name)> {
+fn served(config: &Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, Name)> {
     let mine = config.flows.iter().filter(|flow| flow.to == *destination);
     mine.filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow.name.clone()))).collect()
 }

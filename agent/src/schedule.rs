@@ -14,6 +14,11 @@ use crate::envelope::{Envelope, Site};
 
 /// A paused flow is offered again after this long, to see whether the cause is gone.
 const PROBE: Duration = Duration::from_secs(5);
+/// A destination that does not let us in is asked again after this long: often enough to resume soon, and too seldom to
+/// lock an account.
+const KNOCK: Duration = Duration::from_secs(8);
+/// From here on a flow that was paused is offered in whole batches again.
+const CAREFUL_MAX: usize = 64;
 /// A destination that asks for more patience than this is asked again all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// A batch is not read on beyond this, whatever the number of its events.
@@ -33,22 +38,25 @@ pub(crate) struct Turn {
 /// The flows of one destination, in the order of the file.
 pub(crate) struct Schedule {
     site: Arc<Site>,
-    lanes: Vec<Lane>,
+    outlets: Vec<Outlet>,
     levels: watch::Receiver<Vec<FlowState>>,
     reader: Option<Reader>,
     backoff: Backoff,
     /// Nothing is offered before.
     not_before: Option<Instant>,
-    /// The lane that had the last turn; the next one comes first now.
+    /// The destination did not let us in at the last turn.
+    refused: bool,
+    /// The flow that had the last turn; the next one comes first now.
     last: usize,
 }
 
-struct Lane {
+struct Outlet {
     flow: FlowId,
     name: Name,
     not_before: Option<Instant>,
-    /// The flow was paused: one event shows whether the cause is gone, and does not repeat a whole batch if it is not.
-    probing: bool,
+    /// The flow was paused: one event shows whether the cause is gone, then two, then four. What a refused event has
+    /// behind it in its batch was taken, and goes out again; this keeps that small.
+    batch_max: Option<usize>,
     offered: u64,
     attempts: u32,
 }
@@ -69,11 +77,20 @@ impl Schedule {
         reader: Reader,
         levels: watch::Receiver<Vec<FlowState>>,
     ) -> Self {
-        let lanes = flows
+        let outlets = flows
             .into_iter()
-            .map(|(flow, name)| Lane { flow, name, not_before: None, probing: false, offered: 0, attempts: 0 })
+            .map(|(flow, name)| Outlet { flow, name, not_before: None, batch_max: None, offered: 0, attempts: 0 })
             .collect();
-        Schedule { site, lanes, levels, reader: Some(reader), backoff: Backoff::default(), not_before: None, last: 0 }
+        Schedule {
+            site,
+            outlets,
+            levels,
+            reader: Some(reader),
+            backoff: Backoff::default(),
+            not_before: None,
+            refused: false,
+            last: 0,
+        }
     }
 
     /// Waits until a flow has something to deliver and may; then reads its oldest events.
@@ -99,17 +116,29 @@ impl Schedule {
         }
     }
 
+    /// Its flows.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = &Name> {
+        self.outlets.iter().map(|outlet| &outlet.name)
+    }
+
+    /// Whether the destination did not let us in at the turn before this one.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     /// Takes in what came of a turn: how long to wait, and for whom.
     pub(crate) fn learn(&mut self, turn: &Turn, delivery: &Delivery) {
         let now = Instant::now();
-        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.flow == turn.flow) {
+        self.refused = matches!(delivery.rest, Err(DeliverError::Refused { .. }))
+            || (self.refused && matches!(delivery.rest, Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. })));
+        if let Some(outlet) = self.outlets.iter_mut().find(|outlet| outlet.flow == turn.flow) {
             match &delivery.rest {
                 Err(DeliverError::Paused { .. }) => {
-                    lane.probing = true;
-                    lane.not_before = Some(now + PROBE);
+                    outlet.batch_max = Some(1);
+                    outlet.not_before = Some(now + PROBE);
                 }
-                Ok(()) => lane.probing = false,
-                Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. }) => {}
+                Ok(()) => outlet.batch_max = outlet.batch_max.map(|max| max * 2).filter(|max| *max < CAREFUL_MAX),
+                Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. } | DeliverError::Refused { .. }) => {}
             }
         }
         match &delivery.rest {
@@ -126,21 +155,22 @@ impl Schedule {
             }
             // The flow waits, its neighbors do not.
             Err(DeliverError::Paused { .. }) => {}
+            Err(DeliverError::Refused { .. }) => self.not_before = Some(now + KNOCK),
         }
     }
 
-    /// The next lane in turn with something to deliver and where it begins; else when a waiting one may again.
+    /// The next flow in turn with something to deliver and where it begins; else when a waiting one may again.
     fn ready(&mut self, now: Instant) -> (Option<(usize, u64)>, Option<Instant>) {
         let levels = self.levels.borrow_and_update();
         let mut earliest: Option<Instant> = None;
-        for step in 1..=self.lanes.len() {
-            let index = (self.last + step) % self.lanes.len();
-            let Some(lane) = self.lanes.get(index) else { continue };
-            let Some(level) = levels.iter().find(|level| level.id == lane.flow) else { continue };
+        for step in 1..=self.outlets.len() {
+            let index = (self.last + step) % self.outlets.len();
+            let Some(outlet) = self.outlets.get(index) else { continue };
+            let Some(level) = levels.iter().find(|level| level.id == outlet.flow) else { continue };
             if level.first_open >= level.next {
                 continue;
             }
-            match lane.not_before {
+            match outlet.not_before {
                 Some(not_before) if not_before > now => {
                     earliest = Some(earliest.map_or(not_before, |earliest| earliest.min(not_before)));
                 }
@@ -151,9 +181,11 @@ impl Schedule {
     }
 
     async fn read(&mut self, index: usize, from: u64, events_max: usize) -> Result<Option<Turn>, UnreadableFlow> {
-        let (Some(lane), Some(mut reader)) = (self.lanes.get_mut(index), self.reader.take()) else { return Ok(None) };
-        let flow = lane.flow;
-        let events_max = if lane.probing { 1 } else { events_max };
+        let (Some(outlet), Some(mut reader)) = (self.outlets.get_mut(index), self.reader.take()) else {
+            return Ok(None);
+        };
+        let flow = outlet.flow;
+        let events_max = outlet.batch_max.map_or(events_max, |max| max.min(events_max));
         let joined = tokio::task::spawn_blocking(move || {
             let read = reader.read(flow, from, events_max, BATCH_BYTES_MAX);
             (reader, read)
@@ -165,20 +197,20 @@ impl Schedule {
         };
         self.reader = Some(reader);
         let stored = read.map_err(|cause| {
-            lane.not_before = Some(Instant::now() + PROBE);
-            UnreadableFlow { flow: lane.name.clone(), cause: Box::new(cause) }
+            outlet.not_before = Some(Instant::now() + PROBE);
+            UnreadableFlow { flow: outlet.name.clone(), cause: Box::new(cause) }
         })?;
-        lane.attempts = if lane.offered == from { lane.attempts.saturating_add(1) } else { 1 };
-        lane.offered = from;
+        outlet.attempts = if outlet.offered == from { outlet.attempts.saturating_add(1) } else { 1 };
+        outlet.offered = from;
         let events: Vec<Envelope> =
-            stored.into_iter().map(|stored| Envelope::new(self.site.clone(), lane.name.clone(), stored)).collect();
+            stored.into_iter().map(|stored| Envelope::new(self.site.clone(), outlet.name.clone(), stored)).collect();
         if events.is_empty() {
             // The log says there is more, and there is nothing to see: look again later rather than at once.
-            lane.not_before = Some(Instant::now() + PROBE);
+            outlet.not_before = Some(Instant::now() + PROBE);
             return Ok(None);
         }
-        let batch = Batch { flow: lane.name.clone(), events };
-        Ok(Some(Turn { flow, from, attempts: lane.attempts, batch }))
+        let batch = Batch { flow: outlet.name.clone(), events };
+        Ok(Some(Turn { flow, from, attempts: outlet.attempts, batch }))
     }
 }
 

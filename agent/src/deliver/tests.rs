@@ -101,13 +101,13 @@ impl Office {
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(|_| {})).unwrap();
         let id = |name: &Name| states.iter().find(|state| *state.name == **name).unwrap().id;
         let routes = Routes::new(config.flows.iter().map(|flow| (id(&flow.name), flow.clone())).collect());
-        let lanes = config.flows.iter().map(|flow| (id(&flow.name), flow.name.clone())).collect();
+        let served = config.flows.iter().map(|flow| (id(&flow.name), flow.name.clone())).collect();
         let store = Store::new(writer.handle(), routes, states.clone());
         let health = Health::new(&config);
         for (event_type, count) in [("plant.order", orders), ("plant.note", notes)] {
             store.append(entry(event_type, count)).await.unwrap();
         }
-        let schedule = Schedule::new(site, lanes, reader, store.levels());
+        let schedule = Schedule::new(site, served, reader, store.levels());
         let (tell, offered) = mpsc::unbounded_channel();
         let fake = Fake { answers: Arc::new(Mutex::new(answers.into())), offered: tell };
         let stop = CancellationToken::new();
@@ -194,5 +194,32 @@ async fn a_batch_is_no_larger_than_the_destination_wants() {
         assert_eq!(office.next_offer().await.1, expected.collect::<Vec<u64>>());
     }
     office.delivered("orders", 25).await;
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_destination_that_lets_nobody_in_pauses_all_its_flows_and_all_resume_together() {
+    let refused = (0, Err(DeliverError::Refused { reason: "bad password".into() }));
+    let mut office = Office::open(vec![refused], 3, 3).await;
+    assert_eq!(office.next_offer().await.1, [1, 2, 3]);
+    let paused = |office: &Office| office.health.picture().flows.values().filter(|flow| flow.paused.is_some()).count();
+    let mut levels = office.store.levels();
+    timeout(LIMIT, async {
+        while paused(&office) < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(levels.borrow_and_update().iter().map(|level| level.delivered).sum::<u64>(), 0);
+    office.delivered("orders", 3).await;
+    office.delivered("notes", 3).await;
+    timeout(LIMIT, async {
+        while paused(&office) > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
     office.close().await;
 }

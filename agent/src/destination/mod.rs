@@ -62,7 +62,10 @@ pub(crate) enum DeliverError {
     /// The destination asks for patience.
     #[error("the destination is busy")]
     Busy { retry_after: Option<Duration> },
-    /// Nothing about the events is wrong, and only a person can mend it: rights, model, credentials, topic.
+    /// Nothing about the events is wrong, and only a person can mend it: rights, model, topic. The other flows go on.
     #[error("paused: {reason}")]
     Paused { reason: String },
+    /// The destination does not let us in: credentials, database, certificate. It concerns every flow.
+    #[error("refused: {reason}")]
+    Refused { reason: String },
 }

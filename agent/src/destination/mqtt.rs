@@ -108,7 +108,7 @@ fn verdict(reason: &Reason) -> Result<Outcome, DeliverError> {
 
 fn unanswered(error: MqttError) -> DeliverError {
     if error.is_lasting() {
-        DeliverError::Paused { reason: crate::chain::chain(&error) }
+        DeliverError::Refused { reason: crate::chain::chain(&error) }
     } else {
         DeliverError::Unreachable(error.into())
     }

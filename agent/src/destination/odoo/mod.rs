@@ -144,14 +144,14 @@ impl<S: Server> Odoo<S> {
                 DeliverError::Unreachable(cause)
             }
             Setback::Unreachable(cause) => DeliverError::Unreachable(cause),
-            Setback::Denied => DeliverError::Paused {
+            Setback::Denied => DeliverError::Refused {
                 reason: format!(
                     "Odoo refuses login `{}` for database `{}`: the login is wrong or archived, or the API key is wrong or \
                      has expired",
                     self.login, self.database
                 ),
             },
-            Setback::NoDatabase => DeliverError::Paused {
+            Setback::NoDatabase => DeliverError::Refused {
                 reason: format!(
                     "Odoo's server has no database `{}`: the name is wrong, or the database was removed or renamed",
                     self.database

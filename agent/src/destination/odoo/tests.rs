@@ -131,7 +131,7 @@ fn numbered(count: usize) -> impl Iterator<Item = String> {
 
 fn paused(delivery: &Delivery) -> &str {
     match &delivery.rest {
-        Err(DeliverError::Paused { reason }) => reason,
+        Err(DeliverError::Paused { reason } | DeliverError::Refused { reason }) => reason,
         other => panic!("not paused: {other:?}"),
     }
 }
