@@ -2,10 +2,9 @@
 
 use crate::plant::{LATER, Plant, finished, number};
 use plantlink_tests::agent::Agent;
-use plantlink_tests::trace::{self, Step};
+use plantlink_tests::exchange;
+use plantlink_tests::trace::{self, Change, Step};
 
-/// The first byte of a PUBACK (MQTT 3.1.1 and 5, section 3.4.1).
-const PUBACK: u8 = 0x40;
 const MESSAGES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,25 +20,28 @@ async fn the_database_is_synced_before_a_message_is_acknowledged() {
     }
     agent.terminate().await;
 
-    let steps = trace::steps(&agent.trace(), plant.mes_link.port(), "buffer.db-wal");
+    let steps = trace::steps(&agent.trace(), &agent.path("buffer.db"));
+    let handovers = exchange::handovers(&steps, plant.mes_link.port());
+    assert_eq!(handovers.len(), MESSAGES);
     let mut acknowledged_before = 0;
-    for index in 0..MESSAGES {
+    for (index, handover) in handovers.iter().enumerate() {
         let name = number(index);
-        let arrived = steps
-            .iter()
-            .position(|step| matches!(step, Step::Received(bytes) if contains(bytes, name.as_bytes())))
-            .unwrap_or_else(|| panic!("{name} never arrived"));
-        assert!(arrived > acknowledged_before, "{name} arrived before the message before it was acknowledged");
-        let acknowledged = arrived
-            + steps[arrived..]
-                .iter()
-                .position(|step| matches!(step, Step::Sent(bytes) if bytes.first() == Some(&PUBACK)))
-                .unwrap_or_else(|| panic!("{name} was never acknowledged"));
-        let between = &steps[arrived..acknowledged];
-        let written = between.iter().rposition(|step| *step == Step::Written);
-        let synced = between.iter().rposition(|step| *step == Step::Synced);
+        assert!(contains(&handover.payload, name.as_bytes()), "another message came in the place of {name}");
+        assert!(handover.arrived > acknowledged_before, "{name} came before the message before it was acknowledged");
+        let acknowledged = handover.acknowledged.unwrap_or_else(|| panic!("{name} was never acknowledged"));
+        let between = &steps[handover.arrived..acknowledged];
+        let written = between.iter().rposition(|step| matches!(log(step), Some(Change::Written { .. })));
+        let synced = between.iter().rposition(|step| matches!(log(step), Some(Change::Synced)));
         assert!(written.is_some() && written < synced, "{name}: {between:?} came before its acknowledgement");
         acknowledged_before = acknowledged;
+    }
+}
+
+/// What a step does to the write-ahead log.
+fn log(step: &Step) -> Option<&Change> {
+    match step {
+        Step::File(name, change) if name == "buffer.db-wal" => Some(change),
+        Step::File(..) | Step::Received(..) | Step::Sent(..) | Step::DirectorySynced => None,
     }
 }
 

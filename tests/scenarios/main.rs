@@ -12,6 +12,7 @@ mod odoo_exchanges;
 mod odoo_promises;
 mod odoo_request;
 mod plant;
+mod power_cut;
 mod sources;
 mod stops;
 mod systemd;

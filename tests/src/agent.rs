@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// How long the agent may take to end after SIGTERM: it finishes the batch in hand, five seconds at most, and closes.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
+/// The longest string that a tracer writes down: more than any call of the agent carries.
+const STRING_BYTES_MAX: &str = "1048576";
+
 /// The name of the configuration file in the agent's directory.
 const CONFIG: &str = "plantlink.toml";
 
@@ -43,14 +46,15 @@ impl Agent {
         agent
     }
 
-    /// The same under `strace`, whose record [`Agent::trace`] gives when the agent has ended.
+    /// The same under `strace`, whose record of all of its starts [`Agent::trace`] gives when the agent has ended.
     ///
     /// # Panics
     /// When it cannot be started.
     pub fn start_traced(toml: &str, system_calls: &str) -> Agent {
         let mut agent = Agent::prepare(toml, &[]);
         let trace = agent.path("trace").display().to_string();
-        let options = ["strace", "-f", "-yy", "-xx", "-s", "65536", "-e", system_calls, "-o", &trace, "--"];
+        let options =
+            ["strace", "-f", "-yy", "-xx", "-A", "-s", STRING_BYTES_MAX, "-e", system_calls, "-o", &trace, "--"];
         agent.starter = options.map(str::to_owned).to_vec();
         agent.restart();
         agent

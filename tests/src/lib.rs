@@ -8,6 +8,8 @@ pub mod agent;
 pub mod broker;
 pub mod certificates;
 pub mod client;
+pub mod disk;
+pub mod exchange;
 pub mod ledger;
 pub mod modbus;
 pub mod odoo;
