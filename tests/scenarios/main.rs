@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod brokers;
+mod campaign;
 mod commit_before_acknowledge;
 mod fakes;
 mod house;

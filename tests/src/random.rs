@@ -3,6 +3,17 @@
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// `PLANTLINK_SEED`, or a new seed.
+///
+/// # Panics
+/// When `PLANTLINK_SEED` is set to something that is no number.
+pub fn seed() -> u64 {
+    match std::env::var("PLANTLINK_SEED") {
+        Ok(text) => text.parse().expect("PLANTLINK_SEED is a number"),
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().into()),
+    }
+}
+
 /// SplitMix64. Enough to choose moments and lengths.
 #[derive(Debug, Clone)]
 pub struct Random {
@@ -15,15 +26,12 @@ impl Random {
         Random { state: seed }
     }
 
-    /// The sequence of `PLANTLINK_SEED`, or a new one; says which, so that a failure can be repeated.
+    /// The sequence of [`seed`]; says which, so that a failure can be repeated.
     ///
     /// # Panics
     /// When `PLANTLINK_SEED` is set to something that is no number.
     pub fn seeded() -> Random {
-        let seed = match std::env::var("PLANTLINK_SEED") {
-            Ok(text) => text.parse().expect("PLANTLINK_SEED is a number"),
-            Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().into()),
-        };
+        let seed = seed();
         println!("seed: PLANTLINK_SEED={seed}");
         Random::new(seed)
     }
