@@ -14,7 +14,7 @@ async fn the_database_is_synced_before_a_message_is_acknowledged() {
     plant.subscribed("mes").await;
     let mut mes = plant.publisher();
     for index in 0..MESSAGES {
-        // One at a time, so that each acknowledgement belongs to the message before it.
+        // One at a time, so that the first write after a message is that of its own event.
         mes.publish_all(&[finished(index)]).await;
         plant.drained(&agent, index as u64 + 1, LATER).await;
     }
@@ -23,17 +23,15 @@ async fn the_database_is_synced_before_a_message_is_acknowledged() {
     let steps = trace::steps(&agent.trace(), &agent.path("buffer.db"));
     let handovers = exchange::handovers(&steps, plant.mes_link.port());
     assert_eq!(handovers.len(), MESSAGES);
-    let mut acknowledged_before = 0;
     for (index, handover) in handovers.iter().enumerate() {
         let name = number(index);
         assert!(contains(&handover.payload, name.as_bytes()), "another message came in the place of {name}");
-        assert!(handover.arrived > acknowledged_before, "{name} came before the message before it was acknowledged");
         let acknowledged = handover.acknowledged.unwrap_or_else(|| panic!("{name} was never acknowledged"));
         let between = &steps[handover.arrived..acknowledged];
-        let written = between.iter().rposition(|step| matches!(log(step), Some(Change::Written { .. })));
+        // The event may be delivered and settled before the acknowledgement leaves: that writes again, and needs no sync.
+        let written = between.iter().position(|step| matches!(log(step), Some(Change::Written { .. })));
         let synced = between.iter().rposition(|step| matches!(log(step), Some(Change::Synced)));
         assert!(written.is_some() && written < synced, "{name}: {between:?} came before its acknowledgement");
-        acknowledged_before = acknowledged;
     }
 }
 
