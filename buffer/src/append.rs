@@ -12,6 +12,7 @@ use crate::flow::FlowId;
 use crate::ledger::SourceCounts;
 use crate::log::Pen;
 use crate::memory;
+use crate::receipt::Receipts;
 use crate::sender::SenderEntry;
 
 /// One intake after mapping. It is recorded whole or not at all.
@@ -43,6 +44,8 @@ pub struct Received {
     pub counts: SourceCounts,
     /// The senders' ids of the messages, to know them again; in the order of receipt.
     pub senders: Vec<SenderEntry>,
+    /// What its broker's packets were, to know one that is delivered again; `None` leaves what is remembered.
+    pub receipts: Option<Receipts>,
     /// Messages that no mapping takes, kept for a person.
     pub rejected: Vec<Rejected>,
 }
@@ -76,9 +79,12 @@ pub(crate) fn append(
             pen.write(transaction, state.flows.get_mut(*flow)?, event)?;
         }
     }
-    if let Some(Received { source, counts, senders, rejected }) = &work.received {
+    if let Some(Received { source, counts, senders, receipts, rejected }) = &work.received {
         state.ledger.add(source, counts)?;
         state.senders.remember(source, senders);
+        if let Some(receipts) = receipts {
+            state.receipts.remember(source, receipts);
+        }
         for message in rejected {
             dead_letter::insert_payload(transaction, source, message)?;
         }

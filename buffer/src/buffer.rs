@@ -15,6 +15,7 @@ use crate::log::Pen;
 use crate::memory;
 use crate::open;
 use crate::reader::Reader;
+use crate::receipt::{self, ReceiptEntry, RecentReceipts};
 use crate::schema;
 use crate::sender::{self, SenderEntry, Senders};
 use crate::settle::{self, Settle};
@@ -76,6 +77,7 @@ pub(crate) struct State {
     pub(crate) flows: Flows,
     pub(crate) ledger: Ledger,
     pub(crate) senders: Senders,
+    pub(crate) receipts: RecentReceipts,
 }
 
 impl State {
@@ -84,6 +86,7 @@ impl State {
             flows: Flows::load(connection)?,
             ledger: Ledger::load(connection)?,
             senders: Senders::load(connection)?,
+            receipts: RecentReceipts::load(connection)?,
         })
     }
 
@@ -92,6 +95,7 @@ impl State {
         self.flows.save(transaction, &before.flows)?;
         self.ledger.save(transaction, &before.ledger)?;
         self.senders.save(transaction, &before.senders)?;
+        self.receipts.save(transaction, &before.receipts)?;
         Ok(())
     }
 }
@@ -157,6 +161,14 @@ impl Buffer {
     /// The database does not answer.
     pub fn senders(&self, source: &str) -> Result<Vec<SenderEntry>, ReadError> {
         Ok(sender::load(&self.connection, source)?)
+    }
+
+    /// The receipts that `source` has recorded last in this session, the oldest first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn receipts(&self, source: &str, session: &str) -> Result<Vec<ReceiptEntry>, ReadError> {
+        Ok(receipt::load(&self.connection, source, session)?)
     }
 
     /// A connection of its own to read from, from any thread.

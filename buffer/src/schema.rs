@@ -53,7 +53,7 @@ pub(crate) fn set_meta(transaction: &Connection, key: &str, value: impl rusqlite
 }
 
 /// Rows of more than about 1,000 bytes spill over in a table WITHOUT ROWID: only tables of small rows are.
-/// `block.id` is flow << 44 | first. `receipt`, `flight`, `confirmed` and `kept` are there for releases that use them,
+/// `block.id` is flow << 44 | first. `flight`, `confirmed` and `kept` are there for releases that use them,
 /// so that those can go back to this one.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;

@@ -72,7 +72,7 @@ impl Committer {
                 None => self.orders.recv().map_err(RecvTimeoutError::from),
             };
             match order {
-                Ok(Order::Submit { submission, due }) => self.queue.push(submission, due),
+                Ok(Order::Submit { submission, due }) => self.queue.push(*submission, due),
                 Ok(Order::Hurry) => self.queue.hurry(Instant::now()),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     self.is_stopping = true;

@@ -96,7 +96,7 @@ pub struct WriterHandle {
 }
 
 enum Order {
-    Submit { submission: Submission, due: Instant },
+    Submit { submission: Box<Submission>, due: Instant },
     Hurry,
     Stop,
 }
@@ -138,7 +138,7 @@ impl WriterHandle {
     /// The writer has ended.
     pub fn submit(&self, submission: Submission) -> Result<(), Stopped> {
         let due = Instant::now() + submission.wait;
-        self.orders.send(Order::Submit { submission, due }).map_err(|_| Stopped)
+        self.orders.send(Order::Submit { submission: Box::new(submission), due }).map_err(|_| Stopped)
     }
 
     /// Lets nothing that was submitted wait any longer: its sender has stopped until it is committed.

@@ -39,7 +39,8 @@ fn a_refused_message_is_kept_whole_and_the_latest_comes_first() {
     for payload in ["one", "two", "three"] {
         let message = Rejected { reason: "not JSON".to_owned(), payload: payload.into(), at_us: 5 };
         let counts = SourceCounts { received: 2, mapped: 1, rejected: 1, ..SourceCounts::default() };
-        let received = Received { source: "mes".into(), counts, senders: Vec::new(), rejected: vec![message] };
+        let received =
+            Received { source: "mes".into(), counts, senders: Vec::new(), receipts: None, rejected: vec![message] };
         apply(&mut buffer, Work::Append(Append { received: Some(received), ..Append::default() }));
     }
     let letters = buffer.reader().unwrap().dead_letters(2).unwrap();
