@@ -52,6 +52,9 @@ pub(crate) async fn collect(
                         warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");
                     }
                 }
+                if let Some(doubt) = &entry.doubt {
+                    warn!(source = %name, %doubt, "messages that the broker delivers again are taken for new ones");
+                }
                 if entry.is_nothing() {
                     entry.ack.give();
                     continue;

@@ -20,7 +20,7 @@ use crate::destination::odoo::Odoo;
 use crate::envelope::Site;
 use crate::health::{Health, Turned};
 use crate::heartbeat::Heartbeat;
-use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, remembered_filters};
+use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
 use crate::routes::Routes;
 use crate::schedule::Schedule;
 use crate::source::modbus::Line;
@@ -171,7 +171,11 @@ fn mappers(config: &Config, buffer: &Buffer, memory: &Memory) -> Result<Vec<Mapp
             }
             Source::Mqtt(mqtt) => {
                 let senders = buffer.senders(&mqtt.name)?;
-                Ok(Mapper::Messages(MessageMapper::new(&config.plant, mqtt, config.buffer.linger, memory, senders)))
+                let mut receipts = Receipts::new(mqtt, memory);
+                receipts.restore(buffer.receipts(&mqtt.name, receipts.session())?);
+                let linger = config.buffer.linger;
+                let mapper = MessageMapper::new(&config.plant, mqtt, linger, memory, senders, receipts);
+                Ok(Mapper::Messages(Box::new(mapper)))
             }
         })
         .collect()

@@ -9,6 +9,7 @@ use plantlink_config::{DataTemplate, Levels, MqttSource, Part, Plant, Reference,
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::receipt::{Receipts, Recognized};
 use super::sender::{Known, Senders};
 use super::{Entry, Memory, asset_member, json, sender_event_id};
 use crate::catalog;
@@ -32,6 +33,7 @@ pub(crate) struct MessageMapper {
     /// What the broker's session holds of ours, as it is remembered.
     filters: Vec<String>,
     senders: Senders,
+    receipts: Receipts,
     wait: Duration,
 }
 
@@ -42,13 +44,15 @@ struct Topic {
 }
 
 impl MessageMapper {
-    /// `linger` is how long a message may wait for company; `remembered` are the senders' ids, oldest first.
+    /// `linger` is how long a message may wait for company; `senders` are the senders' ids that are remembered, oldest
+    /// first.
     pub(crate) fn new(
         plant: &Plant,
         source: &MqttSource,
         linger: Duration,
         memory: &Memory,
-        remembered: Vec<SenderEntry>,
+        senders: Vec<SenderEntry>,
+        receipts: Receipts,
     ) -> Self {
         let topics = source.topics.iter().map(|mapping| Topic { points: points(mapping), mapping: mapping.clone() });
         MessageMapper {
@@ -56,32 +60,43 @@ impl MessageMapper {
             name: (&*source.name).into(),
             topics: topics.collect(),
             filters: remembered_filters(&source.name, memory),
-            senders: Senders::new(remembered),
+            senders: Senders::new(senders),
+            receipts,
             wait: linger,
         }
     }
 
     pub(crate) fn map(&mut self, messages: Vec<Message>, ack: Ack) -> Entry {
         let mut events = Vec::with_capacity(messages.len());
+        let Recognized { repeated, receipts, memory, doubt } = self.receipts.recognize(&messages);
         let mut received = Received {
             source: self.name.clone(),
             counts: SourceCounts::default(),
             senders: Vec::new(),
+            receipts,
             rejected: Vec::new(),
         };
-        for message in messages {
+        for (message, repeated) in messages.iter().zip(repeated) {
             received.counts.received += 1;
-            match self.message(&message, &mut events, &mut received.senders) {
+            let fate =
+                if repeated { Fate::Repeated } else { self.message(message, &mut events, &mut received.senders) };
+            match fate {
                 Fate::Mapped => received.counts.mapped += 1,
                 Fate::Repeated => received.counts.repeated += 1,
                 Fate::Unmapped => received.counts.unmapped += 1,
                 Fate::Rejected(reason) => {
                     received.counts.rejected += 1;
-                    received.rejected.push(rejected(&message, &reason));
+                    received.rejected.push(rejected(message, &reason));
                 }
             }
         }
-        Entry { events, received: Some(received), memory: Vec::new(), ack, wait: self.wait }
+        Entry { events, received: Some(received), memory: memory.into_iter().collect(), doubt, ack, wait: self.wait }
+    }
+
+    /// Remembers which session of the broker it is, if that has changed.
+    pub(crate) fn connected(&mut self, session_present: bool, ack: Ack) -> Entry {
+        let memory = self.receipts.connected(session_present).into_iter().collect();
+        Entry { events: Vec::new(), received: None, memory, doubt: None, ack, wait: Duration::ZERO }
     }
 
     /// Remembers what the broker's session holds of ours, so that a later configuration can give it up.
@@ -91,7 +106,7 @@ impl MessageMapper {
             memory.push((filters_owner(&self.name), Some(json(&subscribed.filters))));
             self.filters = subscribed.filters;
         }
-        Entry { events: Vec::new(), received: None, memory, ack, wait: Duration::ZERO }
+        Entry { events: Vec::new(), received: None, memory, doubt: None, ack, wait: Duration::ZERO }
     }
 
     /// Either the whole message becomes events, or nothing of it does.
@@ -389,7 +404,8 @@ mod tests {
             window: 500,
         };
         let source = MqttSource { name, link, session_expiry: Duration::from_secs(60), topics };
-        MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new())
+        let receipts = Receipts::new(&source, &Memory::new());
+        MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new(), receipts)
     }
 
     fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
@@ -397,6 +413,7 @@ mod tests {
             topic: topic.into(),
             payload: Payload::Whole(payload.into()),
             retained: false,
+            receipt: None,
             stamp: Stamp { wall_us: 1_795_162_530_000_000, boottime_us: 5, synced: true },
             correlation: None,
             user_properties: Vec::new(),

@@ -3,6 +3,7 @@
 mod counter;
 mod line;
 mod message;
+mod receipt;
 mod sample;
 mod sender;
 
@@ -18,6 +19,7 @@ use crate::source::{Ack, Content, Intake};
 
 pub(crate) use line::LineMapper;
 pub(crate) use message::{MessageMapper, remembered_filters};
+pub(crate) use receipt::{Doubt, Receipts};
 
 /// What was remembered when the agent started, by owner.
 pub(crate) type Memory = HashMap<String, Vec<u8>>;
@@ -32,6 +34,8 @@ pub(crate) struct Entry {
     /// What a source that receives messages has to account for.
     pub(crate) received: Option<Received>,
     pub(crate) memory: Vec<Remembered>,
+    /// Why the source's receipts are not trusted any more, told once.
+    pub(crate) doubt: Option<Doubt>,
     pub(crate) ack: Ack,
     /// How long this entry may wait for company before its commit.
     pub(crate) wait: Duration,
@@ -49,7 +53,7 @@ impl Entry {
 /// Turns what one source brings into events. The events' ids are made here, once.
 pub(crate) enum Mapper {
     Line(LineMapper),
-    Messages(MessageMapper),
+    Messages(Box<MessageMapper>),
 }
 
 impl Mapper {
@@ -58,8 +62,11 @@ impl Mapper {
         let mut entry = match (self, content) {
             (Mapper::Line(mapper), Content::Scan(scan)) => mapper.map(scan, ack),
             (Mapper::Messages(mapper), Content::Messages(messages)) => mapper.map(messages, ack),
+            (Mapper::Messages(mapper), Content::Connected { session_present }) => {
+                mapper.connected(session_present, ack)
+            }
             (Mapper::Messages(mapper), Content::Subscribed(subscribed)) => mapper.subscribed(subscribed, ack),
-            (Mapper::Line(_), Content::Messages(_) | Content::Subscribed(_))
+            (Mapper::Line(_), Content::Messages(_) | Content::Connected { .. } | Content::Subscribed(_))
             | (Mapper::Messages(_), Content::Scan(_)) => {
                 unreachable!("a source is built together with its mapper")
             }

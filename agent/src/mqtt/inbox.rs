@@ -6,14 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::error::LinkError;
-use super::packet::Incoming;
+use super::packet::{Incoming, Qos};
 
 /// The most messages handed over at once.
 pub(crate) const TAKEN_MAX: usize = 256;
 
 /// Between the connection's task and the one consumer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox {
+    /// The most messages handed over without an acknowledgement. A broker that sends more has them wait here.
+    window: usize,
     state: Mutex<State>,
     /// For the consumer: there are messages, or the connection has ended.
     arrived: Notify,
@@ -25,12 +27,18 @@ pub(crate) struct Inbox {
 struct State {
     messages: VecDeque<Incoming>,
     bytes: usize,
+    /// Handed over, acknowledgement not given.
+    open: usize,
     /// The connection has stopped reading because of us.
     waited_for: bool,
     ended: Option<LinkError>,
 }
 
 impl Inbox {
+    pub(crate) fn new(window: usize) -> Self {
+        Inbox { window, state: Mutex::default(), arrived: Notify::new(), taken: Notify::new() }
+    }
+
     /// Waits for messages and hands over what there is. What nobody took before the end of the connection is gone with
     /// it: it could not be acknowledged any more, and the broker delivers it again.
     pub(crate) async fn take(&self) -> Result<Vec<Incoming>, LinkError> {
@@ -40,9 +48,8 @@ impl Inbox {
                 if let Some(error) = &state.ended {
                     return Err(error.clone());
                 }
-                if !state.messages.is_empty() {
-                    let count = state.messages.len().min(TAKEN_MAX);
-                    let taken: Vec<_> = state.messages.drain(..count).collect();
+                let taken = state.take(self.window);
+                if !taken.is_empty() {
                     state.bytes -= taken.iter().map(Incoming::weight).sum::<usize>();
                     if std::mem::take(&mut state.waited_for) {
                         self.taken.notify_one();
@@ -58,6 +65,14 @@ impl Inbox {
         let mut state = self.lock();
         state.bytes += messages.iter().map(Incoming::weight).sum::<usize>();
         state.messages.extend(messages);
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// So many acknowledgements were given: as many messages may be handed over for them.
+    pub(crate) fn acknowledged(&self, count: usize) {
+        let mut state = self.lock();
+        state.open = state.open.saturating_sub(count);
         drop(state);
         self.arrived.notify_one();
     }
@@ -92,5 +107,19 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes messages out, in order, until a window of them is open.
+    fn take(&mut self, window: usize) -> Vec<Incoming> {
+        let mut taken = Vec::new();
+        while taken.len() < TAKEN_MAX
+            && let Some(message) = self.messages.pop_front_if(|next| self.open < window || next.qos == Qos::AtMostOnce)
+        {
+            self.open += usize::from(message.qos == Qos::AtLeastOnce);
+            taken.push(message);
+        }
+        taken
     }
 }

@@ -38,7 +38,7 @@ impl Link {
         let greeted = handshake::greet(&mut stream, &connect).await?;
         let session_present = greeted.connack.session_present;
         let terms = greeted.connack.terms.clone();
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(Inbox::new(connect.receive_maximum.max(1).into()));
         let acks = AckQueue::new();
         let (commands, for_task) = mpsc::channel(1);
         let wire = Wire::new(stream, greeted, &connect, Arc::clone(&inbox), Arc::clone(&acks), for_task);
@@ -75,7 +75,8 @@ impl Link {
         self.ask(|reply| Command::Unsubscribe { filters, reply }).await?
     }
 
-    /// Waits for messages and returns all that have arrived, at most 256. May be dropped and called again.
+    /// Waits for messages and returns all that have arrived, at most 256 and no more than leave a window of them without an
+    /// acknowledgement. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Result<Vec<Incoming>, LinkError> {
         self.inbox.take().await
     }

@@ -148,7 +148,11 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
 
     /// Puts all that was given into the output, where it leaves together.
     fn acknowledge(&mut self) -> Result<(), LinkError> {
-        for packet_id in self.acks.take() {
+        let given = self.acks.take();
+        if !given.is_empty() {
+            self.inbox.acknowledged(given.len());
+        }
+        for packet_id in given {
             if self.unacknowledged.remove(packet_id) {
                 self.codec.puback(packet_id, &mut self.output.bytes)?;
             }

@@ -36,6 +36,8 @@ impl Intake {
             Content::Scan(scan) => {
                 scan.readings.iter().any(|reading| reading.value != Quality::Bad(Fault::NoConnection))
             }
+            // What it subscribes to may still be refused.
+            Content::Connected { .. } => false,
             Content::Subscribed(_) | Content::Messages(_) => true,
         }
     }
@@ -45,6 +47,12 @@ impl Intake {
 #[derive(Debug)]
 pub(crate) enum Content {
     Scan(Scan),
+    /// The broker has let us in. It is asked for nothing before this is acknowledged: no message of a new session may come
+    /// before it is on disk that it is a new one.
+    Connected {
+        /// Whether the broker still knew us.
+        session_present: bool,
+    },
     /// The source works, whether or not something comes.
     Subscribed(Subscribed),
     /// Messages in the order of receipt, acknowledged together.
@@ -76,11 +84,21 @@ pub(crate) struct Message {
     pub(crate) topic: String,
     pub(crate) payload: Payload,
     pub(crate) retained: bool,
+    /// `None`: the broker does not deliver it again.
+    pub(crate) receipt: Option<Receipt>,
     pub(crate) stamp: Stamp,
     /// MQTT 5 correlation data.
     pub(crate) correlation: Option<Bytes>,
     /// MQTT 5 user properties.
     pub(crate) user_properties: Vec<(String, String)>,
+}
+
+/// What a broker says of a message that it delivers until it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) packet_id: u16,
+    /// The broker may have delivered it before.
+    pub(crate) dup: bool,
 }
 
 /// What the sender waits for. Dropped without a commit, it is not given.

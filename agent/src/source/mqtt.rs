@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use plantlink_config::{MqttSource, MqttVersion};
+use tokio::sync::Notify;
 
-use super::{Ack, Content, Intake, Message, Source, SourceError, Subscribed};
+use super::{Ack, Content, Intake, Message, Receipt, Source, SourceError, Subscribed};
 use crate::clock::Clock;
 use crate::mqtt::{Acker, Incoming, Link, LinkError, MqttError, Qos, Session, open};
 
@@ -23,38 +24,31 @@ pub(crate) struct Subscription {
     clock: Clock,
     /// What the broker's session may still hold of ours.
     subscribed: Vec<String>,
-    link: Option<Link>,
+    connection: Option<Connection>,
     /// Messages of this connection that are not acknowledged.
     open: Arc<AtomicUsize>,
+}
+
+struct Connection {
+    link: Link,
+    /// What the broker said of the session has still to be recorded; nothing is subscribed before.
+    unrecorded: Option<Arc<Notify>>,
 }
 
 impl Subscription {
     /// `subscribed` is what [`Content::Subscribed`] told last.
     pub(crate) fn new(config: &MqttSource, subscribed: Vec<String>, clock: Clock) -> Self {
-        Subscription { config: config.clone(), clock, subscribed, link: None, open: Arc::default() }
+        Subscription { config: config.clone(), clock, subscribed, connection: None, open: Arc::default() }
     }
 
-    /// One refused filter leaves the others as they are; the source is refused when all of them are.
-    async fn subscribe(&mut self) -> Result<Subscribed, MqttError> {
+    async fn connect(&mut self) -> Result<Intake, MqttError> {
         let expiry_s = u32::try_from(self.config.session_expiry.as_secs()).unwrap_or(u32::MAX);
-        let mut link = open(&self.config.link, Session::Kept { expiry_s }).await?;
-        let filters: Vec<String> = self.config.topics.iter().map(|topic| topic.filter.as_subscription()).collect();
-        if link.session_present() {
-            // A kept session keeps what an earlier configuration subscribed to.
-            self.subscribed.retain(|filter| !filters.contains(filter));
-            link.unsubscribe(&self.subscribed).await?;
-        }
-        let refused = match link.subscribe(&filters).await {
-            Ok(()) => None,
-            Err(LinkError::Subscribe { refusals }) if refusals.len() < filters.len() => {
-                Some(LinkError::Subscribe { refusals }.to_string())
-            }
-            Err(error) => return Err(error.into()),
-        };
-        self.subscribed.clone_from(&filters);
+        let link = open(&self.config.link, Session::Kept { expiry_s }).await?;
+        let content = Content::Connected { session_present: link.session_present() };
+        let recorded = Arc::new(Notify::new());
+        self.connection = Some(Connection { link, unrecorded: Some(recorded.clone()) });
         self.open = Arc::default();
-        self.link = Some(link);
-        Ok(Subscribed { filters, refused })
+        Ok(Intake { content, ack: Ack::new(move || recorded.notify_one()), pressing: true })
     }
 
     fn unreachable(&self, error: MqttError) -> SourceError {
@@ -88,6 +82,10 @@ impl Subscription {
             topic: message.topic,
             payload: message.payload,
             retained: message.retain,
+            receipt: match message.qos {
+                Qos::AtMostOnce => None,
+                Qos::AtLeastOnce => Some(Receipt { packet_id: message.packet_id, dup: message.dup }),
+            },
             stamp,
             correlation: message.correlation,
             user_properties: message.user_properties,
@@ -116,20 +114,29 @@ impl Drop for Share {
 
 impl Source for Subscription {
     async fn next(&mut self) -> Result<Intake, SourceError> {
-        let Some(link) = &mut self.link else {
-            let subscribed = match self.subscribe().await {
-                Ok(subscribed) => subscribed,
-                Err(error) => return Err(self.unreachable(error)),
-            };
-            return Ok(Intake { content: Content::Subscribed(subscribed), ack: Ack::none(), pressing: false });
+        let Some(connection) = &mut self.connection else {
+            return self.connect().await.map_err(|error| self.unreachable(error));
         };
-        match link.next().await {
+        if let Some(recorded) = &connection.unrecorded {
+            recorded.notified().await;
+            connection.unrecorded = None;
+            return match subscribe(&mut connection.link, &self.config, &mut self.subscribed).await {
+                Ok(subscribed) => {
+                    Ok(Intake { content: Content::Subscribed(subscribed), ack: Ack::none(), pressing: false })
+                }
+                Err(error) => {
+                    self.connection = None;
+                    Err(self.unreachable(error))
+                }
+            };
+        }
+        match connection.link.next().await {
             Ok(incoming) => {
-                let acker = link.acker();
+                let acker = connection.link.acker();
                 Ok(self.intake(acker, incoming))
             }
             Err(error) => {
-                self.link = None;
+                self.connection = None;
                 Err(SourceError::Lost { address: self.address(), cause: error.into() })
             }
         }
@@ -137,7 +144,7 @@ impl Source for Subscription {
 
     /// Without this every stop would have the broker deliver again what was just committed.
     async fn close(self) {
-        let Some(link) = self.link else { return };
+        let Some(Connection { link, .. }) = self.connection else { return };
         let committed = async {
             while self.open.load(Ordering::Acquire) > 0 {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -147,4 +154,23 @@ impl Source for Subscription {
         // A disk that takes longer than this gets the messages again.
         let _ = tokio::time::timeout(LAST_ACKS, committed).await;
     }
+}
+
+/// One refused filter leaves the others as they are; the source is refused when all of them are.
+async fn subscribe(link: &mut Link, config: &MqttSource, held: &mut Vec<String>) -> Result<Subscribed, MqttError> {
+    let filters: Vec<String> = config.topics.iter().map(|topic| topic.filter.as_subscription()).collect();
+    if link.session_present() {
+        // A kept session keeps what an earlier configuration subscribed to.
+        held.retain(|filter| !filters.contains(filter));
+        link.unsubscribe(held).await?;
+    }
+    let refused = match link.subscribe(&filters).await {
+        Ok(()) => None,
+        Err(LinkError::Subscribe { refusals }) if refusals.len() < filters.len() => {
+            Some(LinkError::Subscribe { refusals }.to_string())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    held.clone_from(&filters);
+    Ok(Subscribed { filters, refused })
 }

@@ -108,13 +108,13 @@ async fn all_that_has_arrived_comes_at_once_up_to_256() {
 
 /// A consumer who does not commit must not lose its connection over it, nor fill the memory.
 #[tokio::test(start_paused = true)]
-async fn beyond_the_window_nothing_is_read_until_something_is_acknowledged_and_pings_go_on() {
+async fn beyond_the_window_nothing_is_handed_over_until_something_is_acknowledged_and_pings_go_on() {
     for version in VERSIONS {
         let (mut link, mut broker) = linked(Connect { receive_maximum: 2, ..connect(version) }).await;
         for packet_id in 1..=10 {
             broker.say(&publish(version, packet_id, "mes/1", b"x")).await;
         }
-        assert_eq!(ids(&take(&mut link, 3).await), [1, 2, 3]);
+        assert_eq!(ids(&take(&mut link, 2).await), [1, 2]);
 
         let started = Instant::now();
         let broker_side = async {
@@ -129,7 +129,7 @@ async fn beyond_the_window_nothing_is_read_until_something_is_acknowledged_and_p
         }
 
         link.acker().give(&[1, 2]);
-        assert_eq!(ids(&take(&mut link, 2).await), [4, 5]);
+        assert_eq!(ids(&take(&mut link, 2).await), [3, 4]);
     }
 }
 
@@ -231,7 +231,14 @@ async fn a_backlog_before_the_suback_does_not_stand_in_its_way() {
             broker.say(&suback(version, packet_id, &[1])).await;
         });
         subscribed.unwrap();
-        assert_eq!(take(&mut link, 50).await.len(), 50);
+        let mut taken = Vec::new();
+        while taken.len() < 50 {
+            let next = ids(&link.next().await.unwrap());
+            assert!(next.len() <= 2, "more than the window: {next:?}");
+            link.acker().give(&next);
+            taken.extend(next);
+        }
+        assert_eq!(taken, (1..=50).collect::<Vec<_>>());
     }
 }
 
