@@ -14,6 +14,7 @@ mod odoo_promises;
 mod odoo_request;
 mod plant;
 mod power_cut;
+mod receipts;
 mod sources;
 mod stops;
 mod systemd;

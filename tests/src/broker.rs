@@ -120,6 +120,19 @@ impl Broker {
         }
     }
 
+    /// Removes the state it has written; to be called while it does not run.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn forget(&self) {
+        let state = self.path("mosquitto.db");
+        match std::fs::remove_file(&state) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("cannot remove {}: {error}", state.display()),
+        }
+    }
+
     /// Starts it on the same ports with the state it has written.
     ///
     /// # Panics

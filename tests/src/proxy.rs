@@ -24,6 +24,8 @@ pub enum Mode {
     Stall,
     /// Only what goes to the target passes; its answers do not.
     StallAnswers,
+    /// Only the target's answers pass; what goes to it does not.
+    StallRequests,
     /// Each new connection is cut after a random number of bytes or, as often, of milliseconds; in the middle of a packet
     /// as likely as not, with FIN or RST. (By bytes alone, whoever sends more than that at once would never get on.)
     Chop {
@@ -148,7 +150,7 @@ async fn connection(client: TcpStream, mut line: Line, mut random: Random) {
     line.cuts.mark_unchanged();
     let mode = line.modes.borrow().clone();
     let (bytes, life) = match mode {
-        Mode::Pass | Mode::Refuse | Mode::Stall | Mode::StallAnswers => (u64::MAX, None),
+        Mode::Pass | Mode::Refuse | Mode::Stall | Mode::StallAnswers | Mode::StallRequests => (u64::MAX, None),
         Mode::Chop { bytes, .. } if random.one_in(2) => (random.within(bytes), None),
         Mode::Chop { millis, .. } => (u64::MAX, Some(Duration::from_millis(random.within(millis)))),
     };
@@ -248,5 +250,6 @@ fn passes(mode: &Mode, direction: Direction) -> bool {
         Mode::Pass | Mode::Refuse | Mode::Chop { .. } => true,
         Mode::Stall => false,
         Mode::StallAnswers => direction == Direction::ToTarget,
+        Mode::StallRequests => direction == Direction::Answers,
     }
 }

@@ -1,0 +1,148 @@
+//! Messages without an id of their sender, delivered again after a kill: known by their packets.
+
+use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry, number, sum};
+use plantlink_tests::agent::Agent;
+use plantlink_tests::broker::Rules;
+use plantlink_tests::client::{Message, Publisher};
+use plantlink_tests::ledger::Report;
+use plantlink_tests::proxy::{Cut, Mode};
+use plantlink_tests::random::Random;
+use plantlink_tests::wait;
+use serde_json::json;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// What the topic of these scenarios makes of a message.
+const NOTE: &str = "plant.note";
+
+/// How often the agent is killed: `PLANTLINK_KILLS`, or 10.
+fn kills() -> usize {
+    std::env::var("PLANTLINK_KILLS").map_or(10, |kills| kills.parse().expect("PLANTLINK_KILLS is a number"))
+}
+
+/// A message that says nothing of which message it is: only the test looks at the number.
+fn note(index: usize) -> Message {
+    Message::new("mes/L3/notes", json!({"number": number(index)}).to_string())
+}
+
+fn config(plant: &Plant, version: &str) -> String {
+    let (port, centre) = (plant.mes_link.port(), plant.destination(""));
+    format!(
+        r#"{SITE}
+{centre}
+[[source.mqtt]]
+name = "mes"
+url = "mqtt://localhost:{port}"
+version = "{version}"
+[[source.mqtt.topic]]
+filter = "mes/+/notes"
+type = "{NOTE}"
+
+[[flow]]
+name = "all"
+events = ["*"]
+to = "central"
+"#
+    )
+}
+
+fn report(plant: &Plant, sent: usize) -> Report {
+    let produced: Vec<String> = (0..sent).map(number).collect();
+    plant.ledger().compare(NOTE, "number", &produced)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_an_id_is_one_event_however_often_the_agent_is_killed_in_mqtt_5() {
+    killed_again_and_again("5").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_an_id_is_one_event_however_often_the_agent_is_killed_in_mqtt_3_1_1() {
+    killed_again_and_again("3.1.1").await;
+}
+
+/// Kills come at any moment, and every other one while the broker does not hear the acknowledgements of what is committed.
+async fn killed_again_and_again(version: &str) {
+    let mut random = Random::seeded();
+    let plant = Plant::start_with(Rules::default(), Rules::default(), random.fork()).await;
+    let mut agent = Agent::start(&config(&plant, version));
+    plant.subscribed("mes").await;
+    let (stop, stopped) = watch::channel(false);
+    let notes = tokio::spawn(send_notes(plant.publisher(), random.fork(), stopped));
+    for kill in 0..kills() {
+        agent.wait_until("the source to be up", LATER, |status| entry(status, "sources", "mes")["state"] == "up").await;
+        sleep(Duration::from_millis(random.within(0..300))).await;
+        if kill % 2 == 0 {
+            plant.mes_link.set(Mode::StallRequests);
+            let before = received(&agent);
+            wait::within(SOON, async || (received(&agent) > before).then_some(())).await;
+        }
+        agent.kill();
+        plant.mes_link.cut(Cut::Reset);
+        plant.mes_link.set(Mode::Pass);
+        agent.restart();
+    }
+    stop.send_replace(true);
+    let sent = notes.await.expect("the MES");
+    plant.drained(&agent, sent as u64, LATER).await;
+
+    let status = agent.status().expect("the agent answers");
+    let repeated = &status["ledger"]["sources"]["mes"]["repeated"];
+    println!("MQTT {version}: {} kills, {sent} messages, {repeated} recognized", kills());
+    report(&plant, sent).assert_clean();
+    assert_eq!(plant.ledger().misplaced(), Vec::<String>::new());
+    assert!(repeated.as_u64() > Some(0), "no message was ever delivered again: {status:#}");
+    assert_eq!((sum(&status, "dead"), sum(&status, "dropped")), (0, 0));
+    assert_accounted(&status);
+}
+
+/// The broker forgets the session, and with it what its packet ids meant: the agent must not know anything again then.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_broker_has_forgotten_the_session_nothing_is_lost_for_its_packet_ids() {
+    for version in ["5", "3.1.1"] {
+        let mut plant = Plant::start().await;
+        let mut agent = Agent::start(&config(&plant, version));
+        plant.subscribed("mes").await;
+        let same = || Message::new("mes/L3/notes", "the same every time");
+        let mut mes = plant.publisher();
+        for round in 1..=3 {
+            // The same packet ids, topics and payloads in every session.
+            mes.publish_all(&[same(), same(), same()]).await;
+            plant.drained(&agent, 3 * round, SOON).await;
+            agent.kill();
+            plant.mes.kill();
+            plant.mes.forget();
+            plant.mes.start_again().await;
+            agent.restart();
+            agent
+                .wait_until("the source to be up", LATER, |status| entry(status, "sources", "mes")["state"] == "up")
+                .await;
+        }
+        let status = agent.status().expect("the agent answers");
+        let mes = &status["ledger"]["sources"]["mes"];
+        assert_eq!((&mes["mapped"], &mes["repeated"]), (&json!(9), &json!(0)), "MQTT {version}: {status:#}");
+        assert_eq!(plant.ledger().distinct(), 9, "MQTT {version}");
+        assert_accounted(&status);
+    }
+}
+
+/// How many messages of the MES the agent has taken in; nothing while it does not answer.
+fn received(agent: &Agent) -> Option<u64> {
+    agent.status()?["ledger"]["sources"]["mes"]["received"].as_u64()
+}
+
+/// The MES sends notes until stop; gives how many the broker acknowledged.
+async fn send_notes(mut mes: Publisher, mut random: Random, mut stop: watch::Receiver<bool>) -> usize {
+    let mut sent = 0;
+    loop {
+        let pause = Duration::from_millis(random.within(0..40));
+        if tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return sent;
+        }
+        let next = sent + usize::try_from(random.within(1..20)).unwrap_or(1);
+        let notes: Vec<Message> = (sent..next).map(note).collect();
+        mes.publish_all(&notes).await;
+        sent = next;
+    }
+}
