@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     check::Check,
@@ -58,6 +58,19 @@ pub(crate) struct FlowTable {
     /// The destination.
     #[schemars(required)]
     to: Option<String>,
+    /// What happens when the buffer has reached its `max_size`.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the one value there is needs nothing")]
+    when_full: WhenFull,
+}
+
+/// What happens when the buffer has reached its `max_size`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum WhenFull {
+    /// The sources are not read until there is room; a broker keeps its messages meanwhile.
+    #[default]
+    Refuse,
 }
 
 /// Checks the flows against the names of what they connect.

@@ -38,6 +38,7 @@ mod record;
 mod report;
 mod secret;
 mod shape;
+mod size;
 mod source;
 mod spelling;
 mod tag;

@@ -112,6 +112,12 @@ fn what_is_left_out_has_the_default_that_the_schema_states() {
     assert_eq!(config.buffer.path.to_str(), Some("/var/lib/plantlink/buffer.db"));
     assert_eq!(stated("/properties/buffer")["path"], json!("/var/lib/plantlink/buffer.db"));
     assert_eq!(config.buffer.commit_within, Duration::from_millis(250));
+    assert_eq!(
+        (config.buffer.max_size, stated("/properties/buffer")["max_size"].clone()),
+        (2_000_000_000, json!("2GB"))
+    );
+    assert_eq!(config.buffer.keep_delivered, Duration::from_hours(7 * 24));
+    assert_eq!(stated("/properties/buffer")["keep_delivered"], json!("7d"));
     assert_eq!(line.timeout, Duration::from_millis(500));
     let modbus = "/properties/source/properties/modbus/items/properties";
     assert_eq!(stated(&format!("{modbus}/timeout")), json!("500ms"));

@@ -77,6 +77,27 @@ fn each_wrong_meaning_is_named_at_the_key_that_has_it() {
 }
 
 const CASES: &[(&str, &str, &str)] = &[
+    // The buffer's limits.
+    (
+        "[heartbeat]",
+        "[buffer]\nmax_size = \"2 GB\"\n[heartbeat]",
+        "buffer.max_size: `2 GB` is not a size (allowed: a whole",
+    ),
+    (
+        "[heartbeat]",
+        "[buffer]\nmax_size = \"31MB\"\n[heartbeat]",
+        "buffer.max_size: `31MB` is too small (allowed: 32MB and more)",
+    ),
+    (
+        "[heartbeat]",
+        "[buffer]\nkeep_delivered = \"long\"\n[heartbeat]",
+        "buffer.keep_delivered: `long` is not a length of time",
+    ),
+    (
+        "to = \"erp\"",
+        "to = \"erp\"\nwhen_full = \"drop-oldest\"",
+        "flow[1].when_full: `drop-oldest` is not allowed here (allowed: refuse)",
+    ),
     // Tags and what is made of them.
     ("type = \"u32\"", "type = \"u32\", bit = 3", "source.modbus[0].device[0].tag[0].bit: a `bit` is one of a single"),
     ("type = \"u32\"", "type = \"u32\", scale = 0", "source.modbus[0].device[0].tag[0].scale: a scale of 0"),
