@@ -157,7 +157,12 @@ fn options(config: &Config) -> Options {
         .iter()
         .map(|flow| FlowSpec { name: flow.name.to_string(), was: flow.was.as_ref().map(Name::to_string) })
         .collect();
-    Options { flows, boot_id: boot_id() }
+    Options {
+        flows,
+        boot_id: boot_id(),
+        bytes_max: config.buffer.max_size,
+        keep_delivered: config.buffer.keep_delivered,
+    }
 }
 
 /// The mappers in the order of the sources, with what they remember.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use plantlink_buffer::{FlowState, Ledger, Reader, Stamp};
+use plantlink_buffer::{FlowState, Ledger, Reader, Stamp, bytes_on_disk};
 use plantlink_config::{Config, Name};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -24,6 +24,7 @@ struct Inner {
     site: Arc<Site>,
     config_hash: String,
     buffer: PathBuf,
+    buffer_bytes_max: u64,
     /// The destination of each flow.
     routes: Vec<(Name, Name)>,
     health: Health,
@@ -59,6 +60,8 @@ pub(crate) struct BufferStatus {
     pub(crate) epoch: String,
     /// All files together.
     pub(crate) bytes: u64,
+    /// The limit of `bytes`.
+    pub(crate) bytes_max: u64,
     pub(crate) disk: Condition,
 }
 
@@ -101,6 +104,7 @@ impl Reporter {
             site,
             config_hash: config.hash.clone(),
             buffer: config.buffer.path.clone(),
+            buffer_bytes_max: config.buffer.max_size,
             routes: config.flows.iter().map(|flow| (flow.name.clone(), flow.to.clone())).collect(),
             health,
             levels,
@@ -140,7 +144,8 @@ impl Inner {
             buffer: BufferStatus {
                 path: self.buffer.clone(),
                 epoch: self.site.epoch.to_string(),
-                bytes: self.bytes(),
+                bytes: bytes_on_disk(&self.buffer),
+                bytes_max: self.buffer_bytes_max,
                 disk: picture.disk,
             },
             sources: named(picture.sources),
@@ -183,18 +188,6 @@ impl Inner {
             paused: health.paused,
             last_dead: health.last_dead,
         }
-    }
-
-    fn bytes(&self) -> u64 {
-        ["", "-wal", "-shm"]
-            .iter()
-            .filter_map(|suffix| {
-                let mut path = self.buffer.clone().into_os_string();
-                path.push(suffix);
-                std::fs::metadata(path).ok()
-            })
-            .map(|metadata| metadata.len())
-            .sum()
     }
 }
 

@@ -119,7 +119,13 @@ struct Ours {
 impl Ours {
     fn open(path: &Path) -> Outcome<Self> {
         let flows = vec![FlowSpec { name: "orders".to_owned(), was: None }];
-        let buffer = Buffer::open(path, &Options { flows, boot_id: "bench".to_owned() })?;
+        let options = Options {
+            flows,
+            boot_id: "bench".to_owned(),
+            bytes_max: 2_000_000_000,
+            keep_delivered: Duration::from_hours(7 * 24),
+        };
+        let buffer = Buffer::open(path, &options)?;
         let flow = buffer.flows().first().map(|flow| flow.id).ok_or("no flow")?;
         Ok(Self { buffer, flow })
     }

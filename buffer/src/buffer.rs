@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
@@ -16,6 +17,9 @@ use crate::memory;
 use crate::open;
 use crate::reader::Reader;
 use crate::receipt::{self, ReceiptEntry, RecentReceipts};
+use crate::reserve::Reserve;
+use crate::retention::Retention;
+use crate::room::{self, Purpose, Room};
 use crate::schema;
 use crate::sender::{self, SenderEntry, Senders};
 use crate::settle::{self, Settle};
@@ -27,6 +31,11 @@ pub struct Options {
     pub flows: Vec<FlowSpec>,
     /// The kernel's id of this boot.
     pub boot_id: String,
+    /// The most that all files together may have, in bytes; not less than [`SIZE_MIN`](crate::SIZE_MIN), with which an
+    /// append for many flows may already be too large for ever.
+    pub bytes_max: u64,
+    /// How long delivered events stay in the log, as far as `bytes_max` allows.
+    pub keep_delivered: Duration,
 }
 
 /// A change to the buffer.
@@ -60,13 +69,18 @@ pub enum LastStop {
 
 /// Events on disk until they are settled. The only one that writes to its file.
 pub struct Buffer {
-    connection: Connection,
-    path: PathBuf,
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
     epoch: Uuid,
     last_stop: LastStop,
-    state: State,
+    pub(crate) state: State,
     pen: Pen,
     durability: Durability,
+    pub(crate) room: Room,
+    pub(crate) reserve: Reserve,
+    retention: Retention,
+    /// There may be so many free pages that some should be given back to the file system.
+    pub(crate) may_shrink: bool,
     /// Last, so that it is released after the connection is closed.
     _lock: Lock,
 }
@@ -122,6 +136,10 @@ impl Buffer {
             state,
             pen: Pen::new(boot).map_err(failed)?,
             durability: Durability::Synced,
+            room: Room::new(options.bytes_max),
+            reserve: Reserve::of(path),
+            retention: Retention::new(options.keep_delivered, boot),
+            may_shrink: true,
             connection,
             _lock: lock,
         })
@@ -185,11 +203,35 @@ impl Buffer {
     /// Nothing has changed then. After [`WriteError::Refused`] the same work may be applied again.
     pub fn apply<'a>(
         &mut self,
-        work: impl IntoIterator<Item = &'a Work>,
+        work: impl IntoIterator<Item = &'a Work, IntoIter: Clone>,
+        durability: Durability,
+    ) -> Result<(), WriteError> {
+        let work = work.into_iter();
+        let purpose = match work.clone().any(|work| matches!(work, Work::Append(_))) {
+            true => Purpose::Append,
+            false => Purpose::Settle,
+        };
+        let pages = room::pages(&self.connection, work.clone());
+        let applied = self.admit(pages, purpose).and_then(|()| self.commit(work.clone(), durability));
+        match (applied, purpose) {
+            (Err(WriteError::Refused(_)), Purpose::Settle) if self.reserve.give() => {
+                // With the log in the database there is room for another log.
+                self.checkpoint()?;
+                self.admit(pages, purpose)?;
+                self.commit(work, durability)
+            }
+            (applied, _) => applied,
+        }
+    }
+
+    fn commit<'a>(
+        &mut self,
+        work: impl Iterator<Item = &'a Work> + Clone,
         durability: Durability,
     ) -> Result<(), WriteError> {
         self.pen.clear();
         self.set_durability(durability)?;
+        self.retention.see(work.clone());
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut state = self.state.clone();
         for work in work {
@@ -199,9 +241,12 @@ impl Buffer {
             }
         }
         self.pen.finish(&transaction)?;
+        self.may_shrink |= self.retention.expire(&transaction, &mut state.flows)?;
         state.save(&transaction, &self.state)?;
         transaction.commit()?;
         self.state = state;
+        // The work is done; tidying up that fails is tried again after the next one.
+        let _ = self.shrink();
         Ok(())
     }
 
@@ -224,11 +269,11 @@ impl Buffer {
         self.set_durability(Durability::Synced)?;
         schema::set_meta(&self.connection, schema::CLEAN, true)?;
         // A reader that is still open keeps the log; the next start finds everything all the same.
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.checkpoint()?;
         self.connection.close().map_err(|(_, error)| error.into())
     }
 
-    fn set_durability(&mut self, durability: Durability) -> Result<(), WriteError> {
+    pub(crate) fn set_durability(&mut self, durability: Durability) -> Result<(), WriteError> {
         if durability != self.durability {
             let synchronous = match durability {
                 Durability::Synced => "FULL",

@@ -71,6 +71,11 @@ impl Flow {
         self.spans.iter().map(|span| span.next).min().unwrap_or(self.next)
     }
 
+    /// Settled events at the beginning of the log.
+    pub(crate) fn kept(&self) -> u64 {
+        self.first_open().saturating_sub(self.oldest)
+    }
+
     fn buffered(&self) -> u64 {
         self.spans.iter().map(|span| span.end(self.next).saturating_sub(span.next)).sum()
     }
@@ -143,6 +148,10 @@ impl Flows {
     pub(crate) fn get_mut(&mut self, id: FlowId) -> Result<&mut Flow, WriteError> {
         let index = self.index(id)?;
         Ok(&mut self.0[index])
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
+        self.0.iter_mut()
     }
 
     fn index(&self, id: FlowId) -> Result<usize, WriteError> {

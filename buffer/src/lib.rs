@@ -10,17 +10,19 @@
 //!   repeated` for each source hold in every committed state; a change that would break them is refused.
 //! - Damage never passes for data: a block whose checksum, flow or position does not fit is a [`ReadError`] that names
 //!   what is unreadable.
+//! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first; then appends are refused
+//!   and may be tried again, while settling goes on in a reserve.
 //! - One process at a time, and no file that this release does not understand is written to.
 //!
 //! What is not:
-//! - The size is not limited here, and neither is what callers leave queued at the [`Writer`]: they wait for its
-//!   answers before they submit more.
+//! - What callers leave queued at the [`Writer`] is not limited here: they wait for its answers before they submit more.
 //! - A destination may have an event whose settlement a crash undid. It is offered again with the same id.
 //! - Times are kept as they are given; order is the sequence, never time.
 //!
 //! Everything blocks. [`Writer`] gives the one [`Buffer`] a thread of its own that commits in groups; each [`Reader`]
 //! has its own connection.
 
+mod admit;
 mod append;
 mod block;
 mod boot;
@@ -36,6 +38,9 @@ mod memory;
 mod open;
 mod reader;
 mod receipt;
+mod reserve;
+mod retention;
+mod room;
 mod schema;
 mod sender;
 mod settle;
@@ -54,6 +59,7 @@ pub use flow::{FlowId, FlowSpec, FlowState};
 pub use ledger::{EventCounts, Ledger, SourceCounts};
 pub use reader::Reader;
 pub use receipt::{ReceiptEntry, Receipts};
+pub use room::{SIZE_MIN, bytes_on_disk};
 pub use sender::{SENDERS_KEPT, SenderEntry};
 pub use settle::{Settle, Settled};
 pub use writer::{DiskState, Done, GroupLimits, StopError, Stopped, Submission, Writer, WriterHandle};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::error::OpenError;
 
 /// The owner may read and write, its group may read.
-const MODE: u32 = 0o640;
+pub(crate) const MODE: u32 = 0o640;
 
 /// Held as long as it lives.
 #[derive(Debug)]

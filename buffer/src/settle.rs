@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::dead_letter;
 use crate::error::WriteError;
-use crate::flow::{Flow, FlowId, Flows};
+use crate::flow::{FlowId, Flows};
 use crate::log;
 
 /// A destination's answers to the next events of a flow.
@@ -63,17 +63,6 @@ pub(crate) fn settle(
             }
         }
         span.next += 1;
-    }
-    trim(flow, transaction)
-}
-
-/// How many settled events stay in a log until they are deleted together: a deletion costs pages, not events.
-const TRIM_EVENTS: u64 = 1024;
-
-fn trim(flow: &mut Flow, transaction: &Connection) -> Result<(), WriteError> {
-    let first_open = flow.first_open();
-    if first_open.saturating_sub(flow.oldest) >= TRIM_EVENTS {
-        flow.oldest = log::trim(transaction, flow.id, flow.oldest, first_open)?;
     }
     Ok(())
 }

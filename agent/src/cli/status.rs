@@ -35,13 +35,14 @@ fn screen(status: &Value) -> String {
     let _ = writeln!(out, "{}\n", sentence(status));
     let _ = writeln!(
         out,
-        "plantlink {} of {}/{}, up {}, clock {}, buffer {}",
+        "plantlink {} of {}/{}, up {}, clock {}, buffer {} of {}",
         text(status, "version"),
         text(status, "plant"),
         text(status, "gateway"),
         duration(number(status, "uptime_s")),
         text(status, "clock"),
         bytes(status.pointer("/buffer/bytes").and_then(Value::as_u64).unwrap_or(0)),
+        bytes(status.pointer("/buffer/bytes_max").and_then(Value::as_u64).unwrap_or(0)),
     );
     section(&mut out, status, "sources", |source| {
         let name = text(source, "name");
@@ -96,7 +97,7 @@ fn screen(status: &Value) -> String {
 fn sentence(status: &Value) -> String {
     if status.pointer("/buffer/disk/state").and_then(Value::as_str) == Some("down") {
         let reason = status.pointer("/buffer/disk/error").and_then(Value::as_str).unwrap_or("no reason given");
-        return format!("The disk refuses writes, so nothing new is taken in: {reason}.");
+        return format!("Nothing new is taken in until the buffer can be written to: {reason}.");
     }
     let mut troubles = Vec::new();
     for flow in items(status, "flows") {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use plantlink_buffer::{Buffer, Event, EventTime, FlowSpec, FlowState, GroupLimits, Options, Stamp, Writer};
+use plantlink_buffer::{Buffer, Event, EventTime, FlowSpec, FlowState, GroupLimits, Options, SIZE_MIN, Stamp, Writer};
 use plantlink_config::{Environment, load};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -92,7 +92,12 @@ impl Office {
         std::fs::write(dir.path().join("plantlink.toml"), CONFIG).unwrap();
         let config = load(&dir.path().join("plantlink.toml"), Environment::Check).config.unwrap();
         let flows = ["orders", "notes"].map(|name| FlowSpec { name: name.into(), was: None });
-        let options = Options { flows: flows.to_vec(), boot_id: String::new() };
+        let options = Options {
+            flows: flows.to_vec(),
+            boot_id: String::new(),
+            bytes_max: SIZE_MIN,
+            keep_delivered: Duration::ZERO,
+        };
         let buffer = Buffer::open(&dir.path().join("buffer.db"), &options).unwrap();
         let states = buffer.flows();
         let reader = buffer.reader().unwrap();

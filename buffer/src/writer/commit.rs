@@ -97,7 +97,7 @@ impl Committer {
             let settles = self.queue.take_settles();
             self.commit(settles)?;
         }
-        while let Some(group) = self.queue.take(Instant::now()) {
+        while let Some(group) = self.queue.take(Instant::now(), self.refusal.is_some()) {
             self.commit(group)?;
         }
         if self.sync_due.is_some_and(|due| due <= Instant::now()) {
@@ -165,6 +165,7 @@ mod tests {
     use crate::buffer::{Options, Work};
     use crate::event::{Event, EventTime, Stamp};
     use crate::flow::{FlowId, FlowSpec, FlowState};
+    use crate::room::SIZE_MIN;
     use crate::settle::{Settle, Settled};
     use crate::writer::{GroupLimits, StopError, Submission, Writer};
 
@@ -173,7 +174,8 @@ mod tests {
 
     fn open(directory: &Path) -> Buffer {
         let flows = vec![FlowSpec { name: "orders".to_owned(), was: None }];
-        let options = Options { flows, boot_id: "boot".to_owned() };
+        let options =
+            Options { flows, boot_id: "boot".to_owned(), bytes_max: SIZE_MIN, keep_delivered: Duration::ZERO };
         Buffer::open(&directory.join("buffer.db"), &options).unwrap()
     }
 

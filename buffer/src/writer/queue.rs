@@ -58,12 +58,13 @@ impl Queue {
         self.settles.hurry(now);
     }
 
-    /// The next group that is due. Settlements ride with appends; alone they need no sync.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Group> {
+    /// The next group that is due. Settlements ride with appends; alone they need no sync. With `one_by_one` no append
+    /// has company: where there is no room for all of them, there may be some for the first.
+    pub(super) fn take(&mut self, now: Instant, one_by_one: bool) -> Option<Group> {
         if self.is_full() || self.appends.is_due(now) {
             // Settlements come first: the room that they make can be used by the appends.
             let mut members = self.settles.take(usize::MAX);
-            members.extend(self.appends.take(self.events_max));
+            members.extend(self.appends.take(if one_by_one { 1 } else { self.events_max }));
             return Some(Group { members, durability: Durability::Synced });
         }
         if self.settles.is_due(now) {
@@ -167,8 +168,18 @@ mod tests {
         /// What a commit at `ms` would hold: "a" for an append, "s" for a settlement, with its first number.
         fn take(&mut self, ms: u64) -> Option<(String, Durability)> {
             let now = self.at(ms);
-            self.queue.take(now).map(|group| (names(&group), group.durability))
+            self.queue.take(now, false).map(|group| (names(&group), group.durability))
         }
+    }
+
+    #[test]
+    fn one_by_one_an_append_has_no_company_but_the_settlements() {
+        let mut case = Case::new();
+        case.push(append("1"), 0);
+        case.push(append("2"), 0);
+        case.push(settle(7), 0);
+        let groups = std::iter::from_fn(|| case.queue.take(case.start, true)).map(|group| names(&group));
+        assert_eq!(groups.collect::<Vec<_>>(), ["s7 a1", "a2"]);
     }
 
     fn names(group: &Group) -> String {
@@ -241,7 +252,7 @@ mod tests {
         let mut case = Case::new();
         case.push(append("1"), 0);
         case.push(settle(1), 0);
-        let group = case.queue.take(case.start).unwrap();
+        let group = case.queue.take(case.start, false).unwrap();
         case.push(append("2"), 0);
         case.push(settle(2), 0);
         case.queue.put_back(group);

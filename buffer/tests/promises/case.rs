@@ -1,6 +1,7 @@
 //! A buffer in a directory of its own, and events to put into it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use plantlink_buffer::{
     Append, Buffer, Durability, Event, EventTime, FlowId, FlowSpec, FlowState, Options, Routed, Settle, Settled, Stamp,
@@ -34,7 +35,7 @@ impl Case {
 
 pub(crate) fn options(flows: &[&str]) -> Options {
     let flows = flows.iter().map(|name| FlowSpec { name: (*name).to_owned(), was: None }).collect();
-    Options { flows, boot_id: "boot".to_owned() }
+    Options { flows, boot_id: "boot".to_owned(), bytes_max: 100_000_000, keep_delivered: Duration::ZERO }
 }
 
 /// The event with this number. Every third has a time of its sender, every fifth an unsynced stamp.

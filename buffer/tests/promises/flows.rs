@@ -2,7 +2,7 @@
 
 use plantlink_buffer::{Buffer, Durability, FlowSpec, Options, WriteError};
 
-use crate::case::{Case, append, apply, backlog, delivered, flow, numbers};
+use crate::case::{Case, append, apply, backlog, delivered, flow, numbers, options};
 
 #[test]
 fn each_flow_reads_its_own_events_in_order() {
@@ -77,7 +77,7 @@ fn a_renamed_flow_goes_on_with_its_log() {
     // The configuration keeps `was` for longer than the one start that needs it.
     for _ in 0..2 {
         let renamed = FlowSpec { name: "to-erp".to_owned(), was: Some("orders".to_owned()) };
-        let options = Options { flows: vec![renamed], boot_id: "boot".to_owned() };
+        let options = Options { flows: vec![renamed], ..options(&[]) };
         let buffer = Buffer::open(&case.path(), &options).unwrap();
         let flows = buffer.flows();
         assert_eq!(flows.len(), 1);

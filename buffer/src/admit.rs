@@ -1,0 +1,121 @@
+//! Letting a commit in: room is made for it before it begins, so that the files never pass their limit.
+
+use rusqlite::{Transaction, TransactionBehavior};
+
+use crate::buffer::{Buffer, Durability};
+use crate::error::WriteError;
+use crate::retention;
+use crate::room::{Files, Purpose, Room};
+
+/// How many free pages go back to the file system at once.
+const STEP_PAGES: u64 = 256;
+
+/// What such a step writes at the most: a page that moves, the page that points to it, and the list of what they are for.
+const STEP_WRITES: u64 = 3 * STEP_PAGES;
+
+/// So many free pages are not worth a shorter file: they will be used again soon.
+const FREE_PAGES_KEPT: u64 = 1_024;
+
+impl Buffer {
+    /// Makes room for a commit that writes at most so many pages.
+    pub(crate) fn admit(&mut self, pages: u64, purpose: Purpose) -> Result<(), WriteError> {
+        if !self.room.take(pages) {
+            self.make_room(pages, purpose)?;
+            self.spend_reserve(pages)?;
+        }
+        match purpose {
+            Purpose::Append => {
+                while let Err(refused) = self.reserve.hold() {
+                    if !self.give_back(pages)? {
+                        return Err(refused.into());
+                    }
+                }
+            }
+            Purpose::Settle => {}
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, pages: u64, purpose: Purpose) -> Result<(), WriteError> {
+        let mut files = self.files()?;
+        if !self.room.fits(&files, pages, purpose) {
+            self.checkpoint()?;
+            files = self.files()?;
+        }
+        while !self.room.fits(&files, pages, purpose) {
+            if !self.give_back(pages)? {
+                if Room::may_pass(&files, pages, purpose) {
+                    break;
+                }
+                return Err(self.room.reached());
+            }
+            files = self.files()?;
+        }
+        self.room.measured(&files, pages);
+        Ok(())
+    }
+
+    /// Gives free pages back to the file system, beyond those that the commit can use again; without such pages, frees
+    /// some by giving up what was delivered. Says whether there was either.
+    fn give_back(&mut self, pages: u64) -> Result<bool, WriteError> {
+        let surplus = self.files()?.pages_free.saturating_sub(pages);
+        self.spend_reserve(STEP_WRITES)?;
+        if surplus > 0 {
+            self.vacuum(surplus.min(STEP_PAGES))?;
+        } else if !self.give_up_delivered()? {
+            return Ok(false);
+        }
+        self.checkpoint()?;
+        Ok(true)
+    }
+
+    /// Deletes some of the oldest delivered events.
+    fn give_up_delivered(&mut self) -> Result<bool, WriteError> {
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+        let mut flows = self.state.flows.clone();
+        let has_deleted = retention::give_up(&transaction, &mut flows)?;
+        transaction.commit()?;
+        self.state.flows = flows;
+        Ok(has_deleted)
+    }
+
+    /// After a commit: a file that is mostly free pages becomes shorter, a step at a time.
+    pub(crate) fn shrink(&mut self) -> Result<(), WriteError> {
+        if !self.may_shrink {
+            return Ok(());
+        }
+        let files = self.files()?;
+        self.may_shrink = files.pages_free > FREE_PAGES_KEPT.max(files.pages / 2);
+        if self.may_shrink {
+            self.make_room(STEP_WRITES, Purpose::Append)?;
+            self.set_durability(Durability::Written)?;
+            self.vacuum(STEP_PAGES)?;
+        }
+        Ok(())
+    }
+
+    fn vacuum(&self, pages: u64) -> Result<(), WriteError> {
+        let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        // Each step frees one page.
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// Moves the write-ahead log into the database, as far as no reader is in the way.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), WriteError> {
+        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
+    /// Where the commit and the reserve would be too much together, the reserve goes.
+    fn spend_reserve(&mut self, pages: u64) -> Result<(), WriteError> {
+        if !self.room.fits(&self.files()?, pages, Purpose::Append) {
+            self.reserve.give();
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> Result<Files, WriteError> {
+        Ok(Files::measure(&self.connection, &self.path)?)
+    }
+}

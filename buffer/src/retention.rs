@@ -1,0 +1,121 @@
+//! How long delivered events stay in the log: until they are too old, or until something that is still to deliver needs
+//! their room.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::append::Append;
+use crate::buffer::Work;
+use crate::error::WriteError;
+use crate::event::{Stamp, Stored};
+use crate::flow::{Flow, FlowId, Flows};
+use crate::log;
+
+/// How many settled events are deleted together: a deletion costs pages, not events.
+const CHUNK_EVENTS: u64 = 1_024;
+
+/// How many of these a commit deletes at the most, so that it never takes long.
+const CHUNKS_MAX: usize = 16;
+
+/// How often a log is asked for the age of its oldest events, by the stamps of those that come in.
+const LOOK_EVERY_US: i64 = 60_000_000;
+
+/// The age is that of the stamps, seen from the latest one. Time stands still while nothing comes in.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    keep_us: i64,
+    boot: i64,
+    latest: Option<Stamp>,
+    /// On the clock of this boot.
+    look_at_us: i64,
+}
+
+impl Retention {
+    pub(crate) fn new(keep: Duration, boot: i64) -> Self {
+        let keep_us = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+        Self { keep_us, boot, latest: None, look_at_us: i64::MIN }
+    }
+
+    /// Sees what time it is.
+    pub(crate) fn see<'a>(&mut self, work: impl Iterator<Item = &'a Work>) {
+        let last = |append: &'a Append| append.events.last().map(|routed| routed.event.stamp);
+        let stamps = work.filter_map(|work| match work {
+            Work::Append(append) => last(append),
+            Work::Settle(_) => None,
+        });
+        self.latest = stamps.last().or(self.latest);
+    }
+
+    /// Deletes what has been kept long enough, and says whether that was anything.
+    pub(crate) fn expire(&mut self, transaction: &Connection, flows: &mut Flows) -> Result<bool, WriteError> {
+        if self.keep_us == 0 {
+            let mut has_deleted = false;
+            for flow in flows.iter_mut().filter(|flow| flow.kept() >= CHUNK_EVENTS) {
+                let keep = flow.first_open();
+                has_deleted |= trim(transaction, flow, keep)?;
+            }
+            return Ok(has_deleted);
+        }
+        let Some(now) = self.latest.filter(|now| now.boottime_us >= self.look_at_us) else { return Ok(false) };
+        let mut chunks_left = CHUNKS_MAX;
+        for flow in flows.iter_mut() {
+            while chunks_left > 0 && flow.kept() >= CHUNK_EVENTS {
+                let keep = flow.oldest + CHUNK_EVENTS;
+                if !self.is_expired(now, transaction, flow.id, keep - 1)? || !trim(transaction, flow, keep)? {
+                    break;
+                }
+                chunks_left -= 1;
+            }
+        }
+        if chunks_left > 0 {
+            self.look_at_us = now.boottime_us.saturating_add(LOOK_EVERY_US);
+        }
+        Ok(chunks_left < CHUNKS_MAX)
+    }
+
+    fn is_expired(
+        &self,
+        now: Stamp,
+        transaction: &Connection,
+        flow: FlowId,
+        sequence: u64,
+    ) -> Result<bool, WriteError> {
+        match log::event(transaction, flow, sequence) {
+            Ok(stored) => Ok(self.age_us(now, &stored) > self.keep_us),
+            // Delivered, and of no use to anybody any more.
+            Err(WriteError::Damaged(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Within a boot its clock is right whatever happens to the wall clock.
+    fn age_us(&self, now: Stamp, stored: &Stored) -> i64 {
+        let then = stored.event.stamp;
+        if stored.boot == self.boot {
+            now.boottime_us.saturating_sub(then.boottime_us)
+        } else {
+            now.wall_us.saturating_sub(then.wall_us)
+        }
+    }
+}
+
+/// Deletes the oldest delivered events of the flow that has kept the most, and says whether there were any.
+pub(crate) fn give_up(transaction: &Connection, flows: &mut Flows) -> Result<bool, WriteError> {
+    let mut candidates: Vec<&mut Flow> = flows.iter_mut().filter(|flow| flow.kept() > 0).collect();
+    candidates.sort_by_key(|flow| std::cmp::Reverse(flow.kept()));
+    for flow in candidates {
+        let keep = flow.first_open().min(flow.oldest + CHUNK_EVENTS);
+        if trim(transaction, flow, keep)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes whole blocks only; `false` when none ends before `keep`.
+fn trim(transaction: &Connection, flow: &mut Flow, keep: u64) -> Result<bool, WriteError> {
+    let before = flow.oldest;
+    flow.oldest = log::trim(transaction, flow.id, flow.oldest, keep)?;
+    Ok(flow.oldest != before)
+}
