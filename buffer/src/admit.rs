@@ -5,7 +5,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 use crate::buffer::{Buffer, Durability};
 use crate::error::WriteError;
 use crate::retention;
-use crate::room::{Files, Purpose, Room};
+use crate::room::{self, Files, Purpose, Room};
 
 /// How many free pages go back to the file system at once.
 const STEP_PAGES: u64 = 256;
@@ -25,6 +25,9 @@ impl Buffer {
         }
         match purpose {
             Purpose::Append => {
+                if !room::log_fits_reserve(&self.path, pages) {
+                    self.checkpoint()?;
+                }
                 while let Err(refused) = self.reserve.hold() {
                     if !self.give_back(pages)? {
                         return Err(refused.into());

@@ -132,6 +132,11 @@ impl Files {
     }
 }
 
+/// Whether the write-ahead log stays so small that a disk without room can take it into the database by the reserve alone.
+pub(crate) fn log_fits_reserve(path: &Path, pages: u64) -> bool {
+    bytes(path, "-wal") + pages * FRAME_BYTES <= RESERVE_BYTES
+}
+
 /// What a buffer's files take on the disk, all of them together.
 pub fn bytes_on_disk(path: &Path) -> u64 {
     ["", "-wal", "-shm", reserve::SUFFIX].iter().map(|suffix| bytes(path, suffix)).sum()

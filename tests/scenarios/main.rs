@@ -4,6 +4,7 @@ mod bad_input;
 mod brokers;
 mod campaign;
 mod commit_before_acknowledge;
+mod disk;
 mod fakes;
 mod house;
 mod ledger_under_kills;

@@ -1,5 +1,6 @@
 //! The real program as a process, with its configuration and its buffer in a directory of its own.
 
+use crate::small_disk::SmallDisk;
 use crate::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -25,6 +26,7 @@ pub struct Agent {
     /// The program that starts it, with its arguments: `strace`, `env`, or none.
     starter: Vec<String>,
     child: Option<Child>,
+    disk: Option<SmallDisk>,
 }
 
 impl Agent {
@@ -71,8 +73,30 @@ impl Agent {
         agent
     }
 
+    /// The same with a disk of so many bytes at `disk` in its directory; `None`, said aloud, where there can be none.
+    ///
+    /// # Panics
+    /// When the agent cannot be started.
+    pub fn start_on_small_disk(toml: &str, bytes: u64) -> Option<Agent> {
+        let mut agent = Agent::prepare(toml, &[]);
+        let at = agent.path("disk");
+        std::fs::create_dir(&at).expect("the agent's directory takes folders");
+        agent.disk = Some(SmallDisk::mount(&at, bytes)?);
+        agent.restart();
+        Some(agent)
+    }
+
+    /// The disk it was started on.
+    ///
+    /// # Panics
+    /// When it has none of its own.
+    pub fn small_disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("the agent was started on a small disk")
+    }
+
     fn prepare(toml: &str, files: &[(&str, &str)]) -> Agent {
-        let agent = Agent { dir: TempDir::new().expect("a directory for the agent"), starter: Vec::new(), child: None };
+        let dir = TempDir::new().expect("a directory for the agent");
+        let agent = Agent { dir, starter: Vec::new(), child: None, disk: None };
         agent.write(CONFIG, toml);
         for (name, text) in files {
             agent.write(name, text);
@@ -204,7 +228,11 @@ impl Agent {
     }
 
     fn command(&self, name: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program());
+        let program = program();
+        let mut command = match &self.disk {
+            Some(disk) => disk.command(&program),
+            None => Command::new(program),
+        };
         command.arg(name).arg("--config").arg(self.path(CONFIG)).current_dir(self.dir.path());
         command
     }

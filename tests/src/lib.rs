@@ -16,5 +16,6 @@ pub mod odoo;
 pub mod ports;
 pub mod proxy;
 pub mod random;
+pub mod small_disk;
 pub mod trace;
 pub mod wait;
