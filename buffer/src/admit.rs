@@ -39,6 +39,25 @@ impl Buffer {
         Ok(())
     }
 
+    /// After the disk itself has refused a commit: says whether it is worth another attempt.
+    pub(crate) fn make_disk_room(&mut self, pages: u64, purpose: Purpose) -> Result<bool, WriteError> {
+        let can_help = match purpose {
+            Purpose::Settle => true,
+            Purpose::Append => {
+                self.files()?.pages_free > pages || self.state.flows.iter_mut().any(|flow| flow.kept() > 0)
+            }
+        };
+        if can_help {
+            // With the log in the database there is room for another log.
+            self.reserve.give();
+            self.checkpoint()?;
+        }
+        Ok(match purpose {
+            Purpose::Settle => true,
+            Purpose::Append => can_help && self.give_back(pages)?,
+        })
+    }
+
     fn make_room(&mut self, pages: u64, purpose: Purpose) -> Result<(), WriteError> {
         let mut files = self.files()?;
         if !self.room.fits(&files, pages, purpose) {

@@ -213,15 +213,12 @@ impl Buffer {
         };
         let pages = room::pages(&self.connection, work.clone());
         let applied = self.admit(pages, purpose).and_then(|()| self.commit(work.clone(), durability));
-        match (applied, purpose) {
-            (Err(WriteError::Refused(_)), Purpose::Settle) => {
-                // With the log in the database there is room for another log.
-                self.reserve.give();
-                self.checkpoint()?;
+        match applied {
+            Err(WriteError::Refused(_)) if self.make_disk_room(pages, purpose)? => {
                 self.admit(pages, purpose)?;
                 self.commit(work, durability)
             }
-            (applied, _) => applied,
+            applied => applied,
         }
     }
 
