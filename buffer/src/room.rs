@@ -166,7 +166,11 @@ fn append_bytes(append: &Append) -> u64 {
     });
     let received = append.received.iter().map(|received| {
         let rejected = received.rejected.iter().map(|rejected| rejected.payload.len() + rejected.reason.len());
-        size_of_val(received.senders.as_slice()) + rejected.sum::<usize>()
+        let receipts = received.receipts.iter().map(|receipts| {
+            // The row that is filled up is written anew.
+            PAGE_BYTES as usize + receipts.session.len() + size_of_val(receipts.entries.as_slice())
+        });
+        size_of_val(received.senders.as_slice()) + rejected.sum::<usize>() + receipts.sum::<usize>()
     });
     let memory = append.memory.iter().map(|(owner, value)| owner.len() + value.as_ref().map_or(0, Vec::len));
     let rows = PAGE_BYTES * append.memory.len() as u64;
