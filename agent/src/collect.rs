@@ -35,6 +35,9 @@ pub(crate) async fn collect(
                         info!(source = %name, "source is up");
                     }
                 }
+                if intake.brings_something() {
+                    backoff.reset();
+                }
                 match health.readings(&name, &intake) {
                     Some(DeviceTurn { device, fault: None }) => info!(%device, "device is up"),
                     Some(DeviceTurn { device, fault: Some(fault) }) => warn!(%device, error = %fault, "device is down"),
@@ -65,7 +68,7 @@ pub(crate) async fn collect(
                 }
             }
             Err(error) => {
-                // A connection that breaks as soon as it is made is no success.
+                // A connection that breaks as soon as it is made is no success, a quiet one that held is.
                 if up_since.take().is_some_and(|since| since.elapsed() >= HOLDS) {
                     backoff.reset();
                 }

@@ -41,6 +41,15 @@ impl Intake {
             Content::Subscribed(_) | Content::Messages(_) => true,
         }
     }
+
+    /// Whether it brings what the source is for. A connection alone may break again at once.
+    pub(crate) fn brings_something(&self) -> bool {
+        match &self.content {
+            Content::Scan(_) => self.shows_life(),
+            Content::Messages(messages) => !messages.is_empty(),
+            Content::Connected { .. } | Content::Subscribed(_) => false,
+        }
+    }
 }
 
 /// What a source can bring.
