@@ -69,7 +69,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         Writer::start(buffer, GroupLimits::default(), Box::new(move |state| disk_turned(&disk, &alarm, state)))
             .map_err(RunError::Writer)?;
     let store = Store::new(writer.handle(), routes(&config, &flows), flows.clone());
-    let reporter = Reporter::new(&config, site.clone(), health.clone(), store.levels(), readers.status);
+    let reporter = Reporter::new(&config, site.clone(), health.clone(), readers.status);
 
     let office = CancellationToken::new();
     let plant = CancellationToken::new();

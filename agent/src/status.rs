@@ -8,7 +8,6 @@ use plantlink_buffer::{FlowState, Ledger, Reader, Stamp, bytes_on_disk};
 use plantlink_config::{Config, Name};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -28,7 +27,6 @@ struct Inner {
     /// The destination of each flow.
     routes: Vec<(Name, Name)>,
     health: Health,
-    levels: watch::Receiver<Vec<FlowState>>,
     reader: Mutex<Reader>,
     started: Instant,
     started_at: String,
@@ -93,13 +91,7 @@ pub(crate) struct FlowStatus {
 }
 
 impl Reporter {
-    pub(crate) fn new(
-        config: &Config,
-        site: Arc<Site>,
-        health: Health,
-        levels: watch::Receiver<Vec<FlowState>>,
-        reader: Reader,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, site: Arc<Site>, health: Health, reader: Reader) -> Self {
         Reporter(Arc::new(Inner {
             site,
             config_hash: config.hash.clone(),
@@ -107,7 +99,6 @@ impl Reporter {
             buffer_bytes_max: config.buffer.max_size,
             routes: config.flows.iter().map(|flow| (flow.name.clone(), flow.to.clone())).collect(),
             health,
-            levels,
             reader: Mutex::new(reader),
             started: Instant::now(),
             started_at: rfc3339(Clock.now().wall_us),
@@ -128,8 +119,10 @@ impl Inner {
     fn status(&self) -> Status {
         let now = Clock.now();
         let picture = self.health.picture();
-        let levels = self.levels.borrow().clone();
         let mut reader = self.reader.lock();
+        // The flows are read after the ledger, so that what is counted as recorded is never missing in a flow.
+        let ledger = reader.ledger().map_or(Value::Null, |found| ledger(&found));
+        let levels = reader.flows().unwrap_or_default();
         let flows = levels.iter().map(|level| self.flow(level, &picture.flows, &mut reader, now)).collect();
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -140,7 +133,7 @@ impl Inner {
             uptime_s: self.started.elapsed().as_secs(),
             config_hash: self.config_hash.clone(),
             clock: if now.synced { "synced" } else { "unsynced" },
-            ledger: reader.ledger().map_or(Value::Null, |found| ledger(&found)),
+            ledger,
             buffer: BufferStatus {
                 path: self.buffer.clone(),
                 epoch: self.site.epoch.to_string(),
