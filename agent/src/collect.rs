@@ -55,6 +55,11 @@ pub(crate) async fn collect(
                         warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");
                     }
                 }
+                if let Some(topic) = &entry.unmapped
+                    && health.unmapped(&name, topic) == Turned::Yes
+                {
+                    warn!(source = %name, %topic, "messages fit no mapping and make no event");
+                }
                 if let Some(doubt) = &entry.doubt {
                     warn!(source = %name, %doubt, "messages that the broker delivers again are taken for new ones");
                 }

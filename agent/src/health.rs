@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use plantlink_config::Name;
+use plantlink_config::{Name, TagName};
 use serde::Serialize;
 
 use crate::clip::clip;
@@ -64,6 +64,11 @@ pub(crate) struct SourceHealth {
     pub(crate) condition: Condition,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_rejected: Option<Remark>,
+    /// The topic of the last message that fits no mapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_unmapped: Option<Remark>,
+    #[serde(skip)]
+    told_unmapped: Seldom,
     #[serde(skip)]
     told: Seldom,
 }
@@ -140,12 +145,15 @@ pub(crate) struct Picture {
     pub(crate) heartbeats: BTreeMap<Name, Condition>,
 }
 
+/// A device and its tags, in their order.
+type Known = (Name, Vec<TagName>);
+
 /// Cheap to clone; all clones show the same picture.
 #[derive(Clone, Default)]
 pub(crate) struct Health {
     picture: Arc<Mutex<Picture>>,
     /// The devices of each line, in its order.
-    lines: Arc<BTreeMap<Name, Vec<Name>>>,
+    lines: Arc<BTreeMap<Name, Vec<Known>>>,
 }
 
 impl Health {
@@ -162,7 +170,10 @@ impl Health {
                         let health = DeviceHealth { line: line.name.to_string(), ..DeviceHealth::default() };
                         picture.devices.insert(device.name.clone(), health);
                     }
-                    lines.insert(line.name.clone(), line.devices.iter().map(|device| device.name.clone()).collect());
+                    lines.insert(
+                        line.name.clone(),
+                        line.devices.iter().map(|device| (device.name.clone(), tags(device))).collect(),
+                    );
                 }
             }
         }
@@ -205,15 +216,20 @@ impl Health {
     /// Takes a device's state from its scan, and tells if it turned. A device is down when none of its tags has a value.
     pub(crate) fn readings(&self, source: &Name, intake: &Intake) -> Option<DeviceTurn> {
         let Content::Scan(scan) = &intake.content else { return None };
-        let device = self.lines.get(source)?.get(scan.device)?;
+        let (device, tags) = self.lines.get(source)?.get(scan.device)?;
         let mut picture = self.picture.lock();
         let health = picture.devices.get_mut(device)?;
         health.tags_good = scan.readings.iter().filter(|reading| reading.value.value().is_some()).count();
         health.tags_bad = scan.readings.len() - health.tags_good;
         health.last_scan = Some(rfc3339(scan.stamp.wall_us));
         let fault = scan.readings.iter().find_map(|reading| match &reading.value {
-            Quality::Bad(fault) => Some(fault.to_string()),
+            Quality::Bad(fault) => Some((reading.tag, fault.to_string())),
             Quality::Good(_) => None,
+        });
+        // With the whole device down, one tag's name would mislead.
+        let fault = fault.map(|(tag, fault)| match tags.get(tag) {
+            Some(name) if health.tags_good > 0 => format!("{name}: {fault}"),
+            Some(_) | None => fault,
         });
         let state = if health.tags_good == 0 && fault.is_some() { State::Down } else { State::Up };
         match health.condition.turn(state, fault.as_deref()) {
@@ -227,6 +243,14 @@ impl Health {
         self.picture.lock().sources.get_mut(source).map_or(Turned::No, |health| {
             health.last_rejected = Some(remark(reason));
             health.told.tell()
+        })
+    }
+
+    /// Says yes when it is worth a line in the log.
+    pub(crate) fn unmapped(&self, source: &Name, topic: &str) -> Turned {
+        self.picture.lock().sources.get_mut(source).map_or(Turned::No, |health| {
+            health.last_unmapped = Some(remark(topic));
+            health.told_unmapped.tell()
         })
     }
 
@@ -309,6 +333,10 @@ impl Health {
     fn destination(&self, name: &Name, state: State, error: Option<&str>) -> Turned {
         self.picture.lock().destinations.get_mut(name).map_or(Turned::No, |condition| condition.turn(state, error))
     }
+}
+
+fn tags(device: &plantlink_config::Device) -> Vec<TagName> {
+    device.tags.iter().map(|tag| tag.name.clone()).collect()
 }
 
 fn remark(reason: &str) -> Remark {

@@ -47,6 +47,11 @@ async fn what_fits_no_mapping_is_unmapped() {
     mes.publish_all(&[retained]).await;
     let mut agent = subscribed(&plant, &with_started).await;
     agent.wait_until("the retained message", SOON, |status| source(status)["unmapped"] == 1).await;
+    agent
+        .wait_until("the topic that fits no mapping", SOON, |status| {
+            entry(status, "sources", "mes")["last_unmapped"]["reason"] == "mes/L3/finished"
+        })
+        .await;
     agent.terminate().await;
 
     // The broker keeps the old subscription's messages for the session; the new configuration has no mapping for them.

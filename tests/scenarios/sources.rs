@@ -101,8 +101,14 @@ tag = [
 event = [{ type = "measurement.sampled", sample = "*" }]
 "#,
     );
-    let _agent = Agent::start(&config);
+    let agent = Agent::start(&config);
     let event = sampled(&plant, "press", |event| event.data("answered") == 60).await;
+    agent
+        .wait_until("the refused tag to be named", SOON, |status| {
+            let error = &status["devices"][0]["error"];
+            error.as_str().is_some_and(|error| error.starts_with("refused: ")) && status["devices"][0]["state"] == "up"
+        })
+        .await;
     assert!(event.data("refused").is_null(), "{}", event.envelope());
     let quality = event.envelope()["metadata"]["quality"]["refused"].to_string();
     assert!(quality.contains("exception 2"), "{}", event.envelope());

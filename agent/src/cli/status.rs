@@ -58,7 +58,10 @@ fn screen(status: &Value) -> String {
             )
         });
         let rejected = source.pointer("/last_rejected/reason").and_then(Value::as_str);
-        format!("{counted}{}", rejected.map_or_else(String::new, |reason| format!("; last rejected: {reason}")))
+        let unmapped = source.pointer("/last_unmapped/reason").and_then(Value::as_str);
+        let told =
+            |what: &str, said: Option<&str>| said.map_or_else(String::new, |said| format!("; last {what}: {said}"));
+        format!("{counted}{}{}", told("rejected", rejected), told("without a mapping", unmapped))
     });
     section(&mut out, status, "devices", |device| {
         format!("{} tags good, {} bad", number(device, "tags_good"), number(device, "tags_bad"))

@@ -157,7 +157,15 @@ fn entry(event_type: &str, count: usize) -> Entry {
         metadata: Vec::new(),
     };
     let events = (0..count).map(event).collect();
-    Entry { events, received: None, memory: Vec::new(), doubt: None, ack: Ack::none(), wait: Duration::ZERO }
+    Entry {
+        events,
+        received: None,
+        memory: Vec::new(),
+        doubt: None,
+        unmapped: None,
+        ack: Ack::none(),
+        wait: Duration::ZERO,
+    }
 }
 
 fn unreachable() -> Result<(), DeliverError> {

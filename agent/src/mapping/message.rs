@@ -68,6 +68,7 @@ impl MessageMapper {
 
     pub(crate) fn map(&mut self, messages: Vec<Message>, ack: Ack) -> Entry {
         let mut events = Vec::with_capacity(messages.len());
+        let mut unmapped = None;
         let Recognized { repeated, receipts, memory, doubt } = self.receipts.recognize(&messages);
         let mut received = Received {
             source: self.name.clone(),
@@ -83,20 +84,31 @@ impl MessageMapper {
             match fate {
                 Fate::Mapped => received.counts.mapped += 1,
                 Fate::Repeated => received.counts.repeated += 1,
-                Fate::Unmapped => received.counts.unmapped += 1,
+                Fate::Unmapped => {
+                    received.counts.unmapped += 1;
+                    unmapped = Some(message.topic.clone());
+                }
                 Fate::Rejected(reason) => {
                     received.counts.rejected += 1;
                     received.rejected.push(rejected(message, &reason));
                 }
             }
         }
-        Entry { events, received: Some(received), memory: memory.into_iter().collect(), doubt, ack, wait: self.wait }
+        Entry {
+            events,
+            received: Some(received),
+            memory: memory.into_iter().collect(),
+            doubt,
+            unmapped,
+            ack,
+            wait: self.wait,
+        }
     }
 
     /// Remembers which session of the broker it is, if that has changed.
     pub(crate) fn connected(&mut self, session_present: bool, ack: Ack) -> Entry {
         let memory = self.receipts.connected(session_present).into_iter().collect();
-        Entry { events: Vec::new(), received: None, memory, doubt: None, ack, wait: Duration::ZERO }
+        Entry { events: Vec::new(), received: None, memory, doubt: None, unmapped: None, ack, wait: Duration::ZERO }
     }
 
     /// Remembers what the broker's session holds of ours, so that a later configuration can give it up.
@@ -106,7 +118,7 @@ impl MessageMapper {
             memory.push((filters_owner(&self.name), Some(json(&subscribed.filters))));
             self.filters = subscribed.filters;
         }
-        Entry { events: Vec::new(), received: None, memory, doubt: None, ack, wait: Duration::ZERO }
+        Entry { events: Vec::new(), received: None, memory, doubt: None, unmapped: None, ack, wait: Duration::ZERO }
     }
 
     /// Either the whole message becomes events, or nothing of it does.

@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) memory: Vec<Remembered>,
     /// Why the source's receipts are not trusted any more, told once.
     pub(crate) doubt: Option<Doubt>,
+    /// The topic of the last message that fits no mapping.
+    pub(crate) unmapped: Option<String>,
     pub(crate) ack: Ack,
     /// How long this entry may wait for company before its commit.
     pub(crate) wait: Duration,
