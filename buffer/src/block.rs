@@ -1,9 +1,10 @@
 //! The bytes of a block: up to 256 events of one flow, compressed, under a checksum that also covers where they belong.
 //!
 //! Uncompressed, an event is its id (16 bytes), type and source (each 0 and the text at its first use in the block,
-//! then 1 and up, counting the texts), flags, the stamp's two clocks and the sender's time if there is one (signed,
-//! each as the difference to the event before, the sender's time to the stamp's), data and metadata (each with its
-//! length). Numbers are those of `varint.rs`.
+//! then 1 and up, counting the texts), flags, the sequence numbers without an event before it if there are any, the
+//! stamp's two clocks and the sender's time if there is one (signed, each as the difference to the event before, the
+//! sender's time to the stamp's), data and metadata (each with its length). Numbers are those of `varint.rs`. The last
+//! sequence number of a block always has an event.
 
 use std::sync::Arc;
 
@@ -35,19 +36,21 @@ const COMPRESSION_LEVEL: i32 = 1;
 
 const SYNCED: u8 = 0b01;
 const SENDER_TIME: u8 = 0b10;
+const GAP: u8 = 0b100;
 
 /// Where a block belongs, and what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) flow: FlowId,
-    /// The sequence number of its first event.
+    /// The first sequence number that it covers.
     pub(crate) first: u64,
+    /// How many it covers; not all of them need to have an event.
     pub(crate) count: u64,
     pub(crate) boot: i64,
 }
 
 impl Place {
-    /// The sequence number of its last event, whatever `count` a damaged row gives.
+    /// The last sequence number that it covers, whatever `count` a damaged row gives.
     pub(crate) fn last(&self) -> u64 {
         self.first.saturating_add(self.count.saturating_sub(1))
     }
@@ -71,7 +74,8 @@ pub(crate) fn decompressor() -> std::io::Result<Decompressor<'static>> {
 #[derive(Default)]
 pub(crate) struct Builder {
     raw: Vec<u8>,
-    count: usize,
+    events: usize,
+    count: u64,
     names: Vec<Arc<str>>,
     wall_us: i64,
     boottime_us: i64,
@@ -79,15 +83,16 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.events == 0
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.count >= BLOCK_EVENTS_MAX || self.raw.len() >= BLOCK_BYTES_FULL
+        self.events >= BLOCK_EVENTS_MAX || self.raw.len() >= BLOCK_BYTES_FULL
     }
 
+    /// The sequence numbers that it covers.
     pub(crate) fn count(&self) -> u64 {
-        self.count as u64
+        self.count
     }
 
     /// Makes it empty and keeps its memory, unless a block was unusually large.
@@ -95,10 +100,11 @@ impl Builder {
         self.raw.clear();
         self.raw.shrink_to(BLOCK_BYTES_KEPT);
         self.names.clear();
-        (self.count, self.wall_us, self.boottime_us) = (0, 0, 0);
+        (self.events, self.count, self.wall_us, self.boottime_us) = (0, 0, 0, 0);
     }
 
-    pub(crate) fn push(&mut self, event: &Event) -> Result<(), WriteError> {
+    /// Adds the event with the next sequence number, or with one that is `gap` numbers further.
+    pub(crate) fn push(&mut self, event: &Event, gap: u64) -> Result<(), WriteError> {
         let bytes = event.data.len() + event.metadata.len();
         if bytes > EVENT_BYTES_MAX {
             return Err(WriteError::Inconsistent(format!("an event of {bytes} bytes (allowed: {EVENT_BYTES_MAX})")));
@@ -111,7 +117,11 @@ impl Builder {
             EventTime::Own => None,
             EventTime::Sender { wall_us } => Some(wall_us),
         };
-        self.raw.push(if synced { SYNCED } else { 0 } | if sender_us.is_some() { SENDER_TIME } else { 0 });
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        self.raw.push(flag(synced, SYNCED) | flag(sender_us.is_some(), SENDER_TIME) | flag(gap > 0, GAP));
+        if gap > 0 {
+            varint::put(&mut self.raw, gap);
+        }
         varint::put_signed(&mut self.raw, wall_us.wrapping_sub(self.wall_us));
         varint::put_signed(&mut self.raw, boottime_us.wrapping_sub(self.boottime_us));
         if let Some(sender_us) = sender_us {
@@ -120,7 +130,8 @@ impl Builder {
         varint::put_bytes(&mut self.raw, &event.data);
         varint::put_bytes(&mut self.raw, &event.metadata);
         (self.wall_us, self.boottime_us) = (wall_us, boottime_us);
-        self.count += 1;
+        self.events += 1;
+        self.count += gap + 1;
         Ok(())
     }
 
@@ -168,7 +179,9 @@ pub(crate) fn unseal(
 /// The events of an unpacked block, in order.
 pub(crate) struct Events<'a> {
     cursor: Cursor<'a>,
-    left: u64,
+    /// The sequence number after the last event.
+    next: u64,
+    end: u64,
     names: Vec<Arc<str>>,
     wall_us: i64,
     boottime_us: i64,
@@ -176,6 +189,7 @@ pub(crate) struct Events<'a> {
 
 /// An event within an unpacked block.
 pub(crate) struct EventRef<'a> {
+    pub(crate) sequence: u64,
     id: [u8; 16],
     event_type: Arc<str>,
     source: Arc<str>,
@@ -205,8 +219,9 @@ impl EventRef<'_> {
 }
 
 impl<'a> Events<'a> {
-    pub(crate) fn new(raw: &'a [u8], count: u64) -> Self {
-        Self { cursor: Cursor::new(raw), left: count, names: Vec::new(), wall_us: 0, boottime_us: 0 }
+    pub(crate) fn new(raw: &'a [u8], place: &Place) -> Self {
+        let end = place.first.saturating_add(place.count);
+        Self { cursor: Cursor::new(raw), next: place.first, end, names: Vec::new(), wall_us: 0, boottime_us: 0 }
     }
 
     fn event(&mut self) -> Result<EventRef<'a>, Malformed> {
@@ -214,9 +229,13 @@ impl<'a> Events<'a> {
         let event_type = self.name()?;
         let source = self.name()?;
         let flags = self.cursor.byte()?;
-        if flags & !(SYNCED | SENDER_TIME) != 0 {
+        if flags & !(SYNCED | SENDER_TIME | GAP) != 0 {
             return Err(Malformed("an event has unknown flags"));
         }
+        let gap = if flags & GAP == 0 { 0 } else { self.cursor.number()? };
+        let sequence = self.next.checked_add(gap).filter(|sequence| *sequence < self.end);
+        let sequence = sequence.ok_or(Malformed("an event is outside of its block"))?;
+        self.next = sequence + 1;
         self.wall_us = self.wall_us.wrapping_add(self.cursor.signed()?);
         self.boottime_us = self.boottime_us.wrapping_add(self.cursor.signed()?);
         let at = match flags & SENDER_TIME {
@@ -224,7 +243,8 @@ impl<'a> Events<'a> {
             _ => EventTime::Sender { wall_us: self.wall_us.wrapping_add(self.cursor.signed()?) },
         };
         let stamp = Stamp { wall_us: self.wall_us, boottime_us: self.boottime_us, synced: flags & SYNCED != 0 };
-        Ok(EventRef { id, event_type, source, at, stamp, data: self.cursor.bytes()?, metadata: self.cursor.bytes()? })
+        let (data, metadata) = (self.cursor.bytes()?, self.cursor.bytes()?);
+        Ok(EventRef { sequence, id, event_type, source, at, stamp, data, metadata })
     }
 
     fn name(&mut self) -> Result<Arc<str>, Malformed> {
@@ -244,15 +264,14 @@ impl<'a> Iterator for Events<'a> {
 
     /// The last item is an error when the bytes hold less or more than the announced events.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
+        if self.next == self.end {
             let surplus = !self.cursor.is_empty();
             self.cursor = Cursor::new(&[]);
             return surplus.then_some(Err(Malformed("there are bytes after the last event")));
         }
         let event = self.event();
-        self.left = if event.is_ok() { self.left - 1 } else { 0 };
         if event.is_err() {
-            self.cursor = Cursor::new(&[]);
+            (self.next, self.cursor) = (self.end, Cursor::new(&[]));
         }
         Some(event)
     }
@@ -283,12 +302,12 @@ mod tests {
 
     fn builder(events: &[Event]) -> Builder {
         let mut builder = Builder::default();
-        events.iter().for_each(|event| builder.push(event).unwrap());
+        events.iter().for_each(|event| builder.push(event, 0).unwrap());
         builder
     }
 
     fn events(raw: &[u8], count: u64) -> Result<Vec<Event>, Malformed> {
-        Events::new(raw, count).map(|event| event.map(|event| event.to_event())).collect()
+        Events::new(raw, &place(count)).map(|event| event.map(|event| event.to_event())).collect()
     }
 
     proptest! {
@@ -301,8 +320,23 @@ mod tests {
         }
 
         #[test]
+        fn a_gap_moves_the_numbers_of_the_events_behind_it(written in prop::collection::vec((event(), 0..1_000_u64), 1..20)) {
+            let mut builder = Builder::default();
+            let mut expected = Vec::new();
+            for (event, gap) in &written {
+                builder.push(event, *gap).unwrap();
+                expected.push((place(0).first + builder.count() - 1, event.clone()));
+            }
+            let read = Events::new(&builder.raw, &place(builder.count()));
+            let read: Result<Vec<_>, _> = read.map(|event| event.map(|event| (event.sequence, event.to_event()))).collect();
+            prop_assert_eq!(read, Ok(expected));
+            let short = Events::new(&builder.raw, &place(builder.count() - 1));
+            prop_assert!(short.collect::<Result<Vec<_>, _>>().is_err());
+        }
+
+        #[test]
         fn no_bytes_do_more_than_fail(raw in prop::collection::vec(any::<u8>(), 0..400), count: u64) {
-            prop_assert!(Events::new(&raw, count).take(1_000).count() <= raw.len() + 1);
+            prop_assert!(Events::new(&raw, &place(count)).take(1_000).count() <= raw.len() + 1);
             let checksum = checksum(&place(count), &raw);
             let _ = unseal(&place(count), &raw, checksum, &mut decompressor().unwrap());
         }
@@ -341,6 +375,6 @@ mod tests {
         let mut builder = builder(&[event(BLOCK_BYTES_FULL - 100), event(EVENT_BYTES_MAX)]);
         let sealed = builder.seal(&place(2), &mut compressor().unwrap()).unwrap();
         assert!(unseal(&place(2), &sealed.bytes, sealed.checksum, &mut decompressor().unwrap()).is_ok());
-        assert!(builder.push(&event(EVENT_BYTES_MAX + 1)).is_err());
+        assert!(builder.push(&event(EVENT_BYTES_MAX + 1), 0).is_err());
     }
 }

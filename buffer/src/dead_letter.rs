@@ -54,7 +54,7 @@ pub(crate) fn insert_event(
 ) -> Result<(), WriteError> {
     let place = Place { flow, first: stored.sequence, count: 1, boot: stored.boot };
     let mut block = Builder::default();
-    block.push(&stored.event)?;
+    block.push(&stored.event, 0)?;
     let Sealed { bytes, checksum } = block.seal(&place, &mut block::compressor()?)?;
     transaction
         .prepare_cached(
@@ -109,7 +109,7 @@ fn event(row: &Row<'_>, flow: FlowId, decompressor: &mut Decompressor<'static>) 
     let place = Place { flow, first: row.get(5)?, count: 1, boot: row.get(6)? };
     let bytes: Vec<u8> = row.get(3)?;
     let event = block::unseal(&place, &bytes, row.get(8)?, decompressor).and_then(|raw| {
-        let first = Events::new(&raw, place.count).next();
+        let first = Events::new(&raw, &place).next();
         first.ok_or(Malformed("there is no event"))?.map(|event| event.to_event())
     });
     match event {

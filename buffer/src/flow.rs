@@ -77,7 +77,7 @@ impl Flow {
     }
 
     fn buffered(&self) -> u64 {
-        self.spans.iter().map(|span| span.end(self.next).saturating_sub(span.next)).sum()
+        self.spans.iter().map(|span| span.buffered(self.next)).sum()
     }
 
     pub(crate) fn state(&self) -> FlowState {

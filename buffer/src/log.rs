@@ -34,10 +34,12 @@ pub(crate) struct Pen {
 }
 
 /// The block that a flow's next events go into.
-struct Draft {
-    flow: FlowId,
-    first: u64,
-    block: Builder,
+pub(crate) struct Draft {
+    pub(crate) flow: FlowId,
+    /// The first sequence number that it covers.
+    pub(crate) first: u64,
+    pub(crate) boot: i64,
+    pub(crate) block: Builder,
 }
 
 impl Pen {
@@ -51,17 +53,17 @@ impl Pen {
             return Err(WriteError::Inconsistent(format!("flow {} has no number left", flow.name)));
         }
         let index = self.drafts.iter().position(|draft| draft.flow == flow.id).unwrap_or_else(|| {
-            self.drafts.push(Draft { flow: flow.id, first: flow.next, block: Builder::default() });
+            self.drafts.push(Draft { flow: flow.id, first: flow.next, boot: self.boot, block: Builder::default() });
             self.drafts.len() - 1
         });
         let draft = &mut self.drafts[index];
         if draft.block.is_full() {
-            draft.insert(transaction, self.boot, &mut self.compressor)?;
+            draft.insert(transaction, &mut self.compressor)?;
         }
         if draft.block.is_empty() {
             draft.first = flow.next;
         }
-        draft.block.push(event)?;
+        draft.block.push(event, 0)?;
         flow.next += 1;
         flow.matched += 1;
         Ok(())
@@ -70,7 +72,7 @@ impl Pen {
     /// Writes the blocks that are begun.
     pub(crate) fn finish(&mut self, transaction: &Connection) -> Result<(), WriteError> {
         for draft in self.drafts.iter_mut().filter(|draft| !draft.block.is_empty()) {
-            draft.insert(transaction, self.boot, &mut self.compressor)?;
+            draft.insert(transaction, &mut self.compressor)?;
         }
         Ok(())
     }
@@ -82,13 +84,13 @@ impl Pen {
 }
 
 impl Draft {
-    fn insert(
+    /// Writes the block and is empty again.
+    pub(crate) fn insert(
         &mut self,
         transaction: &Connection,
-        boot: i64,
         compressor: &mut Compressor<'static>,
     ) -> Result<(), WriteError> {
-        let place = Place { flow: self.flow, first: self.first, count: self.block.count(), boot };
+        let place = Place { flow: self.flow, first: self.first, count: self.block.count(), boot: self.boot };
         let Sealed { bytes, checksum } = self.block.seal(&place, compressor)?;
         transaction
             .prepare_cached("INSERT INTO block (id, count, boot, bytes, checksum) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -126,15 +128,15 @@ impl Block {
     ) -> Result<Vec<Stored>, Malformed> {
         let raw = block::unseal(&self.place, &self.bytes, self.checksum, decompressor)?;
         let mut stored = Vec::new();
-        for (sequence, event) in (self.place.first..).zip(Events::new(&raw, self.place.count)) {
+        for event in Events::new(&raw, &self.place) {
             let event = event?;
-            if sequence < from {
+            if event.sequence < from {
                 continue;
             }
             if !wanted(stored.len(), &event) {
                 break;
             }
-            stored.push(Stored { sequence, boot: self.place.boot, event: event.to_event() });
+            stored.push(Stored { sequence: event.sequence, boot: self.place.boot, event: event.to_event() });
         }
         Ok(stored)
     }
@@ -191,6 +193,14 @@ pub(crate) fn trim(transaction: &Connection, flow: FlowId, oldest: u64, keep: u6
     };
     transaction.prepare_cached("DELETE FROM block WHERE id >= ?1 AND id < ?2")?.execute([key(flow, oldest), begin])?;
     Ok(first_of(begin))
+}
+
+/// Deletes the blocks that begin with these numbers.
+pub(crate) fn delete(transaction: &Connection, flow: FlowId, first: u64, last: u64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM block WHERE id >= ?1 AND id <= ?2")?
+        .execute([key(flow, first), key(flow, last)])?;
+    Ok(())
 }
 
 /// The row id of the last block that begins at or before `sequence`.

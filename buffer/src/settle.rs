@@ -14,7 +14,8 @@ pub struct Settle {
     pub flow: FlowId,
     /// The first event that was offered: where the flow's span stands.
     pub from: u64,
-    /// Sequence numbers with their answers, from `from` on and without a gap. Events after the last one stay.
+    /// Sequence numbers with their answers: all events from `from` on in order, so that numbers are left out only where
+    /// the log has no event. Events after the last one stay.
     pub outcomes: Vec<(u64, Settled)>,
 }
 
@@ -48,12 +49,13 @@ pub(crate) fn settle(
         return Err(WriteError::Inconsistent(format!("flow {name} does not stand at {}", work.from)));
     };
     for (sequence, settled) in &work.outcomes {
-        if *sequence != span.next || *sequence >= span.end(log_next) {
+        let gap = sequence.checked_sub(span.next).filter(|gap| *gap <= span.gaps && *sequence < span.end(log_next));
+        let Some(gap) = gap else {
             return Err(WriteError::Inconsistent(format!(
                 "flow {name} stands at {}, and {sequence} was settled",
                 span.next
             )));
-        }
+        };
         match settled {
             Settled::Delivered => flow.delivered += 1,
             Settled::Dead { attempts, reason, at_us } => {
@@ -62,7 +64,8 @@ pub(crate) fn settle(
                 flow.dead += 1;
             }
         }
-        span.next += 1;
+        span.next += gap + 1;
+        span.gaps -= gap;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub(crate) struct Span {
     /// The first event that is not of it; `None` follows the log's end.
     pub(crate) until: Option<u64>,
     pub(crate) kind: SpanKind,
+    /// Numbers from `next` on that have no event any more.
+    pub(crate) gaps: u64,
 }
 
 /// Why there is a span.
@@ -28,12 +30,17 @@ pub(crate) enum SpanKind {
 impl Span {
     /// All of a log that is empty.
     pub(crate) fn tail() -> Self {
-        Self { first: 1, next: 1, until: None, kind: SpanKind::Tail }
+        Self { first: 1, next: 1, until: None, kind: SpanKind::Tail, gaps: 0 }
     }
 
     /// The first event that is not of it, in a log that ends before `log_next`.
     pub(crate) fn end(&self, log_next: u64) -> u64 {
         self.until.unwrap_or(log_next)
+    }
+
+    /// Events still to deliver, in a log that ends before `log_next`.
+    pub(crate) fn buffered(&self, log_next: u64) -> u64 {
+        self.end(log_next).saturating_sub(self.next).saturating_sub(self.gaps)
     }
 }
 
@@ -56,9 +63,9 @@ impl FromSql for SpanKind {
 
 pub(crate) fn load(connection: &Connection, flow: FlowId) -> rusqlite::Result<Vec<Span>> {
     connection
-        .prepare_cached("SELECT first, next, until, kind FROM span WHERE flow = ?1 ORDER BY first")?
+        .prepare_cached("SELECT first, next, until, kind, gaps FROM span WHERE flow = ?1 ORDER BY first")?
         .query_map(params![flow], |row| {
-            Ok(Span { first: row.get(0)?, next: row.get(1)?, until: row.get(2)?, kind: row.get(3)? })
+            Ok(Span { first: row.get(0)?, next: row.get(1)?, until: row.get(2)?, kind: row.get(3)?, gaps: row.get(4)? })
         })?
         .collect()
 }
@@ -67,8 +74,10 @@ pub(crate) fn load(connection: &Connection, flow: FlowId) -> rusqlite::Result<Ve
 pub(crate) fn save(transaction: &Connection, flow: FlowId, before: &[Span], after: &[Span]) -> rusqlite::Result<()> {
     for span in after.iter().filter(|span| !before.contains(span)) {
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO span (flow, first, next, until, kind) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![flow, span.first, span.next, span.until, span.kind])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO span (flow, first, next, until, kind, gaps) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![flow, span.first, span.next, span.until, span.kind, span.gaps])?;
     }
     Ok(())
 }
