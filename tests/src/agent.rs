@@ -91,7 +91,12 @@ impl Agent {
     /// # Panics
     /// When it has none of its own.
     pub fn small_disk(&self) -> &SmallDisk {
-        self.disk.as_ref().expect("the agent was started on a small disk")
+        self.disk().expect("the agent was started on a small disk")
+    }
+
+    /// The disk it was started on, if that is one of its own.
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
     }
 
     fn prepare(toml: &str, files: &[(&str, &str)]) -> Agent {
@@ -260,7 +265,12 @@ impl Drop for Agent {
 /// # Panics
 /// When there is no such process.
 pub fn terminate(process: u32) {
-    kill_process(pid(process), Signal::TERM).expect("the process was started by this test");
+    signal(process, Signal::TERM);
+}
+
+/// Sends a signal to a process that a test has started.
+pub(crate) fn signal(process: u32, signal: Signal) {
+    kill_process(pid(process), signal).expect("the process was started by this test");
 }
 
 fn pid(process: u32) -> Pid {

@@ -6,6 +6,7 @@
 use crate::certificates::{Authority, Identity};
 use crate::client::{Options, Version};
 use crate::{ports, wait};
+use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::net::TcpStream;
@@ -171,12 +172,19 @@ impl Broker {
         assert!(hashed.success(), "mosquitto_passwd refused the passwords");
     }
 
-    /// Replaces the access list; it holds after the next start.
+    /// Replaces the access list; it holds from the next start or [`Broker::reload`] on.
     ///
     /// # Panics
     /// When the file cannot be written.
     pub fn set_access(&self, lines: &[&str]) {
         self.write("access", &(lines.join("\n") + "\n"));
+    }
+
+    /// Lets it read its access list again while it runs.
+    pub fn reload(&self) {
+        if let Some(child) = &self.child {
+            crate::agent::signal(child.id(), Signal::HUP);
+        }
     }
 
     fn write_config(&self, rules: &Rules) {

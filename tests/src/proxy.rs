@@ -26,6 +26,11 @@ pub enum Mode {
     StallAnswers,
     /// Only the target's answers pass; what goes to it does not.
     StallRequests,
+    /// Everything passes, and slowly: each read waits so long.
+    Slow {
+        /// For at most 16 KiB.
+        millis: u64,
+    },
     /// Each new connection is cut after a random number of bytes or, as often, of milliseconds; in the middle of a packet
     /// as likely as not, with FIN or RST. (By bytes alone, whoever sends more than that at once would never get on.)
     Chop {
@@ -150,7 +155,9 @@ async fn connection(client: TcpStream, mut line: Line, mut random: Random) {
     line.cuts.mark_unchanged();
     let mode = line.modes.borrow().clone();
     let (bytes, life) = match mode {
-        Mode::Pass | Mode::Refuse | Mode::Stall | Mode::StallAnswers | Mode::StallRequests => (u64::MAX, None),
+        Mode::Pass | Mode::Refuse | Mode::Stall | Mode::StallAnswers | Mode::StallRequests | Mode::Slow { .. } => {
+            (u64::MAX, None)
+        }
         Mode::Chop { bytes, .. } if random.one_in(2) => (random.within(bytes), None),
         Mode::Chop { millis, .. } => (u64::MAX, Some(Duration::from_millis(random.within(millis)))),
     };
@@ -228,10 +235,13 @@ impl Pump {
                 return self.to.shutdown().await;
             }
             let direction = self.direction;
-            // The sender of the modes lives as long as the proxy; without it this connection ends too.
-            if self.modes.wait_for(|mode| passes(mode, direction)).await.is_err() {
-                return Err(ErrorKind::ConnectionAborted.into());
-            }
+            let pause = match self.modes.wait_for(|mode| passes(mode, direction)).await.as_deref() {
+                Ok(Mode::Slow { millis }) => Duration::from_millis(*millis),
+                Ok(_) => Duration::ZERO,
+                // The sender of the modes lives as long as the proxy; without it this connection ends too.
+                Err(_) => return Err(ErrorKind::ConnectionAborted.into()),
+            };
+            tokio::time::sleep(pause).await;
             let before = self
                 .budget
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(read)))
@@ -247,7 +257,7 @@ impl Pump {
 
 fn passes(mode: &Mode, direction: Direction) -> bool {
     match mode {
-        Mode::Pass | Mode::Refuse | Mode::Chop { .. } => true,
+        Mode::Pass | Mode::Refuse | Mode::Chop { .. } | Mode::Slow { .. } => true,
         Mode::Stall => false,
         Mode::StallAnswers => direction == Direction::ToTarget,
         Mode::StallRequests => direction == Direction::Answers,
