@@ -96,6 +96,7 @@ impl Buffer {
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut flows = self.state.flows.clone();
         let has_deleted = retention::give_up(&transaction, &mut flows)?;
+        flows.save(&transaction, &self.state.flows)?;
         transaction.commit()?;
         self.state.flows = flows;
         Ok(has_deleted)

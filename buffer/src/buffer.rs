@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::append::{self, Append};
 use crate::error::{OpenError, ReadError, WriteError};
-use crate::flow::{FlowSpec, FlowState, Flows};
+use crate::flow::{FlowId, FlowSpec, FlowState, Flows};
 use crate::ledger::Ledger;
 use crate::lock::{self, Lock};
 use crate::log::Pen;
@@ -17,6 +17,7 @@ use crate::memory;
 use crate::open;
 use crate::reader::Reader;
 use crate::receipt::{self, ReceiptEntry, RecentReceipts};
+use crate::replay::{Replay, Replayed};
 use crate::reserve::Reserve;
 use crate::retention::Retention;
 use crate::room::{self, Purpose, Room};
@@ -45,6 +46,14 @@ pub enum Work {
     Append(Append),
     /// What a destination answered.
     Settle(Settle),
+    /// What is open in the flow waits behind new events from now on.
+    Cut(FlowId),
+    /// Settled events are to be offered again.
+    Replay(Replay),
+    /// Settled events were offered again.
+    Replayed(Replayed),
+    /// The flow's backlog and what it keeps are given up.
+    Drop(FlowId),
 }
 
 /// What a change outlives when `apply` returns. Both outlive the process.
@@ -236,6 +245,12 @@ impl Buffer {
             match work {
                 Work::Append(work) => append::append(work, &mut state, &transaction, &mut self.pen)?,
                 Work::Settle(work) => settle::settle(work, &self.state.flows, &mut state.flows, &transaction)?,
+                Work::Cut(flow) => state.flows.get_mut(*flow)?.cut(),
+                Work::Replay(Replay { flow, range }) => state.flows.get_mut(*flow)?.replay(range.clone()),
+                Work::Replayed(Replayed { flow, range, events }) => {
+                    state.flows.get_mut(*flow)?.replayed(range, *events);
+                }
+                Work::Drop(flow) => state.flows.get_mut(*flow)?.drop_backlog(),
             }
         }
         self.pen.finish(&transaction)?;

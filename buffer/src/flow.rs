@@ -44,8 +44,16 @@ pub struct FlowState {
     pub dead: u64,
     /// Events given up for lack of room.
     pub dropped: u64,
+    /// Settled events that were offered again, whatever was answered. No other counter knows of them.
+    pub replayed: u64,
+    /// Events that were to be offered again and were deleted before.
+    pub replay_lost: u64,
+    /// Events still to be offered again; what was thinned among them is counted too.
+    pub replaying: u64,
     /// No longer configured; its backlog is kept.
     pub retired: bool,
+    /// What is left to do, and where.
+    pub spans: Vec<Span>,
 }
 
 /// A flow as the writer works on it.
@@ -60,6 +68,8 @@ pub(crate) struct Flow {
     pub(crate) delivered: u64,
     pub(crate) dead: u64,
     pub(crate) dropped: u64,
+    pub(crate) replayed: u64,
+    pub(crate) replay_lost: u64,
     pub(crate) retired: bool,
     pub(crate) spans: Vec<Span>,
     /// The first event whose block is still there. Not stored: the log itself says it.
@@ -68,16 +78,12 @@ pub(crate) struct Flow {
 
 impl Flow {
     pub(crate) fn first_open(&self) -> u64 {
-        self.spans.iter().map(|span| span.next).min().unwrap_or(self.next)
+        self.spans.iter().filter(|span| span.is_owed()).map(|span| span.next).min().unwrap_or(self.next)
     }
 
     /// Settled events at the beginning of the log.
     pub(crate) fn kept(&self) -> u64 {
         self.first_open().saturating_sub(self.oldest)
-    }
-
-    fn buffered(&self) -> u64 {
-        self.spans.iter().map(|span| span.buffered(self.next)).sum()
     }
 
     pub(crate) fn state(&self) -> FlowState {
@@ -91,7 +97,11 @@ impl Flow {
             delivered: self.delivered,
             dead: self.dead,
             dropped: self.dropped,
+            replayed: self.replayed,
+            replay_lost: self.replay_lost,
+            replaying: self.replaying(),
             retired: self.retired,
+            spans: self.spans.clone(),
         }
     }
 
@@ -116,7 +126,8 @@ impl Flows {
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let mut flows = connection
             .prepare(
-                "SELECT id, name, next, recorded, matched, delivered, dead, dropped, retired FROM flow ORDER BY id",
+                "SELECT id, name, next, recorded, matched, delivered, dead, dropped, replayed, replay_lost, retired
+                 FROM flow ORDER BY id",
             )?
             .query_map([], |row| {
                 Ok(Flow {
@@ -128,7 +139,9 @@ impl Flows {
                     delivered: row.get(5)?,
                     dead: row.get(6)?,
                     dropped: row.get(7)?,
-                    retired: row.get(8)?,
+                    replayed: row.get(8)?,
+                    replay_lost: row.get(9)?,
+                    retired: row.get(10)?,
                     spans: Vec::new(),
                     oldest: 0,
                 })
@@ -175,8 +188,8 @@ impl Flows {
             flow.check()?;
             transaction
                 .prepare_cached(
-                    "UPDATE flow SET next = ?2, recorded = ?3, matched = ?4, delivered = ?5, dead = ?6, dropped = ?7
-                     WHERE id = ?1",
+                    "UPDATE flow SET next = ?2, recorded = ?3, matched = ?4, delivered = ?5, dead = ?6, dropped = ?7,
+                     replayed = ?8, replay_lost = ?9 WHERE id = ?1",
                 )?
                 .execute(params![
                     flow.id,
@@ -185,7 +198,9 @@ impl Flows {
                     flow.matched,
                     flow.delivered,
                     flow.dead,
-                    flow.dropped
+                    flow.dropped,
+                    flow.replayed,
+                    flow.replay_lost
                 ])?;
             span::save(transaction, flow.id, &before.spans, &flow.spans)?;
         }
@@ -205,13 +220,13 @@ pub(crate) fn configure(transaction: &Connection, specs: &[FlowSpec]) -> rusqlit
     transaction.execute("UPDATE flow SET retired = 1", [])?;
     let mut revive = transaction.prepare("UPDATE flow SET retired = 0 WHERE name = ?1")?;
     let mut create = transaction.prepare(
-        "INSERT INTO flow (name, next, recorded, matched, delivered, dead, dropped, retired)
-         VALUES (?1, 1, 0, 0, 0, 0, 0, 0) RETURNING id",
+        "INSERT INTO flow (name, next, recorded, matched, delivered, dead, dropped, replayed, replay_lost, retired)
+         VALUES (?1, 1, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id",
     )?;
     for FlowSpec { name, .. } in specs {
         if revive.execute(params![name])? == 0 {
             let flow = create.query_row(params![name], |row| row.get(0))?;
-            span::save(transaction, flow, &[], &[Span::tail()])?;
+            span::save(transaction, flow, &[], &[Span::tail(1)])?;
         }
     }
     Ok(())

@@ -8,6 +8,8 @@
 //! - A sequence number of a flow is given once. Within a flow, events come back in the order they were appended.
 //! - `matched = delivered + buffered + dead + dropped` for each flow and `received = mapped + unmapped + rejected +
 //!   repeated` for each source hold in every committed state; a change that would break them is refused.
+//! - A stretch of a flow's log that is settled is never offered again, unless a [`Replay`] asks for it; that is counted
+//!   apart and changes no other count.
 //! - Damage never passes for data: a block whose checksum, flow or position does not fit is a [`ReadError`] that names
 //!   what is unreadable.
 //! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first; then appends are refused
@@ -38,6 +40,7 @@ mod memory;
 mod open;
 mod reader;
 mod receipt;
+mod replay;
 mod reserve;
 mod retention;
 #[cfg_attr(not(test), expect(dead_code, reason = "packing and thinning are its callers to come"))]
@@ -47,6 +50,7 @@ mod schema;
 mod sender;
 mod settle;
 mod span;
+mod spans;
 mod tail;
 mod varint;
 mod writer;
@@ -61,7 +65,9 @@ pub use flow::{FlowId, FlowSpec, FlowState};
 pub use ledger::{EventCounts, Ledger, SourceCounts};
 pub use reader::Reader;
 pub use receipt::{ReceiptEntry, Receipts};
+pub use replay::{Replay, Replayed};
 pub use room::{SIZE_MIN, bytes_on_disk};
 pub use sender::{SENDERS_KEPT, SenderEntry};
 pub use settle::{Settle, Settled};
+pub use span::{Span, SpanKind};
 pub use writer::{DiskState, Done, GroupLimits, StopError, Stopped, Submission, Writer, WriterHandle};

@@ -20,7 +20,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
+    /// Reads the buffer at `path` beside whoever writes it, or while nobody does.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.pragma_update(None, "busy_timeout", 5_000)?;
@@ -81,6 +85,25 @@ impl Reader {
             return Err(missing(connection, flow, from, end - 1));
         }
         Ok(stored)
+    }
+
+    /// Where the events begin that were recorded at `wall_us` (Unix microseconds, UTC) or later: the number after the last
+    /// earlier one, or the log's end. The log is searched as if the wall clock had never been set back.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn recorded_since(&mut self, flow: FlowId, wall_us: i64) -> Result<u64, ReadError> {
+        let end = self.end(flow)?;
+        let mut earlier = log::oldest(&self.connection, flow)?.unwrap_or(end);
+        let mut later = end;
+        while earlier < later {
+            let middle = earlier + (later - earlier) / 2;
+            match self.read(flow, middle, 1, 0)?.first() {
+                Some(stored) if stored.event.stamp.wall_us < wall_us => earlier = stored.sequence + 1,
+                Some(_) | None => later = middle,
+            }
+        }
+        Ok(later)
     }
 
     /// Up to `count_max` dead letters of flows and sources, the latest first.

@@ -42,22 +42,24 @@ impl Retention {
         let last = |append: &'a Append| append.events.last().map(|routed| routed.event.stamp);
         let stamps = work.filter_map(|work| match work {
             Work::Append(append) => last(append),
-            Work::Settle(_) => None,
+            Work::Settle(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => None,
         });
         self.latest = stamps.last().or(self.latest);
     }
 
     /// Deletes what has been kept long enough, and says whether that was anything.
     pub(crate) fn expire(&mut self, transaction: &Connection, flows: &mut Flows) -> Result<bool, WriteError> {
+        let mut has_deleted = delete_dropped(transaction, flows)?;
         if self.keep_us == 0 {
-            let mut has_deleted = false;
             for flow in flows.iter_mut().filter(|flow| flow.kept() >= CHUNK_EVENTS) {
                 let keep = flow.first_open();
                 has_deleted |= trim(transaction, flow, keep)?;
             }
             return Ok(has_deleted);
         }
-        let Some(now) = self.latest.filter(|now| now.boottime_us >= self.look_at_us) else { return Ok(false) };
+        let Some(now) = self.latest.filter(|now| now.boottime_us >= self.look_at_us) else {
+            return Ok(has_deleted);
+        };
         let mut chunks_left = CHUNKS_MAX;
         for flow in flows.iter_mut() {
             while chunks_left > 0 && flow.kept() >= CHUNK_EVENTS {
@@ -71,7 +73,8 @@ impl Retention {
         if chunks_left > 0 {
             self.look_at_us = now.boottime_us.saturating_add(LOOK_EVERY_US);
         }
-        Ok(chunks_left < CHUNKS_MAX)
+        has_deleted |= chunks_left < CHUNKS_MAX;
+        Ok(has_deleted)
     }
 
     fn is_expired(
@@ -113,9 +116,23 @@ pub(crate) fn give_up(transaction: &Connection, flows: &mut Flows) -> Result<boo
     Ok(false)
 }
 
+/// Deletes some of what was given up, so that no commit takes long, and says whether there was anything.
+fn delete_dropped(transaction: &Connection, flows: &mut Flows) -> Result<bool, WriteError> {
+    let mut has_deleted = false;
+    for flow in flows.iter_mut() {
+        let Some(until) = flow.dropped_until() else { continue };
+        // The log ended with `until` when it was given up: no block lies across.
+        let keep = until.min(flow.oldest + CHUNK_EVENTS * CHUNKS_MAX as u64);
+        log::delete(transaction, flow.id, flow.oldest, keep - 1)?;
+        flow.begins_with(log::oldest(transaction, flow.id)?.unwrap_or(flow.next));
+        has_deleted = true;
+    }
+    Ok(has_deleted)
+}
+
 /// Deletes whole blocks only; `false` when none ends before `keep`.
 fn trim(transaction: &Connection, flow: &mut Flow, keep: u64) -> Result<bool, WriteError> {
     let before = flow.oldest;
-    flow.oldest = log::trim(transaction, flow.id, flow.oldest, keep)?;
+    flow.begins_with(log::trim(transaction, flow.id, flow.oldest, keep)?);
     Ok(flow.oldest != before)
 }

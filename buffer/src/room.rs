@@ -153,6 +153,7 @@ pub(crate) fn pages<'a>(connection: &Connection, work: impl Iterator<Item = &'a 
         .map(|work| match work {
             Work::Append(append) => append_bytes(append),
             Work::Settle(settle) => settle_bytes(connection, settle),
+            Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
         })
         .sum();
     // Whole pages hold a little less than their size, and the list of what each page is for grows with them.

@@ -45,7 +45,7 @@ pub(crate) fn settle(
     let log_next = committed.get(work.flow)?.next;
     let flow = flows.get_mut(work.flow)?;
     let name = &flow.name;
-    let Some(span) = flow.spans.iter_mut().find(|span| span.next == work.from) else {
+    let Some(span) = flow.spans.iter_mut().find(|span| span.is_owed() && span.next == work.from) else {
         return Err(WriteError::Inconsistent(format!("flow {name} does not stand at {}", work.from)));
     };
     for (sequence, settled) in &work.outcomes {
@@ -67,5 +67,6 @@ pub(crate) fn settle(
         span.next += gap + 1;
         span.gaps -= gap;
     }
+    flow.forget_finished();
     Ok(())
 }

@@ -89,7 +89,8 @@ impl Queue {
     fn lane(&mut self, work: &Work) -> &mut Lane {
         match work {
             Work::Append(_) => &mut self.appends,
-            Work::Settle(_) => &mut self.settles,
+            // None of them needs more room than a settlement, and each comes in its order with those.
+            Work::Settle(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => &mut self.settles,
         }
     }
 }
@@ -134,6 +135,7 @@ fn events(work: &Work) -> usize {
     match work {
         Work::Append(append) => append.events.len().max(1),
         Work::Settle(settle) => settle.outcomes.len().max(1),
+        Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 1,
     }
 }
 
@@ -186,6 +188,7 @@ mod tests {
         let name = |member: &Waiting| match &member.work {
             Work::Append(append) => format!("a{}", append.memory[0].0),
             Work::Settle(settle) => format!("s{}", settle.from),
+            other => format!("{other:?}"),
         };
         group.members.iter().map(name).collect::<Vec<_>>().join(" ")
     }

@@ -11,4 +11,5 @@ mod limits;
 mod model;
 mod open;
 mod remembered;
+mod spans;
 mod writer;
