@@ -10,7 +10,7 @@ use crate::chain::chain;
 use crate::clock::Clock;
 use crate::destination::{Delivery, Destination, Outcome};
 use crate::health::{Health, Turned};
-use crate::schedule::{Schedule, Turn};
+use crate::schedule::{Part, Schedule, Turn};
 use crate::store::{Stopped, Store};
 
 /// How long a batch in hand may take after a stop.
@@ -31,6 +31,10 @@ pub(crate) async fn deliver(
     while let Some(turn) = stop.run_until_cancelled(schedule.next(destination.batch_max())).await {
         let turn = match turn {
             Ok(turn) => turn,
+            Err(error) if error.part == Part::Replay => {
+                warn!(flow = %error.flow, error = %chain(&error), "kept events cannot be read to be offered again");
+                continue;
+            }
             Err(error) => {
                 if health.flow_paused(&error.flow, &chain(&error)) == Turned::Yes {
                     warn!(flow = %error.flow, error = %chain(&error), "flow cannot be read");
@@ -49,6 +53,9 @@ pub(crate) async fn deliver(
         }
         report(&name, &turn, &delivery, &schedule, &health);
         schedule.learn(&turn, &delivery);
+        while let Some((flow, events)) = schedule.lost_replay() {
+            warn!(%flow, events, "kept events were deleted before they could be offered again");
+        }
     }
     // A destination that does not take the goodbye has the answers it gave all the same.
     let _ = tokio::time::timeout(GOODBYE, destination.close()).await;
@@ -67,6 +74,11 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
     for outcome in &delivery.outcomes {
         match outcome {
             Outcome::Delivered => {}
+            // Counted when it was settled.
+            Outcome::Unheard | Outcome::Unused if turn.part == Part::Replay => {}
+            Outcome::Rejected { reason } if turn.part == Part::Replay => {
+                warn!(%flow, destination = %name, %reason, "an event that was offered again is refused");
+            }
             Outcome::Unheard => health.unheard(flow),
             Outcome::Unused => health.unused(flow),
             Outcome::Rejected { reason } => {

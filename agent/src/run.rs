@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plantlink_buffer::{
     Buffer, DiskState, FlowId, FlowSpec, FlowState, GroupLimits, OpenError, Options, ReadError, StopError, Writer,
 };
-use plantlink_config::{Config, Destination, Name, Source};
+use plantlink_config::{Config, Destination, Flow, Name, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let mut right = JoinSet::new();
     for (destination, reader) in config.destinations.iter().zip(readers.destinations) {
         let served = served(&config, destination.name(), &flows);
-        let schedule = Schedule::new(site.clone(), served, reader, store.levels());
+        let schedule = Schedule::new(site.clone(), &served, reader, store.levels());
         start_destination(&mut right, destination, &site, schedule, &store, &health, &office);
     }
     let mut beside = JoinSet::new();
@@ -207,9 +207,9 @@ fn routes(config: &Config, flows: &[FlowState]) -> Routes {
 }
 
 /// The flows of one destination.
-fn served(config: &Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, Name)> {
+fn served<'a>(config: &'a Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, &'a Flow)> {
     let mine = config.flows.iter().filter(|flow| flow.to == *destination);
-    mine.filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow.name.clone()))).collect()
+    mine.filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow))).collect()
 }
 
 fn start_destination(

@@ -1,16 +1,19 @@
 //! The disk as the two halves see it: append on the left, read and settle on the right.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{Append, FlowState, Routed, Settle, Settled, Submission, Work, WriterHandle};
+use plantlink_buffer::{
+    Append, FlowId, FlowState, Replay, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle,
+};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::destination::Outcome;
 use crate::health::Health;
 use crate::mapping::Entry;
 use crate::routes::Routes;
-use crate::schedule::Turn;
+use crate::schedule::{Part, Turn};
 
 /// How much may be on its way to the disk: memory stays bounded while the disk is slow.
 const WAITING_BYTES_MAX: usize = 8 << 20;
@@ -73,31 +76,43 @@ impl Store {
 
     /// Writes down what a destination answered. When this returns, a killed process does not offer it again.
     pub(crate) async fn settle(&self, turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Result<(), Stopped> {
-        if outcomes.is_empty() {
-            return Ok(());
+        let answered = turn.batch.events.iter().zip(outcomes);
+        let Some((last, _)) = answered.clone().last() else { return Ok(()) };
+        if turn.cuts {
+            // It is committed with what follows, or alone: neither changes what is still to deliver.
+            self.submit(Work::Cut(turn.flow), Duration::ZERO, |_| {})?;
         }
-        let outcomes = turn
-            .batch
-            .events
-            .iter()
-            .zip(outcomes)
-            .map(|(event, outcome)| {
-                let settled = match outcome {
-                    Outcome::Delivered | Outcome::Unheard | Outcome::Unused => Settled::Delivered,
-                    Outcome::Rejected { reason } => {
-                        Settled::Dead { attempts: turn.attempts, reason: reason.clone(), at_us }
-                    }
-                };
-                (event.sequence(), settled)
-            })
-            .collect();
-        let settle = Settle { flow: turn.flow, from: turn.from, outcomes };
+        let work = match turn.part {
+            Part::Live | Part::Backlog => Work::Settle(settlement(turn, outcomes, at_us)),
+            Part::Replay => {
+                let range = turn.from..last.sequence() + 1;
+                Work::Replayed(Replayed { flow: turn.flow, range, events: answered.len() as u64 })
+            }
+        };
+        self.commit(work).await?;
+        Ok(())
+    }
+
+    /// Offers settled events again, and says how the flow stands then.
+    pub(crate) async fn replay(&self, flow: FlowId, range: Range<u64>) -> Result<Option<FlowState>, Stopped> {
+        let flows = self.commit(Work::Replay(Replay { flow, range })).await?;
+        Ok(flows.into_iter().find(|state| state.id == flow))
+    }
+
+    /// Gives up the flow's backlog, and says how the flow stands then.
+    pub(crate) async fn drop_backlog(&self, flow: FlowId) -> Result<Option<FlowState>, Stopped> {
+        let flows = self.commit(Work::Drop(flow)).await?;
+        Ok(flows.into_iter().find(|state| state.id == flow))
+    }
+
+    /// Waits for the commit, and gives all flows as they are then.
+    async fn commit(&self, work: Work) -> Result<Vec<FlowState>, Stopped> {
         let (done, written) = oneshot::channel();
         let levels = self.levels.clone();
-        self.submit(Work::Settle(settle), Duration::ZERO, move |flows| {
+        self.submit(work, Duration::ZERO, move |flows| {
             publish(&levels, flows);
-            // Whoever waited may have stopped waiting; the settlement stands all the same.
-            let _ = done.send(());
+            // Whoever waited may have stopped waiting; the work stands all the same.
+            let _ = done.send(flows.to_vec());
         })?;
         written.await.map_err(|_| Stopped)
     }
@@ -133,6 +148,18 @@ impl Store {
     ) -> Result<(), Stopped> {
         self.writer.submit(Submission { work, wait, done: Box::new(done) }).map_err(|_| Stopped)
     }
+}
+
+fn settlement(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Settle {
+    let answered = turn.batch.events.iter().zip(outcomes);
+    let settled = answered.map(|(event, outcome)| {
+        let settled = match outcome {
+            Outcome::Delivered | Outcome::Unheard | Outcome::Unused => Settled::Delivered,
+            Outcome::Rejected { reason } => Settled::Dead { attempts: turn.attempts, reason: reason.clone(), at_us },
+        };
+        (event.sequence(), settled)
+    });
+    Settle { flow: turn.flow, from: turn.from, outcomes: settled.collect() }
 }
 
 fn publish(levels: &watch::Sender<Vec<FlowState>>, flows: &[FlowState]) {

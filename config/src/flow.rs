@@ -30,6 +30,34 @@ pub struct Flow {
     pub from: Option<Vec<NamePattern>>,
     /// The destination.
     pub to: Name,
+    /// Which of a destination's flows go first.
+    pub priority: Priority,
+    /// In which order its events go.
+    pub order: Order,
+}
+
+/// How urgent a flow is among the flows of its destination, the most urgent first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// Goes before all others; it waits for one batch at the most.
+    Critical,
+    /// Goes before bulk.
+    #[default]
+    Normal,
+    /// Goes when nothing else does, and between batches of what is more urgent and not behind.
+    Bulk,
+}
+
+/// In which order the events of a flow go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Each event after all earlier ones, over outages and restarts.
+    #[default]
+    Strict,
+    /// After an outage new events go first, and the backlog follows beside them.
+    LiveFirst,
 }
 
 impl Flow {
@@ -58,6 +86,12 @@ pub(crate) struct FlowTable {
     /// The destination.
     #[schemars(required)]
     to: Option<String>,
+    /// Which of the destination's flows go first; equal ones take turns.
+    #[serde(default)]
+    priority: Priority,
+    /// In which order its events go.
+    #[serde(default)]
+    order: Order,
     /// What happens when the buffer has reached its `max_size`.
     #[serde(default)]
     #[expect(dead_code, reason = "the one value there is needs nothing")]
@@ -126,7 +160,8 @@ impl FlowTable {
             destination(to, &known, &at.key("to"), check)
         });
         let was = was.map_or(Some(None), |was| was.map(Some));
-        Some(Flow { name: name?, was: was?, events: events?, from, to: to? })
+        let (priority, order) = (self.priority, self.order);
+        Some(Flow { name: name?, was: was?, events: events?, from, to: to?, priority, order })
     }
 }
 

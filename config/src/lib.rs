@@ -51,7 +51,7 @@ pub use buffer::Buffer;
 pub use derivation::{Counted, Derivation, Sampled, SampledTags};
 pub use destination::Destination;
 pub use device::{Asset, Device};
-pub use flow::Flow;
+pub use flow::{Flow, Order, Priority};
 pub use heartbeat::Heartbeat;
 pub use modbus::{LineAddress, ModbusLine};
 pub use mqtt_destination::MqttDestination;

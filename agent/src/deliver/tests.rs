@@ -106,13 +106,13 @@ impl Office {
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(|_| {})).unwrap();
         let id = |name: &Name| states.iter().find(|state| *state.name == **name).unwrap().id;
         let routes = Routes::new(config.flows.iter().map(|flow| (id(&flow.name), flow.clone())).collect());
-        let served = config.flows.iter().map(|flow| (id(&flow.name), flow.name.clone())).collect();
+        let served: Vec<_> = config.flows.iter().map(|flow| (id(&flow.name), flow)).collect();
         let store = Store::new(writer.handle(), routes, states.clone());
         let health = Health::new(&config);
         for (event_type, count) in [("plant.order", orders), ("plant.note", notes)] {
             store.append(entry(event_type, count)).await.unwrap();
         }
-        let schedule = Schedule::new(site, served, reader, store.levels());
+        let schedule = Schedule::new(site, &served, reader, store.levels());
         let (tell, offered) = mpsc::unbounded_channel();
         let fake = Fake { answers: Arc::new(Mutex::new(answers.into())), offered: tell };
         let stop = CancellationToken::new();

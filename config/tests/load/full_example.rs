@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::folder::Folder;
 use plantlink_config::{
-    Address, Config, Counted, DataTemplate, Derivation, Destination, Environment, LineAddress, MqttVersion, Secret,
-    Severity, Source, Table, TagType, WordOrder, schema,
+    Address, Config, Counted, DataTemplate, Derivation, Destination, Environment, LineAddress, MqttVersion, Order,
+    Priority, Secret, Severity, Source, Table, TagType, WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -80,6 +80,7 @@ fn brokers_and_odoo_become_what_the_file_says() {
     assert_eq!(fields, ["x_name", "x_at", "x_priority", "x_final"]);
     assert_eq!(erp.records[0].fields[3].1.constant(), Some("true"));
     assert_eq!(config.flows[0].was.as_deref(), Some("workorders"));
+    assert_eq!((config.flows[0].priority, config.flows[0].order), (Priority::Critical, Order::LiveFirst));
 }
 
 #[test]

@@ -98,6 +98,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "to = \"erp\"\nwhen_full = \"drop-oldest\"",
         "flow[1].when_full: `drop-oldest` is not allowed here (allowed: refuse)",
     ),
+    (
+        "to = \"erp\"",
+        "to = \"erp\"\npriority = \"urgent\"",
+        "flow[1].priority: `urgent` is not allowed here (allowed: critical, normal, bulk)",
+    ),
+    (
+        "to = \"erp\"",
+        "to = \"erp\"\norder = \"live\"",
+        "flow[1].order: `live` is not allowed here (allowed: strict, live-first)",
+    ),
     // Tags and what is made of them.
     ("type = \"u32\"", "type = \"u32\", bit = 3", "source.modbus[0].device[0].tag[0].bit: a `bit` is one of a single"),
     ("type = \"u32\"", "type = \"u32\", scale = 0", "source.modbus[0].device[0].tag[0].scale: a scale of 0"),
