@@ -74,11 +74,8 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
     for outcome in &delivery.outcomes {
         match outcome {
             Outcome::Delivered => {}
-            // Counted when it was settled.
-            Outcome::Unheard | Outcome::Unused if turn.part == Part::Replay => {}
-            Outcome::Rejected { reason } if turn.part == Part::Replay => {
-                warn!(%flow, destination = %name, %reason, "an event that was offered again is refused");
-            }
+            // It stays what it was settled as.
+            Outcome::Unheard | Outcome::Unused | Outcome::Rejected { .. } if turn.part == Part::Replay => {}
             Outcome::Unheard => health.unheard(flow),
             Outcome::Unused => health.unused(flow),
             Outcome::Rejected { reason } => {

@@ -83,7 +83,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     for heartbeat in heartbeats(&config, &site, &reporter, &health) {
         beside.spawn(heartbeat.beat(office.clone()));
     }
-    beside.spawn(Control::bind(&config.buffer.path)?.serve(reporter, office.clone()));
+    beside.spawn(Control::bind(&config.buffer.path)?.serve(reporter, store.clone(), office.clone()));
     beside.spawn(systemd::watchdog(store.clone(), health.clone(), office.clone()));
     let mut left = JoinSet::new();
     for (source, mapper) in config.sources.iter().zip(mappers) {
@@ -151,7 +151,8 @@ async fn joined(tasks: &mut JoinSet<Result<(), Stopped>>) -> Result<(), RunError
     first
 }
 
-fn options(config: &Config) -> Options {
+/// What the buffer of this configuration is opened for.
+pub(crate) fn options(config: &Config) -> Options {
     let flows = config
         .flows
         .iter()

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use plantlink_buffer::{FlowState, Ledger, Reader, Stamp, bytes_on_disk};
-use plantlink_config::{Config, Name};
+use plantlink_buffer::{Ledger, ReadError, Reader, bytes_on_disk};
+use plantlink_config::{Config, Flow, Name};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::envelope::Site;
-use crate::health::{Condition, DeviceHealth, FlowHealth, Health, Pause, Remark, SourceHealth};
+use crate::flow_status::FlowStatus;
+use crate::health::{Condition, DeviceHealth, Health, SourceHealth};
 use crate::template::rfc3339;
 
 /// Takes the picture. Cheap to clone.
@@ -24,8 +25,8 @@ struct Inner {
     config_hash: String,
     buffer: PathBuf,
     buffer_bytes_max: u64,
-    /// The destination of each flow.
-    routes: Vec<(Name, Name)>,
+    /// As configured.
+    flows: Vec<Flow>,
     health: Health,
     reader: Mutex<Reader>,
     started: Instant,
@@ -70,26 +71,6 @@ pub(crate) struct Named<T> {
     pub(crate) what: T,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct FlowStatus {
-    pub(crate) name: String,
-    /// `None` for a retired flow, which no configuration names any more.
-    pub(crate) to: Option<Name>,
-    pub(crate) retired: bool,
-    pub(crate) depth: u64,
-    pub(crate) oldest_age_s: Option<u64>,
-    pub(crate) matched: u64,
-    pub(crate) delivered: u64,
-    pub(crate) dead: u64,
-    pub(crate) dropped: u64,
-    /// Events that wait for a related record; part of `depth`.
-    pub(crate) waiting: u64,
-    pub(crate) unused: u64,
-    pub(crate) unheard: u64,
-    pub(crate) paused: Option<Pause>,
-    pub(crate) last_dead: Option<Remark>,
-}
-
 impl Reporter {
     pub(crate) fn new(config: &Config, site: Arc<Site>, health: Health, reader: Reader) -> Self {
         Reporter(Arc::new(Inner {
@@ -97,12 +78,17 @@ impl Reporter {
             config_hash: config.hash.clone(),
             buffer: config.buffer.path.clone(),
             buffer_bytes_max: config.buffer.max_size,
-            routes: config.flows.iter().map(|flow| (flow.name.clone(), flow.to.clone())).collect(),
+            flows: config.flows.clone(),
             health,
             reader: Mutex::new(reader),
             started: Instant::now(),
             started_at: rfc3339(Clock.now().wall_us),
         }))
+    }
+
+    /// A way of its own to read the buffer.
+    pub(crate) fn reader(&self) -> Result<Reader, ReadError> {
+        Reader::open(&self.0.buffer)
     }
 
     /// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
@@ -123,7 +109,14 @@ impl Inner {
         // The flows are read after the ledger, so that what is counted as recorded is never missing in a flow.
         let ledger = reader.ledger().map_or(Value::Null, |found| ledger(&found));
         let levels = reader.flows().unwrap_or_default();
-        let flows = levels.iter().map(|level| self.flow(level, &picture.flows, &mut reader, now)).collect();
+        let flows = levels
+            .iter()
+            .map(|level| {
+                let health = picture.flows.iter().find(|(name, _)| ***name == *level.name);
+                let health = health.map(|(_, health)| health.clone()).unwrap_or_default();
+                FlowStatus::new(level, &self.flows, health, &mut reader, now)
+            })
+            .collect();
         Status {
             version: env!("CARGO_PKG_VERSION"),
             plant: self.site.plant.clone(),
@@ -146,40 +139,6 @@ impl Inner {
             flows,
             destinations: named(picture.destinations),
             heartbeats: named(picture.heartbeats),
-        }
-    }
-
-    fn flow(
-        &self,
-        level: &FlowState,
-        flows: &std::collections::BTreeMap<Name, FlowHealth>,
-        reader: &mut Reader,
-        now: Stamp,
-    ) -> FlowStatus {
-        let health =
-            flows.iter().find(|(name, _)| ***name == *level.name).map(|(_, health)| health.clone()).unwrap_or_default();
-        let oldest =
-            (level.buffered > 0).then(|| reader.read(level.id, level.first_open, 1, usize::MAX).ok()).flatten();
-        let oldest_age_s = oldest.and_then(|stored| {
-            // Over a reboot only the wall clock goes on.
-            let age_us = now.wall_us.saturating_sub(stored.first()?.event.stamp.wall_us);
-            u64::try_from(age_us / 1_000_000).ok()
-        });
-        FlowStatus {
-            name: level.name.to_string(),
-            to: self.routes.iter().find(|(name, _)| **name == *level.name).map(|(_, to)| to.clone()),
-            retired: level.retired,
-            depth: level.buffered,
-            oldest_age_s,
-            matched: level.matched,
-            delivered: level.delivered,
-            dead: level.dead,
-            dropped: level.dropped,
-            waiting: 0,
-            unused: health.unused,
-            unheard: health.unheard,
-            paused: health.paused,
-            last_dead: health.last_dead,
         }
     }
 }

@@ -1,12 +1,9 @@
 //! The disk as the two halves see it: append on the left, read and settle on the right.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{
-    Append, FlowId, FlowState, Replay, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle,
-};
+use plantlink_buffer::{Append, FlowState, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::destination::Outcome;
@@ -93,20 +90,8 @@ impl Store {
         Ok(())
     }
 
-    /// Offers settled events again, and says how the flow stands then.
-    pub(crate) async fn replay(&self, flow: FlowId, range: Range<u64>) -> Result<Option<FlowState>, Stopped> {
-        let flows = self.commit(Work::Replay(Replay { flow, range })).await?;
-        Ok(flows.into_iter().find(|state| state.id == flow))
-    }
-
-    /// Gives up the flow's backlog, and says how the flow stands then.
-    pub(crate) async fn drop_backlog(&self, flow: FlowId) -> Result<Option<FlowState>, Stopped> {
-        let flows = self.commit(Work::Drop(flow)).await?;
-        Ok(flows.into_iter().find(|state| state.id == flow))
-    }
-
     /// Waits for the commit, and gives all flows as they are then.
-    async fn commit(&self, work: Work) -> Result<Vec<FlowState>, Stopped> {
+    pub(crate) async fn commit(&self, work: Work) -> Result<Vec<FlowState>, Stopped> {
         let (done, written) = oneshot::channel();
         let levels = self.levels.clone();
         self.submit(work, Duration::ZERO, move |flows| {

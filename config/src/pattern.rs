@@ -40,6 +40,12 @@ impl NamePattern {
     }
 }
 
+impl fmt::Display for EventPattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
 impl fmt::Debug for EventPattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, out)

@@ -6,6 +6,7 @@ mod campaign;
 mod commit_before_acknowledge;
 mod disk;
 mod fakes;
+mod flows;
 mod house;
 mod ledger_under_kills;
 mod link_under_cuts;

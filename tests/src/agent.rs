@@ -29,6 +29,24 @@ pub struct Agent {
     disk: Option<SmallDisk>,
 }
 
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub struct Printed {
+    /// On its standard output.
+    pub stdout: String,
+    /// On its standard error.
+    pub stderr: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+impl Printed {
+    /// The one object that it printed; nothing when it failed or printed something else.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_default()
+    }
+}
+
 impl Agent {
     /// Writes the configuration and starts the agent.
     ///
@@ -175,6 +193,25 @@ impl Agent {
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
         let mut child = self.child.take().expect("the agent was started");
         wait::until("the agent to end", limit, async || child.try_wait().ok().flatten()).await
+    }
+
+    /// Replaces the configuration; the next start reads it.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn reconfigure(&self, toml: &str) {
+        self.write(CONFIG, toml);
+    }
+
+    /// Runs another command with the agent's configuration, and gives what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run(&self, arguments: &[&str]) -> Printed {
+        let (command, options) = arguments.split_first().expect("a command");
+        let output = self.command(command).args(options).stdin(Stdio::null()).output().expect("the command starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command prints UTF-8");
+        Printed { stdout: text(output.stdout), stderr: text(output.stderr), status: output.status }
     }
 
     /// What `plantlink status --json` says now; nothing while no agent answers.

@@ -1,6 +1,10 @@
 //! The command line: what each command takes, and how a process ends.
 
 mod check;
+mod flows;
+mod moment;
+mod order;
+mod replay;
 mod run;
 mod status;
 
@@ -30,6 +34,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows what the running agent is doing
     Status(status::StatusArgs),
+    /// Shows every flow: what it takes, where that goes, and how far it is; `drop` ends one that is no longer configured
+    Flows(flows::FlowsArgs),
+    /// Offers delivered events of a flow again, as far as they are kept; the event ids stay as they were
+    Replay(replay::ReplayArgs),
     /// Prints the JSON Schema of the configuration, for editors
     Schema,
     /// Does the whole main job on this machine: a machine, brokers, an outage, and the count at the end
@@ -52,6 +60,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Status(args) => on_one_thread(status::status(args)),
+        Command::Flows(args) => on_one_thread(flows::flows(args)),
+        Command::Replay(args) => on_one_thread(replay::replay(args)),
         Command::Schema => schema(),
         #[cfg(feature = "demo")]
         Command::Demo(args) => on_one_thread(crate::demo::run(args)),

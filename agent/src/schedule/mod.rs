@@ -113,7 +113,8 @@ impl Schedule {
         levels: watch::Receiver<Vec<FlowState>>,
     ) -> Self {
         let mut rota = Rota::default();
-        let outlets = flows.iter().map(|(id, flow)| Outlet::new(*id, flow, &mut rota)).collect();
+        let lost = |id| levels.borrow().iter().find(|level| level.id == id).map_or(0, |level| level.replay_lost);
+        let outlets = flows.iter().map(|(id, flow)| Outlet::new(*id, flow, lost(*id), &mut rota)).collect();
         Schedule {
             site,
             outlets,
@@ -278,7 +279,7 @@ impl Schedule {
 }
 
 impl Outlet {
-    fn new(id: FlowId, flow: &Flow, rota: &mut Rota) -> Self {
+    fn new(id: FlowId, flow: &Flow, replay_lost: u64, rota: &mut Rota) -> Self {
         let lane = |part| Lane { part, seat: rota.add(flow.priority, part), not_before: None, offered: 0, attempts: 0 };
         Outlet {
             flow: id,
@@ -288,7 +289,7 @@ impl Outlet {
             batch_max: None,
             was_away: true,
             lanes: Part::ALL.map(lane).into(),
-            replay_lost: 0,
+            replay_lost,
         }
     }
 }

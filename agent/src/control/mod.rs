@@ -1,0 +1,58 @@
+//! The Unix socket by which the other commands talk to the running agent: one request a line, one answer a line.
+
+mod client;
+mod order;
+mod server;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use client::ask;
+pub(crate) use order::{Order, Replay};
+pub(crate) use server::Control;
+
+const SOCKET: &str = "plantlink.sock";
+/// Where systemd puts it, for commands that are not started by systemd.
+const RUNTIME_DIRECTORY: &str = "/run/plantlink";
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase")]
+pub(crate) enum Request {
+    /// What the agent is doing.
+    Status,
+    /// A change of a flow.
+    Order(Order),
+}
+
+/// The socket could not be made, or the agent could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error("cannot listen at {}", path.display())]
+    Listen {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("no agent is running (tried {})", tried.join(", "))]
+    NotRunning { tried: Vec<String> },
+    #[error("may not talk to the agent at {} (its group may)", path.display())]
+    Forbidden { path: PathBuf },
+    #[error("the agent at {} gave no answer", path.display())]
+    NoAnswer {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("{0}")]
+    Refused(String),
+}
+
+fn beside(buffer: &Path) -> PathBuf {
+    buffer.with_file_name(SOCKET)
+}

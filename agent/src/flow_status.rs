@@ -1,0 +1,80 @@
+//! A flow as `status` and `flows` show it.
+
+use plantlink_buffer::{FlowState, Reader, Stamp};
+use plantlink_config::{Flow, Name, Order, Priority};
+use serde::Serialize;
+
+use crate::health::{FlowHealth, Pause, Remark};
+
+/// What a flow is for and how far it is. Later releases add fields; none is taken away within a version.
+#[derive(Debug, Serialize)]
+pub(crate) struct FlowStatus {
+    pub(crate) name: String,
+    /// The types it takes; none in a retired flow, which no configuration names any more.
+    pub(crate) events: Vec<String>,
+    /// `None` for a retired flow, as what follows.
+    pub(crate) to: Option<Name>,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) order: Option<Order>,
+    pub(crate) retired: bool,
+    pub(crate) depth: u64,
+    pub(crate) oldest_age_s: Option<u64>,
+    pub(crate) matched: u64,
+    pub(crate) delivered: u64,
+    pub(crate) dead: u64,
+    pub(crate) dropped: u64,
+    /// Settled events still to be offered again; in no other count.
+    pub(crate) replaying: u64,
+    /// Settled events that were offered again.
+    pub(crate) replayed: u64,
+    /// Settled events that were deleted before they could be offered again.
+    pub(crate) replay_lost: u64,
+    /// Events that wait for a related record; part of `depth`.
+    pub(crate) waiting: u64,
+    pub(crate) unused: u64,
+    pub(crate) unheard: u64,
+    pub(crate) paused: Option<Pause>,
+    pub(crate) last_dead: Option<Remark>,
+}
+
+impl FlowStatus {
+    /// Of a flow in the buffer, with what the configuration says of it.
+    pub(crate) fn new(
+        level: &FlowState,
+        configured: &[Flow],
+        health: FlowHealth,
+        reader: &mut Reader,
+        now: Stamp,
+    ) -> Self {
+        let flow = configured.iter().find(|flow| *flow.name == *level.name);
+        let oldest =
+            (level.buffered > 0).then(|| reader.read(level.id, level.first_open, 1, usize::MAX).ok()).flatten();
+        let oldest_age_s = oldest.and_then(|stored| {
+            // Over a reboot only the wall clock goes on.
+            let age_us = now.wall_us.saturating_sub(stored.first()?.event.stamp.wall_us);
+            u64::try_from(age_us / 1_000_000).ok()
+        });
+        FlowStatus {
+            name: level.name.to_string(),
+            events: flow.map(|flow| flow.events.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            to: flow.map(|flow| flow.to.clone()),
+            priority: flow.map(|flow| flow.priority),
+            order: flow.map(|flow| flow.order),
+            retired: level.retired,
+            depth: level.buffered,
+            oldest_age_s,
+            matched: level.matched,
+            delivered: level.delivered,
+            dead: level.dead,
+            dropped: level.dropped,
+            replaying: level.replaying,
+            replayed: level.replayed,
+            replay_lost: level.replay_lost,
+            waiting: 0,
+            unused: health.unused,
+            unheard: health.unheard,
+            paused: health.paused,
+            last_dead: health.last_dead,
+        }
+    }
+}
