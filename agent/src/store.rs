@@ -75,10 +75,6 @@ impl Store {
     pub(crate) async fn settle(&self, turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Result<(), Stopped> {
         let answered = turn.batch.events.iter().zip(outcomes);
         let Some((last, _)) = answered.clone().last() else { return Ok(()) };
-        if turn.cuts {
-            // It is committed with what follows, or alone: neither changes what is still to deliver.
-            self.submit(Work::Cut(turn.flow), Duration::ZERO, |_| {})?;
-        }
         let work = match turn.part {
             Part::Live | Part::Backlog => Work::Settle(settlement(turn, outcomes, at_us)),
             Part::Replay => {
@@ -87,6 +83,10 @@ impl Store {
             }
         };
         self.commit(work).await?;
+        if turn.cuts {
+            // A crash before it changes nothing that is still to deliver: the next start cuts too.
+            self.commit(Work::Cut(turn.flow)).await?;
+        }
         Ok(())
     }
 

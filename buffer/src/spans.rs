@@ -15,25 +15,16 @@ const BACKLOGS_MAX: usize = 8;
 pub(crate) const SPANS_MAX: usize = 64;
 
 impl Flow {
-    /// What is open becomes a backlog, and the tail begins anew at the log's end.
+    /// What is open becomes a backlog, and the tail begins anew at the log's end. Whoever was offered some of it finds it
+    /// where it stood.
     pub(crate) fn cut(&mut self) {
-        let Some(tail) = self.spans.iter().position(|span| span.kind == SpanKind::Tail) else { return };
-        let Span { next, gaps, .. } = self.spans[tail];
-        if next >= self.next {
-            return;
-        }
-        let mut backlogs = self.spans.iter_mut().filter(|span| span.kind == SpanKind::Backlog);
-        if let Some(before) = backlogs.find(|span| span.until == Some(next)) {
-            // Nothing behind it was delivered before it.
-            before.until = Some(self.next);
-            before.gaps += gaps;
-            self.spans[tail] = Span::tail(self.next);
-        } else if self.spans.iter().filter(|span| span.kind == SpanKind::Backlog).count() < BACKLOGS_MAX {
-            let open = &mut self.spans[tail];
-            open.until = Some(self.next);
-            open.kind = SpanKind::Backlog;
-            self.spans.push(Span::tail(self.next));
-        }
+        let backlogs = self.spans.iter().filter(|span| span.kind == SpanKind::Backlog).count();
+        let log_next = self.next;
+        let tail = self.spans.iter_mut().find(|span| span.kind == SpanKind::Tail && span.next < log_next);
+        let Some(tail) = tail.filter(|_| backlogs < BACKLOGS_MAX) else { return };
+        tail.until = Some(log_next);
+        tail.kind = SpanKind::Backlog;
+        self.spans.push(Span::tail(log_next));
     }
 
     /// What of the range is settled and still in the log goes out again. What is on its way in another span stays there.

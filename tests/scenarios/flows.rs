@@ -67,35 +67,38 @@ fn outage(plant: &Plant) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_outage_new_events_pass_the_backlog_and_a_kill_sends_nothing_settled_again() {
+    const BACKLOG: usize = 5_000;
     let plant = Plant::start().await;
     let mut agent = Agent::start(&config(&plant, "order = \"live-first\""));
     plant.subscribed("mes").await;
-    recorded(&plant, &agent, 0..5).await;
-    delivered(&agent, "orders", 5).await;
     outage(&plant);
-    recorded(&plant, &agent, 5..405).await;
-    // Slow enough that new orders come while the backlog drains.
+    recorded(&plant, &agent, 0..BACKLOG).await;
     plant.centre_link.set(Mode::Pass);
-    agent
-        .wait_until("the backlog to be begun", LATER, |status| {
-            entry(status, "flows", "orders")["delivered"].as_u64() > Some(5)
-        })
-        .await;
+    wait::until("the backlog to be begun", LATER, async || (plant.received.count() > 0).then_some(())).await;
     outage(&plant);
-    recorded(&plant, &agent, 405..805).await;
+    let status = agent.status().unwrap_or_default();
+    let left = entry(&status, "flows", "orders")["depth"].as_u64().unwrap_or(0);
+    assert!(left > 0, "the backlog was gone before the second outage: {status:#}");
+    // More than a batch: the rest of them becomes a second backlog.
+    let all = BACKLOG + 3 * WINDOW;
+    recorded(&plant, &agent, BACKLOG..all).await;
     agent.kill();
     plant.centre_link.set(Mode::Pass);
     agent.restart();
-    delivered(&agent, "orders", 805).await;
-    wait::within(SOON, async || (plant.ledger().distinct() >= 805).then_some(())).await;
+    delivered(&agent, "orders", all as u64).await;
+    wait::within(SOON, async || (plant.ledger().distinct() >= all).then_some(())).await;
     let ledger = plant.ledger();
-    assert_eq!(ledger.distinct(), 805);
+    assert_eq!(ledger.distinct(), all);
     assert!(ledger.resent() <= 3 * WINDOW, "{} were sent again", ledger.resent());
+    let arrived = arrived(&plant);
+    let place = |order: usize| arrived.iter().position(|name| *name == number(order));
+    assert!(place(BACKLOG) < place(BACKLOG - 1), "a new order waited for all old ones");
+    assert!(place(BACKLOG - 1) < place(all - 1), "the second backlog passed the first");
     agent.kill();
     agent.restart();
-    recorded(&plant, &agent, 805..806).await;
-    delivered(&agent, "orders", 806).await;
-    held(&plant, 806 + ledger.resent()).await;
+    recorded(&plant, &agent, all..all + 1).await;
+    delivered(&agent, "orders", all as u64 + 1).await;
+    held(&plant, arrived.len() + 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,5 +11,6 @@ mod limits;
 mod model;
 mod open;
 mod remembered;
+mod span_model;
 mod spans;
 mod writer;
