@@ -98,7 +98,7 @@ async fn after_an_outage_new_events_pass_the_backlog_and_a_kill_sends_nothing_se
     agent.restart();
     recorded(&plant, &agent, all..all + 1).await;
     delivered(&agent, "orders", all as u64 + 1).await;
-    held(&plant, arrived.len() + 1).await;
+    held(&plant, all + 1 + ledger.resent()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

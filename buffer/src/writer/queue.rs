@@ -188,7 +188,7 @@ mod tests {
         let name = |member: &Waiting| match &member.work {
             Work::Append(append) => format!("a{}", append.memory[0].0),
             Work::Settle(settle) => format!("s{}", settle.from),
-            other => format!("{other:?}"),
+            work @ (Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_)) => format!("{work:?}"),
         };
         group.members.iter().map(name).collect::<Vec<_>>().join(" ")
     }
