@@ -1,6 +1,7 @@
 //! One value of one tag at one moment, and how far to trust it.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A value and how far to trust it. A bad reading has no value to misuse.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,10 @@ pub(crate) enum Value {
     Signed(i64),
     /// Always finite: NaN and infinity are faults.
     Float(f64),
+    /// A string, or the label of an enum's value.
+    Text(Arc<str>),
+    /// The bits that are set in a word of bits, by their labels, the least significant first.
+    Labels(Vec<Arc<str>>),
 }
 
 impl Value {
@@ -37,23 +42,32 @@ impl Value {
             Value::Unsigned(value) => (*value).into(),
             Value::Signed(value) => (*value).into(),
             Value::Float(value) => (*value).into(),
+            Value::Text(text) => (&**text).into(),
+            Value::Labels(labels) => labels.iter().map(|label| &**label).collect(),
         }
     }
 }
 
-/// Why a reading has no value, in the words an engineer at the cabinet understands.
+/// Why a reading has no value, in the words an engineer at the cabinet understands. Each names the OPC UA status code
+/// that is nearest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The line or its connection is down.
+    /// The line or its connection is down: `BadNoCommunication`.
     NoConnection,
-    /// The device did not answer within the time limit.
+    /// The device did not answer within the time limit: `BadTimeout`.
     Timeout,
-    /// The device answered with this Modbus exception code.
+    /// The device answered with this Modbus exception code: `BadDeviceFailure`.
     Exception(u8),
-    /// The answer does not fit the question: another length, unit or function.
+    /// The answer does not fit the question: another length, unit or function: `BadCommunicationError`.
     WrongAnswer,
-    /// The bits are no number: NaN or infinity.
+    /// The bits are no number, or the value none that can be shown: NaN or infinity: `BadDecodingError`.
     NotANumber,
+    /// A digit of a binary coded decimal is above 9: `BadDecodingError`.
+    NotADecimal,
+    /// The device sends what means that it has no value: `BadNoData`.
+    Missing,
+    /// The tag that holds its power of ten has no value: `BadNoData`.
+    Unscaled,
 }
 
 impl fmt::Display for Fault {
@@ -72,6 +86,9 @@ impl fmt::Display for Fault {
             Fault::Exception(code) => write!(f, "device answered with exception {code}"),
             Fault::WrongAnswer => f.write_str("device gave a wrong answer"),
             Fault::NotANumber => f.write_str("not a number"),
+            Fault::NotADecimal => f.write_str("a digit is no decimal one"),
+            Fault::Missing => f.write_str("device has no value"),
+            Fault::Unscaled => f.write_str("its scale factor has no value"),
         }
     }
 }

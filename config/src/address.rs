@@ -48,6 +48,11 @@ pub(crate) enum AddressError {
     )]
     Fraction(String),
     #[error(
+        "`{0}` is how spreadsheets write a number that is too long for its cell: format the column as text and type the \
+         address again"
+    )]
+    Exponent(String),
+    #[error(
         "`{0}` is not an address (allowed: coil:, discrete:, input: or holding: with a wire address as in holding:12 or holding:0x0C, or a bare number as `numbering` says)"
     )]
     NotAnAddress(String),
@@ -60,6 +65,12 @@ pub(crate) enum AddressError {
          write the wire address as in `holding:12`, or say how bare numbers are meant with the device's `numbering`"
     )]
     Modicon(String),
+    #[error(
+        "{0} is no modicon number (allowed: 5 or 6 digits): spreadsheets drop leading zeros and make 17 of the coil 00017; \
+         write the wire address as in `holding:12` or `coil:16`, or say how bare numbers are meant with the device's \
+         `numbering`"
+    )]
+    FewDigits(String),
     #[error(
         "{0} is no one-based number (allowed: 1 to 65536): write the wire address as in `holding:0`, or set \
          the device's `numbering` to \"zero-based\""
@@ -97,6 +108,9 @@ impl Address {
     /// Reads an address in any spelling.
     pub(crate) fn parse(text: &str, numbering: Numbering) -> Result<Self, AddressError> {
         let text = text.trim();
+        if is_exponent(text) {
+            return Err(AddressError::Exponent(text.to_owned()));
+        }
         if text.contains(['.', ',']) {
             return Err(AddressError::Fraction(text.to_owned()));
         }
@@ -114,6 +128,7 @@ impl Address {
             return Err(AddressError::NotAnAddress(text.to_owned()));
         }
         match numbering {
+            Numbering::Modicon if text.len() < 5 => Err(AddressError::FewDigits(text.to_owned())),
             Numbering::Modicon => modicon(text).ok_or_else(|| AddressError::Modicon(text.to_owned())),
             Numbering::OneBased => from_one(text)
                 .map(|wire| Self { table: Table::Holding, wire })
@@ -138,6 +153,16 @@ fn modicon(digits: &str) -> Option<Address> {
     };
     let known_length = matches!(number.len(), 4 | 5);
     known_length.then(|| from_one(number)).flatten().map(|wire| Address { table, wire })
+}
+
+/// 4,00E+05, in any country.
+fn is_exponent(text: &str) -> bool {
+    text.split_once(['e', 'E']).is_some_and(|(digits, exponent)| {
+        let number = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+        number(digits)
+            && digits.chars().all(|digit| digit.is_ascii_digit() || matches!(digit, '.' | ','))
+            && number(exponent.trim_start_matches(['+', '-']))
+    })
 }
 
 /// A number counted from 1 as one counted from 0.
@@ -189,6 +214,9 @@ mod tests {
             ("40000", Numbering::Modicon, "holding:12"),
             ("20001", Numbering::Modicon, "`numbering`"),
             ("12", Numbering::Modicon, "`numbering`"),
+            ("17", Numbering::Modicon, "leading zeros"),
+            ("4,00001E+05", Numbering::Modicon, "too long for its cell"),
+            ("4E+05", Numbering::ZeroBased, "too long for its cell"),
             ("465537", Numbering::Modicon, "1 to 65536"),
             ("0", Numbering::OneBased, "zero-based"),
             ("65536", Numbering::ZeroBased, "0 to 65535"),

@@ -23,6 +23,8 @@ pub(crate) struct Check<'a> {
     pub(crate) files: &'a Files,
     pub(crate) locations: &'a Locations,
     pub(crate) environment: Environment,
+    /// Whether a key that is not there is missing. It may be there where the text is not TOML.
+    report_missing: bool,
     /// `$CREDENTIALS_DIRECTORY`.
     pub(crate) credentials: Option<PathBuf>,
     /// `None` until it is read, and when it is wrong.
@@ -30,9 +32,16 @@ pub(crate) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(report: Report, files: &'a Files, locations: &'a Locations, environment: Environment) -> Self {
+    /// `report_missing` as [`crate::lint::Lint`] has it.
+    pub(crate) fn new(
+        report: Report,
+        files: &'a Files,
+        locations: &'a Locations,
+        environment: Environment,
+        report_missing: bool,
+    ) -> Self {
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        Self { report, files, locations, environment, credentials, plant: None }
+        Self { report, files, locations, environment, report_missing, credentials, plant: None }
     }
 
     /// A name that was written. What is missing was reported before.
@@ -80,6 +89,13 @@ impl<'a> Check<'a> {
                 self.report.error(code::DUPLICATE, at, message);
                 false
             }
+        }
+    }
+
+    /// Reports a key that this table cannot do without, and why.
+    pub(crate) fn missing(&mut self, key: &str, why: &str, table: &Path) {
+        if self.report_missing {
+            self.report.error(code::MISSING_KEY, table, format!("missing key `{key}`: {why}"));
         }
     }
 

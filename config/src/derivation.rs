@@ -7,16 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    check::Check,
-    interval::Interval,
-    items::{Items, OneOrMany},
-    lookup::Lookup,
-    name::TagName,
-    path::Path,
-    report::code,
-    spelling::nearest,
-    tag::{Tag, TagType},
-    template::DataTemplate,
+    check::Check, interval::Interval, items::OneOrMany, known_tags::KnownTags, lookup::Lookup, name::TagName,
+    path::Path, report::code, template::DataTemplate,
 };
 
 /// How events are made from the readings of a device.
@@ -117,14 +109,6 @@ const COUNTED_KEYS: [&str; 12] = [
     "corrects",
 ];
 
-/// The tags of a device as its events see them.
-pub(crate) struct KnownTags<'a> {
-    /// The names of all, also of those with something wrong in them.
-    pub(crate) names: &'a [&'a str],
-    /// Those that are right.
-    pub(crate) tags: &'a [Tag],
-}
-
 impl Derivation {
     /// The type of the events that are made.
     pub fn event_type(&self) -> &'static str {
@@ -215,45 +199,5 @@ impl SampledTable {
             OneOrMany::Many(items) => SampledTags::These(known.sampled(items, &at, check)),
         };
         Some(Sampled { tags, every: every.map_or(Some(None), |every| every.map(Some))? })
-    }
-}
-
-impl KnownTags<'_> {
-    fn sampled(&self, items: &Items<String>, at: &Path, check: &mut Check<'_>) -> Vec<TagName> {
-        let mut names = Vec::new();
-        for (at, text) in items.iter(at) {
-            let Some(tag) = self.tag(text, &at, check) else { continue };
-            if names.contains(&tag.name) {
-                check.report.error(code::DUPLICATE, &at, format!("`{text}` is there twice"));
-            } else {
-                names.push(tag.name.clone());
-            }
-        }
-        names
-    }
-
-    /// The tag of this name. Nothing is said of one that is there and wrong: that was said before.
-    fn tag(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<&Tag> {
-        if !self.names.contains(&text) {
-            let nearest = nearest(text, self.names.iter().copied());
-            check.report.error(code::UNKNOWN_NAME, at, format!("the device has no tag `{text}`")).did_you_mean(nearest);
-        }
-        self.tags.iter().find(|tag| *tag.name == *text)
-    }
-
-    fn counter(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<TagName> {
-        let tag = self.tag(text, at, check)?;
-        if tag.kind == TagType::Bool {
-            check.report.error(code::CONFLICT, at, format!("`{text}` is a bool, and a counter is a number"));
-            return None;
-        }
-        if tag.scale != 1.0 || tag.offset != 0.0 {
-            let message = format!(
-                "`{text}` has a scale or an offset, and a counter is taken as it is: it rolls over by its own width"
-            );
-            check.report.error(code::CONFLICT, at, message);
-            return None;
-        }
-        Some(tag.name.clone())
     }
 }

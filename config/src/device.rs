@@ -8,13 +8,15 @@ use serde::Deserialize;
 use crate::{
     address::Numbering,
     check::Check,
-    derivation::{Derivation, EventTable, KnownTags},
+    derivation::{Derivation, EventTable},
     interval::Interval,
     items::Items,
+    known_tags::KnownTags,
     name::{Name, TagName},
     path::Path,
     report::code,
-    tag::{DeviceTraits, Tag, TagTable, WordOrder, WordOrderName},
+    tag::{DeviceTraits, Tag, TagTable},
+    word_order::{WordOrder, WordOrderName},
 };
 
 /// One unit on a line.
@@ -36,6 +38,8 @@ pub struct Device {
     pub max_registers: u16,
     /// The most bits it takes in one request, 1 to 2,000.
     pub max_bits: u16,
+    /// How often a request is asked again when nothing comes back.
+    pub retries: u8,
 }
 
 /// What the plant's other systems call a device. At least one of these is there.
@@ -77,10 +81,19 @@ pub(crate) struct DeviceTable {
     #[serde(default = "bits_max")]
     #[schemars(range(min = 1, max = 2000))]
     max_bits: u16,
+    /// How often a request is asked again when no answer comes in time.
+    #[serde(default = "retries")]
+    #[schemars(range(max = 10))]
+    retries: u8,
+    /// The profile whose tags and events it has.
+    pub(crate) profile: Option<String>,
+    /// A CSV file with a row for each tag and their keys as columns.
+    #[expect(dead_code, reason = "its rows are read before this is, and are tags by now")]
+    tag_sheet: Option<String>,
     /// What the plant's other systems call it.
     asset: Option<Asset>,
-    /// Its signals.
-    #[schemars(required, length(min = 1))]
+    /// Its signals. One with the name of a profile's tag replaces the keys that it gives.
+    #[schemars(length(min = 1))]
     tag: Option<Items<TagTable>>,
     /// What is made of them.
     #[serde(default)]
@@ -101,6 +114,10 @@ fn bits_max() -> u16 {
     2000
 }
 
+fn retries() -> u8 {
+    1
+}
+
 impl DeviceTable {
     pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<Device> {
         let name = check.name(self.name.as_ref(), &at.key("name"));
@@ -118,6 +135,7 @@ impl DeviceTable {
             asset: asset.map_or(Some(None), |asset| asset.map(Some))?,
             max_registers: self.max_registers,
             max_bits: self.max_bits,
+            retries: self.retries,
         })
     }
 
@@ -129,12 +147,17 @@ impl DeviceTable {
             max_registers: self.max_registers,
         };
         let mut known = HashMap::new();
-        let (mut names, mut tags) = (Vec::new(), Vec::new());
+        let (mut names, mut tags, mut exponents) = (Vec::new(), Vec::new(), Vec::new());
         for (at, table) in self.tag.iter().flat_map(|tags| tags.iter(&at.key("tag"))) {
             let Some(name) = table.name(&at, check) else { continue };
             check.unique(&mut known, &name, &at.key("name"));
             tags.extend(table.check(name.clone(), &device, &at, check));
+            exponents.extend(table.scale_from.as_deref().map(|from| (from, at.key("scale_from"))));
             names.push(name);
+        }
+        let known: Vec<&str> = names.iter().map(|name| &**name).collect();
+        for (from, at) in exponents {
+            KnownTags { names: &known, tags: &tags }.check_exponent(from, &at, check);
         }
         (names, tags)
     }

@@ -12,7 +12,7 @@ use toml::{
 pub(crate) struct FileId(pub(crate) usize);
 
 /// Some bytes of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub(crate) file: FileId,
     pub(crate) start: usize,
@@ -20,14 +20,14 @@ pub(crate) struct Place {
 }
 
 /// A value and where it stands. A table written with a header stands at its header.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) place: Place,
     pub(crate) value: Value,
 }
 
 /// A TOML value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Value {
     Text(String),
     /// Wider than any integer that is allowed, so that too large a number is out of range and nothing worse.
@@ -42,7 +42,7 @@ pub(crate) enum Value {
 }
 
 /// A key and its value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) key_place: Place,
@@ -67,6 +67,37 @@ impl Place {
 
     fn new(file: FileId, span: Range<usize>) -> Self {
         Self { file, start: span.start, end: span.end }
+    }
+}
+
+impl Node {
+    /// What stands under a key, if this is a table that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+        match &self.value {
+            Value::Table(entries) => entries.iter().find(|entry| entry.key == key),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Moment
+            | Value::List(_) => None,
+        }
+    }
+
+    /// The elements that stand under a key of this table, if that is a list.
+    pub(crate) fn list(&self, key: &str) -> &[Node] {
+        match self.get(key).map(|entry| &entry.node.value) {
+            Some(Value::List(items)) => items,
+            Some(_) | None => &[],
+        }
+    }
+
+    /// The text that stands under a key of this table.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key).map(|entry| &entry.node.value) {
+            Some(Value::Text(text)) => Some(text),
+            Some(_) | None => None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The file as a whole: its tables, and the checks that go across them.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,6 +17,8 @@ use crate::{
     items::Items,
     path::Path,
     plant::PlantTable,
+    profile::ProfileTable,
+    report::code,
     source::SourceTables,
 };
 
@@ -32,6 +36,9 @@ pub(crate) struct FileTables {
     /// The buffer on disk.
     #[serde(default)]
     buffer: BufferTable,
+    /// Tags and events that many devices share, by name.
+    #[serde(default)]
+    profile: BTreeMap<String, Option<ProfileTable>>,
     /// Where events come from.
     #[serde(default)]
     source: SourceTables,
@@ -51,6 +58,7 @@ impl FileTables {
         let top = Path::top();
         check.plant = self.plant.as_ref().and_then(|plant| plant.check(&top.key("plant"), check));
         let buffer = self.buffer.check(&top.key("buffer"), check);
+        self.check_profiles(&top.key("profile"), check);
         let sources = self.source.check(&top.key("source"), check);
         let destinations = self.destination.check(&top.key("destination"), check);
         let names = self.destination.names();
@@ -63,5 +71,15 @@ impl FileTables {
             check_coverage(&config, check);
         }
         Some(config)
+    }
+
+    /// A profile's tags and events are checked at each device that has it; without one they are not.
+    fn check_profiles(&self, at: &Path, check: &mut Check<'_>) {
+        for name in self.profile.keys() {
+            let at = at.key(name);
+            if check.name(Some(name), &at).is_some() && !self.source.profiles().contains(&name.as_str()) {
+                check.report.warning(code::UNUSED, &at, format!("no device has the profile `{name}`"));
+            }
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The files that were read: their names, their texts, and where a byte of them is for a person.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use crate::document::{FileId, Place};
 
@@ -8,6 +11,8 @@ use crate::document::{FileId, Place};
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     files: Vec<File>,
+    /// What people call places in sheets.
+    cells: HashMap<Place, String>,
 }
 
 #[derive(Debug)]
@@ -35,6 +40,16 @@ impl Files {
             file.lines = std::iter::once(0).chain(after_breaks).collect();
             file.text = text;
         }
+    }
+
+    /// Sets what people call these places in a sheet.
+    pub(crate) fn name_cells(&mut self, cells: HashMap<Place, String>) {
+        self.cells.extend(cells);
+    }
+
+    /// The cell or the row of a sheet that this place is.
+    pub(crate) fn cell(&self, place: Place) -> Option<&str> {
+        self.cells.get(&place).map(String::as_str)
     }
 
     pub(crate) fn name(&self, id: FileId) -> &str {

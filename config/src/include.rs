@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    document::{self, Entry, Node, Place, Value},
+    document::{self, Node, Place, Value},
     files::Files,
     merge::merge,
     path::Path,
@@ -86,7 +86,7 @@ impl Tree {
 
 /// The patterns that `include` lists. Anything else that stands there is the lint's to report.
 fn patterns(root: &Node) -> Vec<(String, Path)> {
-    let Some(Value::List(items)) = entry(root, "include").map(|entry| &entry.node.value) else {
+    let Some(Value::List(items)) = root.get("include").map(|entry| &entry.node.value) else {
         return Vec::new();
     };
     let at = Path::top().key("include");
@@ -99,17 +99,8 @@ fn patterns(root: &Node) -> Vec<(String, Path)> {
     items.iter().enumerate().filter_map(text).collect()
 }
 
-fn entry<'a>(table: &'a Node, key: &str) -> Option<&'a Entry> {
-    match &table.value {
-        Value::Table(entries) => entries.iter().find(|entry| entry.key == key),
-        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Moment | Value::List(_) => {
-            None
-        }
-    }
-}
-
 fn without_include(mut included: Node, report: &mut Report) -> Node {
-    if let Some(entry) = entry(&included, "include") {
+    if let Some(entry) = included.get("include") {
         let message = "a file that is included includes nothing";
         report.error(code::INCLUDE, &Path::top().key("include"), message).placed(entry.key_place);
     }

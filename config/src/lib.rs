@@ -8,11 +8,13 @@ mod buffer;
 mod check;
 mod clients;
 mod coverage;
+mod csv;
 mod derivation;
 mod destination;
 mod device;
 mod document;
 mod endpoint;
+mod expand;
 mod file;
 mod files;
 mod flow;
@@ -20,6 +22,8 @@ mod heartbeat;
 mod include;
 mod interval;
 mod items;
+mod known_tags;
+mod labels;
 mod lint;
 mod locations;
 mod lookup;
@@ -34,6 +38,7 @@ mod path;
 mod pattern;
 mod plant;
 mod problem;
+mod profile;
 mod record;
 mod report;
 mod secret;
@@ -42,9 +47,12 @@ mod size;
 mod source;
 mod spelling;
 mod tag;
+mod tag_sheet;
+mod tag_type;
 mod template;
 mod tls;
 mod topic_filter;
+mod word_order;
 
 pub use address::{Address, Table};
 pub use buffer::Buffer;
@@ -53,6 +61,7 @@ pub use destination::Destination;
 pub use device::{Asset, Device};
 pub use flow::{Flow, Order, Priority};
 pub use heartbeat::Heartbeat;
+pub use labels::Labels;
 pub use modbus::{LineAddress, ModbusLine};
 pub use mqtt_destination::MqttDestination;
 pub use mqtt_link::{MqttLink, MqttVersion};
@@ -65,10 +74,12 @@ pub use problem::{Problem, Severity};
 pub use record::Record;
 pub use secret::{Secret, SecretError, SecretText};
 pub use source::Source;
-pub use tag::{Tag, TagType, WordOrder};
+pub use tag::Tag;
+pub use tag_type::{Byte, TagType};
 pub use template::{DataTemplate, Format, Part, Reference, Template, TemplateError, TemplateFault};
 pub use tls::Tls;
 pub use topic_filter::{FilterError, Levels, TopicFilter};
+pub use word_order::WordOrder;
 
 use std::path::Path;
 
@@ -76,6 +87,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use check::Check;
+use expand::expand;
 use file::FileTables;
 use files::Files;
 use include::Tree;
@@ -121,10 +133,12 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
 }
 
-/// Reads the file at `path` and the files it includes.
+/// Reads the file at `path`, the files it includes, and the tag sheets they name.
 pub fn load(path: &Path, environment: Environment) -> Loaded {
     let mut report = Report::default();
-    let Tree { files, root, whole } = include::read(path, &mut report);
+    let mut tree = include::read(path, &mut report);
+    expand(&mut tree, &mut report);
+    let Tree { files, root, whole } = tree;
     let Some(root) = root else {
         return Loaded { config: None, problems: report.into_problems(&files, &Locations::default()) };
     };
@@ -132,7 +146,7 @@ pub fn load(path: &Path, environment: Environment) -> Loaded {
     let mut lint = Lint { report: &mut report, report_missing: whole };
     let right = lint.value(&root, &Shape::of(&schema()), &path::Path::top());
     let tables = FileTables::deserialize(right.unwrap_or_default());
-    let mut check = Check::new(report, &files, &locations, environment);
+    let mut check = Check::new(report, &files, &locations, environment, whole);
     let config = match tables {
         Ok(tables) => tables.check(hash(&files), &mut check),
         Err(error) => {

@@ -17,7 +17,8 @@ pub struct Problem {
     pub line: usize,
     /// In characters, counted from 1.
     pub column: usize,
-    /// The table or key, as in `source.modbus[0].device[0]`; empty for the file as a whole.
+    /// The table or key, as in `source.modbus[0].device[0]`; empty for the file as a whole. In a tag sheet
+    /// the cell, as in `D14 (scale)`, or the row.
     pub path: String,
     /// What is wrong, and what is allowed.
     pub message: String,

@@ -105,12 +105,15 @@ impl Report {
                 file: files.name(place.file).to_owned(),
                 line,
                 column,
-                path: found.path.to_string(),
+                path: files.cell(place).map_or_else(|| found.path.to_string(), str::to_owned),
                 message: found.message,
                 help: found.help,
             };
             placed.push((place, problem));
         }
+        // What stands in a profile or a sheet is met again at each device that uses it.
+        let mut met = HashSet::new();
+        placed.retain(|(place, problem)| met.insert((*place, problem.message.clone())));
         placed.sort_by_key(|(place, _)| *place);
         // Where a line is not TOML, what was read from it is a guess.
         let broken = |problem: &Problem| problem.code == code::SYNTAX;

@@ -70,6 +70,13 @@ impl SourceTables {
         names
     }
 
+    /// The profiles that devices name.
+    pub(crate) fn profiles(&self) -> Vec<&str> {
+        let top = Path::top();
+        let devices = self.modbus.iter(&top).filter_map(|(_, line)| line.device.as_ref());
+        devices.flat_map(|devices| devices.iter(&top)).filter_map(|(_, device)| device.profile.as_deref()).collect()
+    }
+
     /// Lines, devices and MQTT sources share one set of names, so that a name says enough everywhere.
     fn names(&self, at: &Path, check: &mut Check<'_>) {
         let mut known = HashMap::new();

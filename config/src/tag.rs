@@ -6,12 +6,16 @@ use serde::Deserialize;
 use crate::{
     address::{Address, AddressError, Numbering},
     check::Check,
+    items::Items,
+    labels::LabelTable,
     name::TagName,
     path::Path,
     report::code,
+    tag_type::{Byte, TagType, TypeKeys, TypeName},
+    word_order::{WordOrder, WordOrderName},
 };
 
-/// A named signal of a device. Value = raw x `scale` + `offset`.
+/// A named signal of a device. Value = raw x `scale` x 10^`scale_from` + `offset`.
 #[derive(Debug, Clone)]
 pub struct Tag {
     /// Unique in its device.
@@ -22,69 +26,21 @@ pub struct Tag {
     pub kind: TagType,
     /// In which order the device sends the bytes; the device's order where the tag names none.
     pub word_order: WordOrder,
-    /// One bit of a 16-bit register, 0 the least significant. Only with [`TagType::Bool`].
-    pub bit: Option<u8>,
-    /// Factor from raw to value, never zero.
+    /// Factor from raw to value, never zero. 1 for what is no number.
     pub scale: f64,
-    /// Added after the factor.
+    /// The tag of the same device that holds a power of ten as a further factor: a whole number that is not scaled.
+    pub scale_from: Option<TagName>,
+    /// Added after the factors. 0 for what is no number.
     pub offset: f64,
+    /// Raw bits, after the word order, that mean that there is no value.
+    pub missing: Vec<u64>,
     /// A UCUM code or a word such as `pcs`.
     pub unit_of_measure: Option<String>,
 }
 
-/// How raw bits are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TagType {
-    /// A coil, a discrete input, one bit of a register, or a whole register (0 is false).
-    Bool,
-    /// Unsigned, one register.
-    U16,
-    /// Unsigned, two registers.
-    U32,
-    /// Unsigned, four registers.
-    U64,
-    /// Signed, one register.
-    I16,
-    /// Signed, two registers.
-    I32,
-    /// Signed, four registers.
-    I64,
-    /// IEEE 754, two registers.
-    F32,
-    /// IEEE 754, four registers.
-    F64,
-}
-
-/// In which order a device sends the bytes of a value, `ABCD` being big-endian. Eight-byte values follow the same rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WordOrder {
-    /// As they are.
-    #[default]
-    Abcd,
-    /// The words reversed.
-    Cdab,
-    /// The bytes of each word swapped.
-    Badc,
-    /// All bytes reversed.
-    Dcba,
-}
-
-/// The spellings of a word order, for values of four bytes and of eight.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum WordOrderName {
-    Abcd,
-    Cdab,
-    Badc,
-    Dcba,
-    Abcdefgh,
-    Ghefcdab,
-    Badcfehg,
-    Hgfedcba,
-}
-
-/// A named signal. Value = raw x scale + offset.
+/// A named signal. Value = raw x scale x 10^scale_from + offset.
+///
+/// With the name of a tag of the device's profile, it replaces the keys that it gives.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TagTable {
@@ -92,24 +48,36 @@ pub(crate) struct TagTable {
     #[schemars(required)]
     name: Option<String>,
     /// `coil:`, `discrete:`, `input:` or `holding:` with the wire address, or a bare number as `numbering` says.
-    #[schemars(required)]
     at: Option<String>,
-    /// How the raw bits are read. May be left out for a coil, a discrete input and a `bit`, which are bool.
-    #[serde(rename = "type")]
-    kind: Option<TagType>,
     /// One bit of a 16-bit register, 0 the least significant.
     #[schemars(range(max = 15))]
     bit: Option<u8>,
+    /// Which byte of its register a u8 or an i8 is; low when it is left out.
+    byte: Option<Byte>,
+    /// How many bytes a string has, two in a register.
+    #[schemars(range(min = 1, max = 250))]
+    length: Option<u16>,
+    /// How the raw bits are read. May be left out for a coil, a discrete input and a `bit`, which are bool.
+    #[serde(rename = "type")]
+    kind: Option<TypeName>,
     /// In which order the device sends the bytes, when it differs from the device's `word_order`.
     word_order: Option<WordOrderName>,
     /// Factor from raw to value.
     #[serde(default = "one")]
     scale: f64,
-    /// Added after the factor.
+    /// The tag whose value is a power of ten as a further factor, as SunSpec has it.
+    pub(crate) scale_from: Option<String>,
+    /// Added after the factors.
     #[serde(default)]
     offset: f64,
     /// A UCUM code or a word such as pcs.
     unit_of_measure: Option<String>,
+    /// Raw values, after the word order, that mean that there is none: 0x8000.
+    #[serde(default)]
+    #[schemars(inner(range(max = 0xFFFF_FFFF_FFFF_FFFF_u64)))]
+    missing: Items<u64>,
+    /// What the values of an enum or the bits of a word are called: `{ 0 = "stopped", 3 = "run" }`.
+    labels: Option<LabelTable>,
 }
 
 fn one() -> f64 {
@@ -123,39 +91,10 @@ pub(crate) struct DeviceTraits {
     pub(crate) max_registers: u16,
 }
 
-impl TagType {
-    /// How many registers a value has; a bool on a register takes one.
-    pub fn registers(self) -> u16 {
-        match self {
-            Self::Bool | Self::U16 | Self::I16 => 1,
-            Self::U32 | Self::I32 | Self::F32 => 2,
-            Self::U64 | Self::I64 | Self::F64 => 4,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bool => "bool",
-            Self::U16 => "u16",
-            Self::U32 => "u32",
-            Self::U64 => "u64",
-            Self::I16 => "i16",
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-        }
-    }
-}
-
-impl From<WordOrderName> for WordOrder {
-    fn from(name: WordOrderName) -> Self {
-        match name {
-            WordOrderName::Abcd | WordOrderName::Abcdefgh => Self::Abcd,
-            WordOrderName::Cdab | WordOrderName::Ghefcdab => Self::Cdab,
-            WordOrderName::Badc | WordOrderName::Badcfehg => Self::Badc,
-            WordOrderName::Dcba | WordOrderName::Hgfedcba => Self::Dcba,
-        }
+impl Tag {
+    /// Whether its value differs from the raw number.
+    pub fn is_scaled(&self) -> bool {
+        self.scale != 1.0 || self.offset != 0.0 || self.scale_from.is_some()
     }
 }
 
@@ -172,17 +111,25 @@ impl TagTable {
         name
     }
 
+    /// The tag. Whether the one that it is scaled by is there is for who knows the other tags of the device.
     pub(crate) fn check(&self, name: TagName, device: &DeviceTraits, at: &Path, check: &mut Check<'_>) -> Option<Tag> {
-        let address = self.address(device, &at.key("at"), check);
+        let address = self.address(device, at, check);
         let kind = address.and_then(|address| self.kind(address, device, at, check));
         let scale = Some(self.scale).filter(|scale| *scale != 0.0);
         if scale.is_none() {
             check.report.error(code::OUT_OF_RANGE, &at.key("scale"), "a scale of 0 makes every value the same");
         }
-        if kind == Some(TagType::Bool) && (self.scale != 1.0 || self.offset != 0.0) {
-            let key = if self.scale == 1.0 { "offset" } else { "scale" };
-            check.report.error(code::CONFLICT, &at.key(key), format!("a bool has no {key}"));
+        if let Some(kind) = kind.as_ref().filter(|kind| !kind.is_number()) {
+            let keys = [
+                ("scale", self.scale != 1.0),
+                ("scale_from", self.scale_from.is_some()),
+                ("offset", self.offset != 0.0),
+            ];
+            for (key, _) in keys.iter().filter(|(_, given)| *given) {
+                check.report.error(code::CONFLICT, &at.key(key), format!("`{}` has no `{key}`", kind.name()));
+            }
         }
+        let missing = kind.as_ref().map(|kind| self.missing(kind, address, &at.key("missing"), check));
         let unit_of_measure =
             self.unit_of_measure.as_ref().map(|unit| check.filled(Some(unit), &at.key("unit_of_measure")));
         Some(Tag {
@@ -190,89 +137,94 @@ impl TagTable {
             at: address?,
             kind: kind?,
             word_order: self.word_order.map_or(device.word_order, WordOrder::from),
-            bit: self.bit,
             scale: scale?,
+            scale_from: self.scale_from.as_deref().and_then(TagName::new),
             offset: self.offset,
+            missing: missing?,
             unit_of_measure: unit_of_measure.flatten(),
         })
     }
 
     fn address(&self, device: &DeviceTraits, at: &Path, check: &mut Check<'_>) -> Option<Address> {
-        match Address::parse(self.at.as_ref()?, device.numbering) {
+        let Some(text) = &self.at else {
+            if !check.has_any(at, &["at"]) {
+                check.missing("at", "as in at = \"holding:12\"", at);
+            }
+            return None;
+        };
+        match Address::parse(text, device.numbering) {
             Ok(address) => Some(address),
             Err(error) => {
                 let nearest = match &error {
                     AddressError::Table { nearest, .. } => *nearest,
                     AddressError::Fraction(_)
+                    | AddressError::Exponent(_)
                     | AddressError::NotAnAddress(_)
                     | AddressError::Wire(_)
                     | AddressError::Modicon(_)
+                    | AddressError::FewDigits(_)
                     | AddressError::OneBased(_)
                     | AddressError::ZeroBased(_) => None,
                 };
-                check.report.error(code::BAD_VALUE, at, error.to_string()).did_you_mean(nearest);
+                check.report.error(code::BAD_VALUE, &at.key("at"), error.to_string()).did_you_mean(nearest);
                 None
             }
         }
     }
 
-    /// The type as the table and the bit make it.
+    /// The type, if its registers are all there and fit into one request.
     fn kind(&self, address: Address, device: &DeviceTraits, at: &Path, check: &mut Check<'_>) -> Option<TagType> {
-        let table = address.table;
-        if !table.is_registers() {
-            if self.bit.is_some() {
-                let message =
-                    format!("a {} is one bit already: `bit` is for input and holding registers", table.name());
-                check.report.error(code::CONFLICT, &at.key("bit"), message);
-            }
-            let kind = self.kind.unwrap_or(TagType::Bool);
-            if kind != TagType::Bool {
-                let message =
-                    format!("`{}` does not fit a {}, which is one bit (allowed: bool)", kind.name(), table.name());
-                check.report.error(code::CONFLICT, &at.key("type"), message);
-                return None;
-            }
+        let keys = TypeKeys {
+            name: self.kind,
+            bit: self.bit,
+            byte: self.byte,
+            length: self.length,
+            labels: self.labels.as_ref(),
+        };
+        let kind = keys.check(address.table, at, check)?;
+        if !address.table.is_registers() {
             return Some(kind);
         }
-        if self.bit.is_some() {
-            let one_register = self.kind.is_none_or(|kind| matches!(kind, TagType::Bool | TagType::U16 | TagType::I16));
-            if !one_register {
-                check.report.error(
-                    code::CONFLICT,
-                    &at.key("bit"),
-                    "a `bit` is one of a single 16-bit register (allowed types: bool, u16, i16)",
-                );
-            }
-            return one_register.then_some(TagType::Bool);
-        }
-        let Some(kind) = self.kind else {
-            if check.has_any(at, &["type", "bit"]) {
-                return None;
-            }
-            check.report.error(code::MISSING_KEY, at, "missing key `type`: a register does not say what it holds");
-            return None;
-        };
-        let last = u32::from(address.wire) + u32::from(kind.registers()) - 1;
+        let (name, registers) = (kind.name(), kind.registers());
+        let last = u32::from(address.wire) + u32::from(registers) - 1;
         if last > u32::from(u16::MAX) {
             let message = format!(
-                "{} of {} registers ends at {last}, behind the last register (allowed: 0 to {})",
-                kind.name(),
-                kind.registers(),
-                u32::from(u16::MAX) + 1 - u32::from(kind.registers()),
+                "{name} of {registers} registers ends at {last}, behind the last register (allowed: 0 to {})",
+                u32::from(u16::MAX) + 1 - u32::from(registers),
             );
             check.report.error(code::OUT_OF_RANGE, &at.key("at"), message);
             return None;
         }
-        if kind.registers() > device.max_registers {
+        if registers > device.max_registers {
             let message = format!(
-                "{} has {} registers, and the device's `max_registers` is {}: a value is never read in two requests",
-                kind.name(),
-                kind.registers(),
+                "{name} has {registers} registers, and the device's `max_registers` is {}: a value is never read in two \
+                 requests",
                 device.max_registers,
             );
             check.report.error(code::CONFLICT, &at.key("type"), message);
             return None;
         }
         Some(kind)
+    }
+
+    fn missing(&self, kind: &TagType, address: Option<Address>, at: &Path, check: &mut Check<'_>) -> Vec<u64> {
+        let name = kind.name();
+        let on_registers = address.is_some_and(|address| address.table.is_registers());
+        let Some(bits) = kind.raw_bits().filter(|_| on_registers) else {
+            if self.missing.iter(at).next().is_some() {
+                let message = format!("no raw value of this `{name}` can mean that there is none");
+                check.report.error(code::CONFLICT, at, message);
+            }
+            return Vec::new();
+        };
+        let mut missing = Vec::new();
+        for (at, raw) in self.missing.iter(at) {
+            if raw.checked_shr(bits).unwrap_or(0) != 0 {
+                let message = format!("{raw:#X} does not fit `{name}`, which has {bits} bits");
+                check.report.error(code::OUT_OF_RANGE, &at, message);
+            }
+            missing.push(*raw);
+        }
+        missing
     }
 }

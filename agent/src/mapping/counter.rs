@@ -56,16 +56,21 @@ pub(super) fn step(counter: &mut Option<Counter>, raw: u64, span: u64, max_step:
 }
 
 /// How many values a counter of this type has; 0 stands for 2^64.
-pub(super) fn span(kind: TagType) -> u64 {
+pub(super) fn span(kind: &TagType) -> u64 {
     match kind {
-        TagType::Bool => 2,
+        TagType::U8(_) => 1 << 8,
+        TagType::I8(_) => 1 << 7,
         TagType::U16 => 1 << 16,
         TagType::I16 => 1 << 15,
         TagType::U32 => 1 << 32,
         TagType::I32 => 1 << 31,
         TagType::I64 => 1 << 63,
+        TagType::Bcd16 => 10_000,
+        TagType::Bcd32 => 100_000_000,
         // A float counts exactly up to 2^24 or 2^53 and does not roll over there; it is taken by its value.
         TagType::U64 | TagType::F32 | TagType::F64 => 0,
+        // No numbers, so that the configuration refuses them as counters.
+        TagType::Bool | TagType::Bit(_) | TagType::Text { .. } | TagType::Bits(_) | TagType::Enum(_) => 0,
     }
 }
 

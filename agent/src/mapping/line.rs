@@ -158,7 +158,7 @@ impl Counting {
     fn new(counted: &Counted, device: &Device, memory: &Memory) -> Self {
         let owner = format!("count/{}/{}", device.name, counted.good);
         let tag = |name: &TagName| device.tags.iter().find(|tag| tag.name == *name);
-        let span = |name: Option<&TagName>| name.and_then(tag).map_or(0, |tag| counter::span(tag.kind));
+        let span = |name: Option<&TagName>| name.and_then(tag).map_or(0, |tag| counter::span(&tag.kind));
         let remembered: Option<CountMemory> = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
         Counting {
             unit_of_measure: tag(&counted.good)
@@ -279,6 +279,7 @@ fn whole(value: &reading::Value) -> Option<u64> {
         reading::Value::Float(value) => {
             (*value >= 0.0 && value.fract() == 0.0 && *value < 9e15).then_some(*value as u64)
         }
+        reading::Value::Text(_) | reading::Value::Labels(_) => None,
     }
 }
 

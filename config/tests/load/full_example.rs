@@ -45,9 +45,9 @@ fn a_modbus_line_becomes_what_the_file_says() {
     let [press] = line.devices.as_slice() else { panic!("{:?}", line.devices) };
     assert_eq!((press.unit, press.every), (3, Duration::from_millis(500)));
     let [good, scrap, _, _, guard] = press.tags.as_slice() else { panic!("{:?}", press.tags) };
-    assert_eq!((good.at, good.kind), (Address { table: Table::Holding, wire: 0 }, TagType::U32));
+    assert_eq!((good.at, &good.kind), (Address { table: Table::Holding, wire: 0 }, &TagType::U32));
     assert_eq!((scrap.word_order, good.word_order), (WordOrder::Cdab, WordOrder::Abcd));
-    assert_eq!((guard.kind, guard.bit), (TagType::Bool, Some(4)));
+    assert_eq!(guard.kind, TagType::Bit(4));
     let speed = &second.devices[0].tags[0];
     assert_eq!((speed.at.wire, speed.word_order), (7, WordOrder::Dcba));
     let [Derivation::Counted(Counted { scrap, data, .. }), Derivation::Sampled(_)] = press.events.as_slice() else {

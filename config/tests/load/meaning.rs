@@ -119,11 +119,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("\"u32\"", "\"u23\"", "source.modbus[0].device[0].tag[0].type: `u23` is not allowed here"),
     (", type = \"u32\"", "", "source.modbus[0].device[0].tag[0]: missing key `type`: a register does not say"),
-    ("\"coil:1\"", "\"coil:1\", scale = 2", "source.modbus[0].device[0].tag[1].scale: a bool has no scale"),
+    ("\"coil:1\"", "\"coil:1\", scale = 2", "source.modbus[0].device[0].tag[1].scale: `bool` has no `scale`"),
     ("\"coil:1\"", "\"coil:1\", bit = 2", "source.modbus[0].device[0].tag[1].bit: a coil is one bit already"),
     ("unit = 1", "unit = 1\nmax_registers = 1", "source.modbus[0].device[0].tag[0].type: u32 has 2 registers"),
     ("unit = 1", "unit = 1\nasset = {}", "source.modbus[0].device[0].asset: an asset needs one key"),
-    ("good = \"count\"", "good = \"run\"", "source.modbus[0].device[0].event[0].good: `run` is a bool"),
+    ("good = \"count\"", "good = \"run\"", "source.modbus[0].device[0].event[0].good: `run` is of type bool"),
     (
         "good = \"count\"",
         "good = \"count\", scrap = \"count\"",

@@ -12,9 +12,10 @@ fn tag(name: &str, kind: TagType) -> Tag {
         at: Address { table: Table::Holding, wire: 0 },
         kind,
         word_order: WordOrder::Abcd,
-        bit: None,
         scale: 1.0,
+        scale_from: None,
         offset: 0.0,
+        missing: Vec::new(),
         unit_of_measure: None,
     }
 }
@@ -29,6 +30,7 @@ fn line(events: Vec<Derivation>) -> ModbusLine {
         asset: None,
         max_registers: 125,
         max_bits: 2000,
+        retries: 0,
     };
     ModbusLine {
         name: Name::new("line-3").unwrap(),

@@ -70,9 +70,21 @@ impl Connection {
         Ok(())
     }
 
+    /// Asks a unit, and again up to `retries` times while nothing comes that can be trusted.
+    pub(crate) async fn read(&mut self, unit: u8, request: &Request, retries: u8) -> Result<Answer, Failure> {
+        let mut answer = self.read_once(unit, request).await;
+        for _ in 0..retries {
+            if !matches!(answer, Err(Failure::Silent(_))) {
+                break;
+            }
+            answer = self.read_once(unit, request).await;
+        }
+        answer
+    }
+
     /// Asks a unit once. A connection that the peer has closed is made again and the request repeated, once: many
     /// devices close what was idle for a while.
-    pub(crate) async fn read(&mut self, unit: u8, request: &Request) -> Result<Answer, Failure> {
+    async fn read_once(&mut self, unit: u8, request: &Request) -> Result<Answer, Failure> {
         let mut outcome = self.ask(unit, request).await;
         if matches!(outcome, Outcome::Closed) {
             outcome = self.ask(unit, request).await;
@@ -176,7 +188,7 @@ mod tests {
     }
 
     async fn words(connection: &mut Connection, first: u16) -> Vec<u16> {
-        match connection.read(1, &request(first, 2)).await.unwrap() {
+        match connection.read(1, &request(first, 2), 0).await.unwrap() {
             Answer::Words(words) => words,
             Answer::Bits(bits) => panic!("bits instead of words: {bits:?}"),
         }
@@ -199,7 +211,7 @@ mod tests {
             })
             .await;
             let mut connection = connection(&fake);
-            let failure = connection.read(1, &request(0, 2)).await.unwrap_err();
+            let failure = connection.read(1, &request(0, 2), 0).await.unwrap_err();
             assert!(matches!(failure, Failure::Silent(Fault::WrongAnswer)), "{way}: {failure:?}");
             assert_eq!(words(&mut connection, 500).await, [500, 501], "{way}");
             let connections: Vec<_> = fake.asked().iter().map(|asked| asked.connection).collect();
@@ -220,7 +232,7 @@ mod tests {
     async fn a_peer_that_closes_on_a_request_is_asked_twice_and_no_more() {
         for way in [|| Reply::End, || Reply::Half] {
             let fake = Fake::start(move |_| way()).await;
-            let failure = connection(&fake).read(1, &request(0, 2)).await.unwrap_err();
+            let failure = connection(&fake).read(1, &request(0, 2), 0).await.unwrap_err();
             assert!(matches!(failure, Failure::Silent(Fault::NoConnection)), "{failure:?}");
             assert_eq!(fake.asked().len(), 2);
         }
@@ -241,7 +253,7 @@ mod tests {
         };
         let unanswered = request(0, 2);
         tokio::select! {
-            answer = connection.read(1, &unanswered) => panic!("nobody answers this: {answer:?}"),
+            answer = connection.read(1, &unanswered, 0) => panic!("nobody answers this: {answer:?}"),
             () = in_flight => {}
         }
         assert_eq!(words(&mut connection, 500).await, [500, 501]);
@@ -253,7 +265,7 @@ mod tests {
         let mut connection = Connection::new(fake.address(), LIMIT, Duration::from_secs(3600));
         assert_eq!(words(&mut connection, 0).await, [0, 1]);
         assert!(connection.rested > Instant::now());
-        assert!(connection.read(1, &request(0, 2)).now_or_never().is_none());
+        assert!(connection.read(1, &request(0, 2), 0).now_or_never().is_none());
         assert!(connection.context.is_some(), "the request has not begun");
     }
 
@@ -265,7 +277,7 @@ mod tests {
         let address = LineAddress::Tcp { host: "127.0.0.1".into(), port };
         let mut connection = Connection::new(address, LIMIT, Duration::ZERO);
         assert!(connection.open().await.is_err());
-        let failure = connection.read(1, &request(0, 2)).await.unwrap_err();
+        let failure = connection.read(1, &request(0, 2), 0).await.unwrap_err();
         assert!(matches!(failure, Failure::Silent(Fault::NoConnection)), "{failure:?}");
     }
 }

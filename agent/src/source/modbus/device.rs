@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::connection::{Answer, Connection, Failure};
 use super::decode;
 use super::plan::{Limits, Request, plan};
+use super::scaling::scaled;
 use super::timetable::Timetable;
 use crate::reading::{Fault, Quality, Reading, Value};
 
@@ -15,7 +16,10 @@ use crate::reading::{Fault, Quality, Reading, Value};
 pub(crate) struct Device {
     unit: u8,
     tags: Vec<Tag>,
+    /// The places of the tags that hold another's power of ten, by the place of the other.
+    exponents: Vec<Option<usize>>,
     plan: Vec<Request>,
+    retries: u8,
     timetable: Timetable,
     /// The last scan found the unit silent, or the line without a connection.
     silent: bool,
@@ -27,7 +31,9 @@ impl Device {
         let limits = Limits { registers: device.max_registers, bits: device.max_bits };
         Device {
             unit: device.unit,
+            exponents: exponents(&device.tags),
             tags: device.tags.clone(),
+            retries: device.retries,
             plan: plan(&device.tags, limits),
             timetable: Timetable::new(start, phase, device.every),
             silent: false,
@@ -48,13 +54,15 @@ impl Device {
     /// tags bad and no others; silence ends the scan with what was answered by then.
     pub(crate) async fn scan(&mut self, connection: &mut Connection) -> Vec<Reading> {
         let started = Instant::now();
+        // Waiting for a silent unit costs the others on its line: one that was silent before is asked once.
+        let retries = if self.silent { 0 } else { self.retries };
         let mut readings = Vec::with_capacity(self.tags.len());
         // Set once the rest of the plan is not worth asking for.
         let mut silence: Option<Fault> = None;
         for request in &self.plan {
             let answer = match &silence {
                 Some(fault) => Err(fault.clone()),
-                None => match connection.read(self.unit, request).await {
+                None => match connection.read(self.unit, request, retries).await {
                     Ok(answer) => Ok(answer),
                     Err(Failure::Refused(fault)) => Err(fault),
                     Err(Failure::Silent(fault)) => Err(silence.insert(fault).clone()),
@@ -69,7 +77,7 @@ impl Device {
             self.timetable.answered(started);
         }
         readings.sort_unstable_by_key(|reading| reading.tag);
-        readings
+        self.scale(&readings)
     }
 
     /// The readings of a device that is cut off together with its line, unless its last ones said as much.
@@ -80,6 +88,15 @@ impl Device {
         self.silent = true;
         let lost = |tag| Reading { tag, value: Quality::Bad(Fault::NoConnection) };
         Some((0..self.tags.len()).map(lost).collect())
+    }
+
+    /// The readings with their values in place of the raw ones. There is a reading of every tag, in the order of the tags.
+    fn scale(&self, raw: &[Reading]) -> Vec<Reading> {
+        let value = |((reading, tag), from): ((&Reading, &Tag), &Option<usize>)| {
+            let exponent = from.and_then(|from| raw.get(from)).map(|reading| &reading.value);
+            Reading { tag: reading.tag, value: scaled(tag, reading.value.clone(), exponent) }
+        };
+        raw.iter().zip(&self.tags).zip(&self.exponents).map(value).collect()
     }
 
     /// What the answer to a request says about the request's tags.
@@ -93,6 +110,12 @@ impl Device {
             Some(Reading { tag: place, value })
         })
     }
+}
+
+/// For each tag the place of the one that its `scale_from` names.
+fn exponents(tags: &[Tag]) -> Vec<Option<usize>> {
+    let place = |tag: &Tag| tags.iter().position(|other| Some(&other.name) == tag.scale_from.as_ref());
+    tags.iter().map(place).collect()
 }
 
 /// The tag's own part of the answer, decoded.

@@ -141,9 +141,10 @@ pub(crate) fn tag(table: Table, wire: u16, kind: TagType) -> Tag {
         at: Address { table, wire },
         kind,
         word_order: WordOrder::Abcd,
-        bit: None,
         scale: 1.0,
+        scale_from: None,
         offset: 0.0,
+        missing: Vec::new(),
         unit_of_measure: None,
     }
 }
@@ -163,5 +164,6 @@ pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
         asset: None,
         max_registers: 125,
         max_bits: 2000,
+        retries: 0,
     }
 }

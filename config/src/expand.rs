@@ -1,0 +1,173 @@
+//! Profiles and tag sheets become tags and events of the devices that name them. Every value keeps its place in its own
+//! file, and what is checked later knows devices only.
+
+use std::{
+    fs,
+    path::{Path as FilePath, PathBuf},
+};
+
+use crate::{
+    document::{Entry, Node, Value},
+    files::Files,
+    include::Tree,
+    path::Path,
+    report::{Report, code},
+    shape::{Shape, TableShape, schema_of},
+    spelling::nearest,
+    tag::TagTable,
+    tag_sheet,
+};
+
+/// Expands every device of the tree.
+pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
+    let Some(root) = &mut tree.root else { return };
+    let profiles = root.get("profile").map(|entry| entry.node.clone());
+    let Shape::Table(tag) = Shape::of(&schema_of::<TagTable>()) else { return };
+    let mut expansion =
+        Expansion { profiles, tag, sheets: Vec::new(), files: &mut tree.files, report, report_missing: tree.whole };
+    let at = Path::top().key("source").key("modbus");
+    for (index, line) in list_mut(root, &["source", "modbus"]).iter_mut().enumerate() {
+        let at = at.item(index).key("device");
+        for (index, device) in list_mut(line, &["device"]).iter_mut().enumerate() {
+            expansion.device(device, &at.item(index));
+        }
+    }
+    if let Value::Table(entries) = &mut root.value {
+        // What is wrong in a profile is found in each of its devices too, and told once: where it is met first.
+        entries.sort_by_key(|entry| entry.key != "profile");
+    }
+}
+
+struct Expansion<'a> {
+    profiles: Option<Node>,
+    /// What a tag's table may hold.
+    tag: TableShape,
+    /// Those that were read; `None` for one with a problem.
+    sheets: Vec<(PathBuf, Option<Vec<Node>>)>,
+    files: &'a mut Files,
+    report: &'a mut Report,
+    report_missing: bool,
+}
+
+/// What was named has a problem, which was reported.
+struct Broken;
+
+impl Expansion<'_> {
+    fn device(&mut self, device: &mut Node, at: &Path) {
+        let profile = self.profile(device, at);
+        let sheet = self.sheet(device, at);
+        let broken = profile.is_err() || sheet.is_err();
+        let profile = profile.unwrap_or_default();
+        let tags = |profile: &Node| profile.list("tag").to_vec();
+        let own = [sheet.unwrap_or_default(), device.list("tag").to_vec()].concat();
+        let tags = overridden(profile.as_ref().map(tags).unwrap_or_default(), own);
+        if !tags.is_empty() {
+            set_list(device, "tag", tags);
+        } else if !broken && self.report_missing && device.get("tag").is_none() {
+            let message = "a device needs tags (allowed: `tag`, `tag_sheet`, or a `profile` that has some)";
+            self.report.error(code::MISSING_KEY, at, message);
+        }
+        if let Some(profile) = profile {
+            let events = [profile.list("event"), device.list("event")].concat();
+            set_list(device, "event", events);
+        }
+    }
+
+    /// The profile that a device names.
+    fn profile(&mut self, device: &Node, at: &Path) -> Result<Option<Node>, Broken> {
+        let Some(name) = device.text("profile") else { return Ok(None) };
+        let profiles = self.profiles.as_ref();
+        if let Some(profile) = profiles.and_then(|profiles| profiles.get(name)) {
+            return Ok(Some(profile.node.clone()));
+        }
+        let names = match profiles.map(|profiles| &profiles.value) {
+            Some(Value::Table(entries)) => entries.as_slice(),
+            Some(_) | None => &[],
+        };
+        let nearest = nearest(name, names.iter().map(|entry| entry.key.as_str()));
+        let found = self.report.error(code::UNKNOWN_NAME, &at.key("profile"), format!("there is no profile `{name}`"));
+        found.did_you_mean(nearest);
+        Err(Broken)
+    }
+
+    /// The rows of the sheet that a device names.
+    fn sheet(&mut self, device: &Node, at: &Path) -> Result<Vec<Node>, Broken> {
+        let Some(Entry { node, .. }) = device.get("tag_sheet") else { return Ok(Vec::new()) };
+        let Some(name) = device.text("tag_sheet") else { return Err(Broken) };
+        let path = self.files.folder(node.place.file).join(name);
+        if let Some((_, known)) = self.sheets.iter().find(|(known, _)| *known == path) {
+            return known.clone().ok_or(Broken);
+        }
+        let rows = self.read(name, &path, &at.key("tag_sheet"));
+        self.sheets.push((path, rows.clone()));
+        rows.ok_or(Broken)
+    }
+
+    fn read(&mut self, name: &str, path: &FilePath, at: &Path) -> Option<Vec<Node>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.report.error(code::UNREADABLE, at, format!("cannot read {}: {error}", path.display()));
+                return None;
+            }
+        };
+        let file = self.files.add(name.to_owned(), path.to_owned());
+        tag_sheet::read(file, bytes, &self.tag, self.files, self.report)
+    }
+}
+
+/// The profile's tags, in which the device's own of the same name replace the keys that they give; then the device's
+/// others. Of names that are there twice among the device's own, the second stays for the check to find.
+fn overridden(mut tags: Vec<Node>, own: Vec<Node>) -> Vec<Node> {
+    let mut open = vec![true; tags.len()];
+    for tag in own {
+        let base = tags.iter_mut().zip(&mut open).find(|(base, open)| **open && same_name(base, &tag));
+        match base {
+            Some((base, open)) => {
+                *open = false;
+                replace(base, tag);
+            }
+            None => tags.push(tag),
+        }
+    }
+    tags
+}
+
+fn same_name(one: &Node, other: &Node) -> bool {
+    one.text("name").is_some_and(|name| other.text("name") == Some(name))
+}
+
+fn replace(base: &mut Node, by: Node) {
+    if let (Value::Table(entries), Value::Table(new)) = (&mut base.value, by.value) {
+        entries.retain(|entry| !new.iter().any(|new| new.key == entry.key));
+        entries.extend(new);
+        base.place = by.place;
+    }
+}
+
+/// Puts a list under a key, unless something else than a list stands there, which is the lint's to report.
+fn set_list(table: &mut Node, key: &str, items: Vec<Node>) {
+    let place = table.place;
+    let Value::Table(entries) = &mut table.value else { return };
+    let value = Value::List(items);
+    match entries.iter_mut().find(|entry| entry.key == key) {
+        Some(entry) if matches!(entry.node.value, Value::List(_)) => entry.node.value = value,
+        Some(_) => {}
+        None => entries.push(Entry { key: key.to_owned(), key_place: place, node: Node { place, value } }),
+    }
+}
+
+/// The list at the end of these keys; empty when there is none.
+fn list_mut<'a>(mut node: &'a mut Node, keys: &[&str]) -> &'a mut [Node] {
+    for key in keys {
+        let Value::Table(entries) = &mut node.value else { return &mut [] };
+        let Some(entry) = entries.iter_mut().find(|entry| entry.key == *key) else { return &mut [] };
+        node = &mut entry.node;
+    }
+    match &mut node.value {
+        Value::List(items) => items,
+        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Moment | Value::Table(_) => {
+            &mut []
+        }
+    }
+}
