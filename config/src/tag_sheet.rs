@@ -92,6 +92,11 @@ impl<'a> Sheet<'a> {
 
     /// The columns that the first row names; `None` without one for the names.
     fn columns(&mut self, header: &Row) -> Option<Vec<Column<'a>>> {
+        if !header.cells.iter().any(|cell| cell.text == "name") {
+            let place = self.row(header);
+            self.problem(code::MISSING_KEY, place, "the first row names no column `name`".to_owned());
+            return None;
+        }
         let tag = self.tag;
         let mut columns: Vec<Column<'a>> = Vec::new();
         for (index, cell) in header.cells.iter().enumerate() {
@@ -116,12 +121,7 @@ impl<'a> Sheet<'a> {
             }
             columns.push(Column { index, key, shape, header: place });
         }
-        if columns.iter().any(|column| column.key == "name") {
-            return Some(columns);
-        }
-        let place = self.row(header);
-        self.problem(code::MISSING_KEY, place, "the first row names no column `name`".to_owned());
-        None
+        Some(columns)
     }
 
     fn table(&mut self, row: &Row, header: &Row, columns: &[Column<'_>]) -> Node {
@@ -131,6 +131,14 @@ impl<'a> Sheet<'a> {
             let place = self.cell(row, index, cell, column.map(|column| column.key));
             if let Some(Column { key, shape, header, .. }) = column {
                 let value = value(&cell.text, shape, place);
+                if let (Shape::Table(_), Value::Text(text)) = (shape, &value) {
+                    self.problem(
+                        code::BAD_VALUE,
+                        place,
+                        format!("`{text}` has a part without `=` (as in 0=stopped|3=run)"),
+                    );
+                    continue;
+                }
                 entries.push(Entry { key: (*key).to_owned(), key_place: *header, node: Node { place, value } });
             } else if header.cells.get(index).is_none_or(|header| header.text.is_empty()) {
                 self.problem(code::UNKNOWN_KEY, place, "this cell is in a column without a name".to_owned());

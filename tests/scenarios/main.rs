@@ -19,4 +19,5 @@ mod power_cut;
 mod receipts;
 mod sources;
 mod stops;
+mod sunspec;
 mod systemd;

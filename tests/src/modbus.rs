@@ -36,7 +36,8 @@ impl Table {
     }
 }
 
-/// The server; ended when dropped. Addresses are wire addresses, 0 to 999.
+/// The server; ended when dropped. Addresses are wire addresses: 0 to 40,999 of registers,
+/// 0 to 1,023 of bits.
 pub struct ModbusLine {
     port: u16,
     commands: ChildStdin,

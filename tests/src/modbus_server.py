@@ -2,7 +2,7 @@
 
     modbus_server.py PORT UNIT...
 
-Each unit has 1000 holding registers, 1000 input registers, 1024 coils and 1024 discrete inputs, all zero. One JSON object
+Each unit has 41000 holding registers, 41000 input registers, 1024 coils and 1024 discrete inputs, all zero. One JSON object
 a line on stdin is one command, and one JSON object a line on stdout is its answer:
 
     {"set": {"unit": 1, "table": "holding", "address": 0, "values": [1, 2]}}
@@ -25,7 +25,7 @@ from pymodbus.exceptions import NoSuchIdException
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-REGISTERS = 1000
+REGISTERS = 41000
 BITS = 1024
 # The function that names a table to the server, for reading and for the test's own writing.
 READS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}

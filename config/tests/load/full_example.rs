@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::folder::Folder;
 use plantlink_config::{
-    Address, Config, Counted, DataTemplate, Derivation, Destination, Environment, LineAddress, MqttVersion, Order,
-    Priority, Secret, Severity, Source, Table, TagType, WordOrder, schema,
+    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Environment, Labels, LineAddress,
+    MqttVersion, Order, Priority, Secret, Severity, Source, Table, TagType, WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ fn full() -> Folder {
     Folder::with(&[
         ("plantlink.toml", FULL),
         ("conf.d/10-line-4.toml", line),
+        ("tags/press-12.csv", "name;at;type;scale\noil_temperature;30005;i16;0,1\n"),
         empty("ca.pem"),
         empty("gw.crt"),
         empty("gw.key"),
@@ -44,13 +45,21 @@ fn a_modbus_line_becomes_what_the_file_says() {
     assert_eq!(second.address, LineAddress::Tcp { host: "fe80::12".into(), port: 502 });
     let [press] = line.devices.as_slice() else { panic!("{:?}", line.devices) };
     assert_eq!((press.unit, press.every), (3, Duration::from_millis(500)));
-    let [good, scrap, _, _, guard] = press.tags.as_slice() else { panic!("{:?}", press.tags) };
+    let tag = |name: &str| press.tags.iter().find(|tag| *tag.name == *name).unwrap();
+    let (good, scrap, guard) = (tag("good_parts"), tag("scrap_parts"), tag("guard_open"));
     assert_eq!((good.at, &good.kind), (Address { table: Table::Holding, wire: 0 }, &TagType::U32));
     assert_eq!((scrap.word_order, good.word_order), (WordOrder::Cdab, WordOrder::Abcd));
     assert_eq!(guard.kind, TagType::Bit(4));
     let speed = &second.devices[0].tags[0];
     assert_eq!((speed.at.wire, speed.word_order), (7, WordOrder::Dcba));
-    let [Derivation::Counted(Counted { scrap, data, .. }), Derivation::Sampled(_)] = press.events.as_slice() else {
+    let state = Labels::from_iter([(0, "stopped"), (3, "run")]);
+    assert_eq!((&tag("state").kind, tag("state").missing.as_slice()), (&TagType::Enum(state), &[0xFFFF][..]));
+    assert_eq!((&tag("mold").kind, &tag("program").kind), (&TagType::Text { bytes: 15 }, &TagType::U8(Byte::High)));
+    assert_eq!(tag("power").scale_from, Some(tag("power_factor").name.clone()));
+    assert_eq!((tag("oil_temperature").at.wire, tag("oil_temperature").scale), (4, 0.1));
+    let [Derivation::Sampled(_), Derivation::Counted(Counted { scrap, data, .. }), Derivation::Sampled(_)] =
+        press.events.as_slice()
+    else {
         panic!("{:?}", press.events)
     };
     assert_eq!(scrap.as_deref(), Some("scrap_parts"));

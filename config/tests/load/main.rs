@@ -7,3 +7,5 @@ mod folder;
 mod full_example;
 mod include;
 mod meaning;
+mod profile;
+mod tag_sheet;

@@ -132,7 +132,9 @@ fn value(tag: &Tag, request: &Request, answer: &Answer) -> Quality<Value> {
 
 #[cfg(test)]
 mod tests {
-    use plantlink_config::{Table, TagType};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use plantlink_config::{Table, TagName, TagType};
 
     use super::super::fake::{self, Fake, Reply, addresses, good, holding, tag};
     use super::*;
@@ -213,5 +215,43 @@ mod tests {
         let silent = || bad(Fault::Exception(11));
         assert_eq!(scan(&fake, holding(&[0, 500]), LIMIT).await, [silent(), silent()]);
         assert_eq!(fake.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_asked_for_again_and_a_silent_unit_only_once() {
+        let count = AtomicUsize::new(0);
+        let fake = Fake::start(move |asked| match count.fetch_add(1, Ordering::Relaxed) {
+            1 => Reply::Words(addresses(asked)),
+            _ => Reply::Silence,
+        })
+        .await;
+        let device = plantlink_config::Device { retries: 1, ..fake::device(9, holding(&[7])) };
+        let mut device = Device::new(&device, Instant::now(), Duration::ZERO);
+        let mut connection = Connection::new(fake.address(), Duration::from_millis(200), Duration::ZERO);
+        for (value, asked) in [(good(7), 2), (bad(Fault::Timeout), 4), (bad(Fault::Timeout), 5)] {
+            assert_eq!(device.scan(&mut connection).await, [Reading { tag: 0, value }]);
+            assert_eq!(fake.asked().len(), asked);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_takes_its_power_of_ten_from_a_tag_of_another_request() {
+        let fake = Fake::start(|asked| match asked.first {
+            500 => Reply::Words(vec![0xFFFF]),
+            900 => Reply::Exception(2),
+            _ => Reply::Words(vec![2304]),
+        })
+        .await;
+        let from = |name: &str| TagName::new(name);
+        let tags = vec![
+            Tag { scale_from: from("power"), ..tag(Table::Holding, 0, TagType::U16) },
+            Tag { name: from("power").unwrap(), ..tag(Table::Holding, 500, TagType::I16) },
+            Tag { name: from("refused").unwrap(), ..tag(Table::Holding, 900, TagType::I16) },
+            Tag { scale_from: from("refused"), ..tag(Table::Input, 0, TagType::U16) },
+        ];
+        let values = scan(&fake, tags, LIMIT).await;
+        let power = Quality::Good(Value::Signed(-1));
+        let scaled = Quality::Good(Value::Float(230.4));
+        assert_eq!(values, [scaled, power, bad(Fault::Exception(2)), bad(Fault::Unscaled)]);
     }
 }

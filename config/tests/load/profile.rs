@@ -1,0 +1,113 @@
+//! Profiles: tags and events of many devices, with differences per device.
+
+use crate::folder::Folder;
+use plantlink_config::{Device, Environment, Source};
+
+/// Two devices with one profile, which stands in a file of its own.
+const PLANT: &str = r#"
+include = ["profiles/*.toml"]
+plant = { id = "p", gateway = "g" }
+flow = [{ name = "all", events = ["*"], to = "center" }]
+destination.mqtt = [{ name = "center", url = "mqtt://center" }]
+[[source.modbus]]
+name = "line"
+address = "tcp://plc"
+[[source.modbus.device]]
+name = "press-1"
+unit = 1
+every = "1s"
+profile = "press"
+[[source.modbus.device]]
+name = "press-2"
+unit = 2
+every = "1s"
+numbering = "one-based"
+profile = "press"
+tag = [{ name = "speed", scale = 0.5 }, { name = "extra", at = "7", type = "u16" }]
+event = [{ type = "measurement.sampled", sample = ["extra"] }]
+"#;
+
+const PROFILE: &str = r#"
+[[profile.press.tag]]
+name = "good"
+at = "40001"
+type = "u32"
+[[profile.press.tag]]
+name = "speed"
+at = "40003"
+type = "u16"
+scale = 0.1
+unit_of_measure = "mm/s"
+[[profile.press.event]]
+type = "production.counted"
+good = "good"
+"#;
+
+fn with_profile(profile: &str) -> Folder {
+    Folder::with(&[("plantlink.toml", PLANT), ("profiles/press.toml", profile)])
+}
+
+#[test]
+fn a_device_has_the_tags_and_events_of_its_profile_with_its_own_differences() {
+    let loaded = with_profile(PROFILE).load(Environment::Run);
+    assert_eq!(loaded.problems, []);
+    let config = loaded.config.unwrap();
+    let [Source::Modbus(line)] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+    let shown = |device: &Device| -> Vec<(String, u16, f64)> {
+        device.tags.iter().map(|tag| (tag.name.to_string(), tag.at.wire, tag.scale)).collect()
+    };
+    assert_eq!(shown(&line.devices[0]), [("good".into(), 0, 1.0), ("speed".into(), 2, 0.1)]);
+    let second = [("good".into(), 40_000, 1.0), ("speed".into(), 40_002, 0.5), ("extra".into(), 6, 1.0)];
+    assert_eq!(shown(&line.devices[1]), second, "bare numbers follow the device");
+    assert_eq!(line.devices[1].tags[1].unit_of_measure.as_deref(), Some("mm/s"));
+    assert_eq!((line.devices[0].events.len(), line.devices[1].events.len()), (1, 2));
+}
+
+#[test]
+fn a_problem_of_a_profile_is_told_once_where_the_profile_has_it() {
+    for (part, by, expected) in [
+        (
+            "type = \"u32\"",
+            "type = \"u23\"",
+            "profiles/press.toml:5:8  profile.press.tag[0].type: `u23` is not allowed",
+        ),
+        ("unit_of_measure", "unit_of_measur", "profiles/press.toml:11:1  profile.press.tag[1]: unknown key"),
+        (
+            "name = \"speed\"",
+            "name = \"good\"",
+            "profiles/press.toml:7:8  source.modbus[0].device[0].tag[1].name: `good` is there twice: also at profiles/press.toml:3:8",
+        ),
+        (
+            "\"production.counted\"\ngood",
+            "\"production.counted\"\nscrap",
+            "profiles/press.toml:12:1  profile.press.event[0]: missing key `good`",
+        ),
+    ] {
+        let problems = with_profile(&PROFILE.replace(part, by)).problems(Environment::Run);
+        let of_profile: Vec<_> = problems.iter().filter(|problem| problem.starts_with("profiles/")).collect();
+        assert!(of_profile.len() == 1 && of_profile[0].starts_with(expected), "{problems:#?}");
+    }
+}
+
+#[test]
+fn a_profile_that_nobody_has_and_one_that_is_not_there_are_told() {
+    let other = PROFILE.replace("profile.press.", "profile.pres.");
+    let problems = with_profile(&other).problems(Environment::Run);
+    let expected = [
+        "plantlink.toml:13:11  source.modbus[0].device[0].profile: there is no profile `press` (did you mean `pres`?)",
+        "plantlink.toml:19:11  source.modbus[0].device[1].profile: there is no profile `press` (did you mean `pres`?)",
+    ];
+    assert_eq!(
+        problems.iter().filter(|problem| problem.contains("there is no profile")).collect::<Vec<_>>(),
+        expected.each_ref()
+    );
+    assert!(problems.iter().any(|problem| problem.contains("warning: profile.pres: no device has")), "{problems:#?}");
+}
+
+#[test]
+fn the_same_own_tag_twice_is_an_error_though_the_profile_has_it_too() {
+    let twice = PLANT.replace("scale = 0.5 },", "scale = 0.5 }, { name = \"speed\", scale = 2 },");
+    let folder = Folder::with(&[("plantlink.toml", &twice), ("profiles/press.toml", PROFILE)]);
+    let problems = folder.problems(Environment::Run);
+    assert!(problems.iter().any(|problem| problem.contains("`speed` is there twice")), "{problems:#?}");
+}
