@@ -102,7 +102,7 @@ fn what_is_no_sheet_is_refused_once() {
         ("n\0a\0", "tags.csv:1:1  this is no CSV file in UTF-8 or Latin-1: save it as \"CSV UTF-8\""),
         (
             "name;at\n",
-            "plantlink.toml:7:1  source.modbus[0].device[0]: a device needs tags (allowed: `tag`, `tag_sheet`, or a `profile` that has some)",
+            "plantlink.toml:8:1  source.modbus[0].device[0]: a device needs tags (allowed: `tag`, `tag_sheet`, or a `profile` that has some)",
         ),
     ] {
         let problems = problems(sheet);
