@@ -67,7 +67,10 @@ impl Expansion<'_> {
             let message = "a device needs tags (allowed: `tag`, `tag_sheet`, or a `profile` that has some)";
             self.report.error(code::MISSING_KEY, at, message);
         }
-        if let Some(profile) = profile {
+        if broken {
+            // They may name tags that nobody knows now, and that is no mistake of theirs.
+            set_list(device, "event", Vec::new());
+        } else if let Some(profile) = profile {
             let events = [profile.list("event"), device.list("event")].concat();
             set_list(device, "event", events);
         }
@@ -75,7 +78,10 @@ impl Expansion<'_> {
 
     /// The profile that a device names.
     fn profile(&mut self, device: &Node, at: &Path) -> Result<Option<Node>, Broken> {
-        let Some(name) = device.text("profile") else { return Ok(None) };
+        if device.get("profile").is_none() {
+            return Ok(None);
+        }
+        let Some(name) = device.text("profile") else { return Err(Broken) };
         let profiles = self.profiles.as_ref();
         if let Some(profile) = profiles.and_then(|profiles| profiles.get(name)) {
             return Ok(Some(profile.node.clone()));

@@ -1,4 +1,4 @@
-//! The configurations that we show to others: the packaged example and the README's. Both stay acceptable.
+//! The configurations that we show to others: the packaged example, the README's and a tag sheet. All stay acceptable.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
@@ -49,4 +49,27 @@ fn check_accepts_the_readmes_example() {
     let readme = fs::read_to_string(top().join("README.md")).unwrap();
     let block = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(problems(block), [""; 0]);
+}
+
+#[test]
+fn check_accepts_the_sheet_of_a_sunspec_inverter() {
+    let sheet = top().join("tests/fixtures/sunspec-inverter.csv");
+    let text = format!(
+        r#"
+plant = {{ id = "p", gateway = "g" }}
+flow = [{{ name = "all", events = ["*"], to = "center" }}]
+destination.mqtt = [{{ name = "center", url = "mqtt://center" }}]
+[[source.modbus]]
+name = "roof"
+address = "tcp://inverter"
+[[source.modbus.device]]
+name = "inverter"
+unit = 1
+every = "1s"
+tag_sheet = {:?}
+event = [{{ type = "measurement.sampled", sample = "*" }}]
+"#,
+        sheet.display().to_string()
+    );
+    assert_eq!(problems(&text), [""; 0]);
 }
