@@ -109,7 +109,7 @@ fn what_is_no_sheet_is_refused_once() {
         assert!(problems.first().is_some_and(|problem| problem.starts_with(expected)), "{problems:?}");
     }
     // What is made of the tags of a sheet that is not there is not wrong for it.
-    let named = PLANT.replace("\"*\"", "[\"speed\"]");
+    let named = PLANT.replace("sample = \"*\"", "sample = [\"speed\"]");
     let missing = Folder::with(&[("plantlink.toml", &named)]).problems(Environment::Run);
     assert!(missing.len() == 1 && missing[0].contains("tag_sheet: cannot read"), "{missing:?}");
 }
