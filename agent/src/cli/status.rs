@@ -82,6 +82,12 @@ fn screen(status: &Value) -> String {
             number(flow, "dead"),
             number(flow, "dropped"),
         );
+        for (count, word) in [("replaying", "to go out again"), ("replay_lost", "gone before they could go out again")]
+        {
+            if number(flow, count) > 0 {
+                let _ = write!(out, "; {} {word}", number(flow, count));
+            }
+        }
         if flow.get("retired") == Some(&Value::Bool(true)) {
             out.push_str("; retired");
         }
