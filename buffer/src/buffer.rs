@@ -13,6 +13,7 @@ use crate::flow::{FlowId, FlowSpec, FlowState, Flows};
 use crate::ledger::Ledger;
 use crate::lock::{self, Lock};
 use crate::log::Pen;
+use crate::loss::Losses;
 use crate::memory;
 use crate::open;
 use crate::reader::Reader;
@@ -101,6 +102,7 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) senders: Senders,
     pub(crate) receipts: RecentReceipts,
+    pub(crate) losses: Losses,
 }
 
 impl State {
@@ -110,6 +112,7 @@ impl State {
             ledger: Ledger::load(connection)?,
             senders: Senders::load(connection)?,
             receipts: RecentReceipts::load(connection)?,
+            losses: Losses::load(connection)?,
         })
     }
 
@@ -119,6 +122,7 @@ impl State {
         self.ledger.save(transaction, &before.ledger)?;
         self.senders.save(transaction, &before.senders)?;
         self.receipts.save(transaction, &before.receipts)?;
+        self.losses.save(transaction, &before.losses)?;
         Ok(())
     }
 }
