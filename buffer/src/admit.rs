@@ -4,6 +4,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::buffer::{Buffer, Durability};
 use crate::error::WriteError;
+use crate::overflow::Overflow;
 use crate::retention;
 use crate::room::{self, Files, Purpose, Room};
 
@@ -29,12 +30,12 @@ impl Buffer {
                     self.checkpoint()?;
                 }
                 while let Err(refused) = self.reserve.hold() {
-                    if !self.give_back(pages)? {
+                    if !self.give_back(pages, purpose)? {
                         return Err(refused.into());
                     }
                 }
             }
-            Purpose::Settle => {}
+            Purpose::Settle | Purpose::Tidy => {}
         }
         Ok(())
     }
@@ -42,9 +43,11 @@ impl Buffer {
     /// After the disk itself has refused a commit: says whether it is worth another attempt.
     pub(crate) fn make_disk_room(&mut self, pages: u64, purpose: Purpose) -> Result<bool, WriteError> {
         let can_help = match purpose {
-            Purpose::Settle => true,
+            Purpose::Settle | Purpose::Tidy => true,
             Purpose::Append => {
-                self.files()?.pages_free > pages || self.state.flows.iter_mut().any(|flow| flow.kept() > 0)
+                self.files()?.pages_free > pages
+                    || self.state.flows.iter_mut().any(|flow| flow.kept() > 0)
+                    || self.overflow.as_ref().is_some_and(Overflow::may_yield)
             }
         };
         if can_help {
@@ -53,8 +56,8 @@ impl Buffer {
             self.checkpoint()?;
         }
         Ok(match purpose {
-            Purpose::Settle => true,
-            Purpose::Append => can_help && self.give_back(pages)?,
+            Purpose::Settle | Purpose::Tidy => true,
+            Purpose::Append => can_help && self.give_back(pages, purpose)?,
         })
     }
 
@@ -65,7 +68,7 @@ impl Buffer {
             files = self.files()?;
         }
         while !self.room.fits(&files, pages, purpose) {
-            if !self.give_back(pages)? {
+            if !self.give_back(pages, purpose)? {
                 if Room::may_pass(&files, pages, purpose) {
                     break;
                 }
@@ -78,14 +81,17 @@ impl Buffer {
     }
 
     /// Gives free pages back to the file system, beyond those that the commit can use again; without such pages, frees
-    /// some by giving up what was delivered. Says whether there was either.
-    fn give_back(&mut self, pages: u64) -> Result<bool, WriteError> {
+    /// some by giving up what was delivered, then what flows yield. Says whether there was any of it.
+    fn give_back(&mut self, pages: u64, purpose: Purpose) -> Result<bool, WriteError> {
         let surplus = self.files()?.pages_free.saturating_sub(pages);
         self.spend_reserve(STEP_WRITES)?;
         if surplus > 0 {
             self.vacuum(surplus.min(STEP_PAGES))?;
         } else if !self.give_up_delivered()? {
-            return Ok(false);
+            match purpose {
+                Purpose::Append if self.give_up_buffered()? => {}
+                Purpose::Append | Purpose::Settle | Purpose::Tidy => return Ok(false),
+            }
         }
         self.checkpoint()?;
         Ok(true)
@@ -102,6 +108,19 @@ impl Buffer {
         Ok(has_deleted)
     }
 
+    /// Deletes some events that are still to deliver, of flows that yield them.
+    fn give_up_buffered(&mut self) -> Result<bool, WriteError> {
+        let Some(overflow) = &mut self.overflow else { return Ok(false) };
+        let holds = self.holds.freeze();
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+        let mut state = self.state.clone();
+        let has_given = overflow.give_up(&transaction, &mut state, &holds)?;
+        state.save(&transaction, &self.state)?;
+        transaction.commit()?;
+        self.state = state;
+        Ok(has_given)
+    }
+
     /// After a commit: a file that is mostly free pages becomes shorter, a step at a time.
     pub(crate) fn shrink(&mut self) -> Result<(), WriteError> {
         if !self.may_shrink {
@@ -110,7 +129,7 @@ impl Buffer {
         let files = self.files()?;
         self.may_shrink = files.pages_free > FREE_PAGES_KEPT.max(files.pages / 2);
         if self.may_shrink {
-            self.make_room(STEP_WRITES, Purpose::Append)?;
+            self.make_room(STEP_WRITES, Purpose::Tidy)?;
             self.set_durability(Durability::Written)?;
             self.vacuum(STEP_PAGES)?;
         }

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
@@ -10,12 +11,14 @@ use uuid::Uuid;
 use crate::append::{self, Append};
 use crate::error::{OpenError, ReadError, WriteError};
 use crate::flow::{FlowId, FlowSpec, FlowState, Flows};
+use crate::hold::Holds;
 use crate::ledger::Ledger;
 use crate::lock::{self, Lock};
 use crate::log::Pen;
 use crate::loss::Losses;
 use crate::memory;
 use crate::open;
+use crate::overflow::{Author, Overflow, Yielding};
 use crate::reader::Reader;
 use crate::receipt::{self, ReceiptEntry, RecentReceipts};
 use crate::replay::{Replay, Replayed};
@@ -89,6 +92,8 @@ pub struct Buffer {
     pub(crate) room: Room,
     pub(crate) reserve: Reserve,
     retention: Retention,
+    pub(crate) overflow: Option<Overflow>,
+    pub(crate) holds: Arc<Holds>,
     /// There may be so many free pages that some should be given back to the file system.
     pub(crate) may_shrink: bool,
     /// Last, so that it is released after the connection is closed.
@@ -117,7 +122,7 @@ impl State {
     }
 
     /// Writes what has changed since `before`.
-    fn save(&mut self, transaction: &Connection, before: &Self) -> Result<(), WriteError> {
+    pub(crate) fn save(&mut self, transaction: &Connection, before: &Self) -> Result<(), WriteError> {
         self.flows.save(transaction, &before.flows)?;
         self.ledger.save(transaction, &before.ledger)?;
         self.senders.save(transaction, &before.senders)?;
@@ -152,10 +157,19 @@ impl Buffer {
             room: Room::new(options.bytes_max),
             reserve: Reserve::of(path),
             retention: Retention::new(options.keep_delivered, boot),
+            overflow: None,
+            holds: Arc::default(),
             may_shrink: true,
             connection,
             _lock: lock,
         })
+    }
+
+    /// Lets these flows give up what they still have to deliver when there is no room: first detail, then the oldest
+    /// events. Losses of all flows are told from then on; before, they are only remembered.
+    #[must_use]
+    pub fn yielding(self, flows: Vec<Yielding>, author: Box<dyn Author>) -> Self {
+        Self { overflow: Some(Overflow::new(flows, author)), ..self }
     }
 
     /// The identity of this store; sequence numbers count within it.
@@ -170,7 +184,7 @@ impl Buffer {
 
     /// All flows, retired ones too.
     pub fn flows(&self) -> Vec<FlowState> {
-        self.state.flows.states()
+        self.state.flows.states(&self.state.losses)
     }
 
     /// What was counted outside the flows.
@@ -207,7 +221,7 @@ impl Buffer {
     /// # Errors
     /// The file cannot be opened again.
     pub fn reader(&self) -> Result<Reader, ReadError> {
-        Reader::open(&self.path)
+        Reader::beside(&self.path, self.holds.clone())
     }
 
     /// Applies all of the work in one transaction, in order.
@@ -257,11 +271,19 @@ impl Buffer {
                 Work::Drop(flow) => state.flows.get_mut(*flow)?.drop_backlog(),
             }
         }
+        let now = Instant::now();
+        let told = match &self.overflow {
+            Some(overflow) => overflow.tell(now, &transaction, &mut state, &mut self.pen)?,
+            None => Vec::new(),
+        };
         self.pen.finish(&transaction)?;
         self.may_shrink |= self.retention.expire(&transaction, &mut state.flows)?;
         state.save(&transaction, &self.state)?;
         transaction.commit()?;
         self.state = state;
+        if let Some(overflow) = &mut self.overflow {
+            overflow.told(told, now);
+        }
         // The work is done; tidying up that fails is tried again after the next one.
         let _ = self.shrink();
         Ok(())

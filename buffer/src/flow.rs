@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 use crate::error::WriteError;
 use crate::log;
+use crate::loss::Losses;
 use crate::span::{self, Span};
 
 /// A flow of this buffer. It keeps its id when it is renamed, and no other flow ever gets it.
@@ -44,6 +45,8 @@ pub struct FlowState {
     pub dead: u64,
     /// Events given up for lack of room.
     pub dropped: u64,
+    /// Of the dropped ones, those that no event has named yet.
+    pub untold: u64,
     /// Settled events that were offered again, whatever was answered. No other counter knows of them.
     pub replayed: u64,
     /// Events that were to be offered again and were deleted before.
@@ -86,7 +89,7 @@ impl Flow {
         self.first_open().saturating_sub(self.oldest)
     }
 
-    pub(crate) fn state(&self) -> FlowState {
+    pub(crate) fn state(&self, losses: &Losses) -> FlowState {
         FlowState {
             id: self.id,
             name: self.name.clone(),
@@ -97,6 +100,7 @@ impl Flow {
             delivered: self.delivered,
             dead: self.dead,
             dropped: self.dropped,
+            untold: losses.untold(self.id),
             replayed: self.replayed,
             replay_lost: self.replay_lost,
             replaying: self.replaying(),
@@ -173,8 +177,8 @@ impl Flows {
             .map_err(|_| WriteError::Inconsistent(format!("there is no flow with the id {id}")))
     }
 
-    pub(crate) fn states(&self) -> Vec<FlowState> {
-        self.0.iter().map(Flow::state).collect()
+    pub(crate) fn states(&self, losses: &Losses) -> Vec<FlowState> {
+        self.0.iter().map(|flow| flow.state(losses)).collect()
     }
 
     /// The books of every flow agree.

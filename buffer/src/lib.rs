@@ -12,8 +12,9 @@
 //!   apart and changes no other count.
 //! - Damage never passes for data: a block whose checksum, flow or position does not fit is a [`ReadError`] that names
 //!   what is unreadable.
-//! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first; then appends are refused
-//!   and may be tried again, while settling goes on in a reserve.
+//! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first, then what
+//!   [`Buffer::yielding`] says; then appends are refused and may be tried again, while settling goes on in a reserve.
+//! - What a flow gives up is named by an event in its log, and nothing is given up that a [`Hold`] keeps.
 //! - One process at a time, and no file that this release does not understand is written to.
 //!
 //! What is not:
@@ -33,18 +34,20 @@ mod dead_letter;
 mod error;
 mod event;
 mod flow;
+mod give_up;
+mod hold;
 mod ledger;
 mod lock;
 mod log;
 mod loss;
 mod memory;
 mod open;
+mod overflow;
 mod reader;
 mod receipt;
 mod replay;
 mod reserve;
 mod retention;
-#[cfg_attr(not(test), expect(dead_code, reason = "packing and thinning are its callers to come"))]
 mod rewrite;
 mod room;
 mod schema;
@@ -53,6 +56,7 @@ mod settle;
 mod span;
 mod spans;
 mod tail;
+mod thin;
 mod varint;
 mod writer;
 
@@ -63,8 +67,10 @@ pub use dead_letter::{DeadContent, DeadLetter};
 pub use error::{Cause, Malformed, OpenError, ReadError, WriteError};
 pub use event::{Event, EventTime, Stamp, Stored};
 pub use flow::{FlowId, FlowSpec, FlowState};
+pub use hold::Hold;
 pub use ledger::{EventCounts, Ledger, SourceCounts};
 pub use loss::{Loss, LossCause, Period};
+pub use overflow::{Author, Yielding, Yields};
 pub use reader::Reader;
 pub use receipt::{ReceiptEntry, Receipts};
 pub use replay::{Replay, Replayed};

@@ -95,6 +95,24 @@ impl Losses {
         };
     }
 
+    pub(crate) fn extend(&mut self, losses: impl IntoIterator<Item = Loss>) {
+        losses.into_iter().for_each(|loss| self.add(loss));
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<Loss> {
+        self.0.clone()
+    }
+
+    /// Somebody has been told.
+    pub(crate) fn forget(&mut self, told: &Loss) {
+        self.0.retain(|loss| loss != told);
+    }
+
+    /// Events that the flow has lost and that nobody has been told of.
+    pub(crate) fn untold(&self, flow: FlowId) -> u64 {
+        self.0.iter().filter(|loss| loss.flow == flow).map(|loss| loss.count).sum()
+    }
+
     /// Writes the rows that have changed since `before`.
     pub(crate) fn save(&self, transaction: &Connection, before: &Self) -> rusqlite::Result<()> {
         for loss in self.0.iter().filter(|loss| !before.0.contains(loss)) {

@@ -1,6 +1,7 @@
 //! Reading a flow's log beside the writer, through a connection of its own.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 use zstd::bulk::Decompressor;
@@ -10,13 +11,16 @@ use crate::dead_letter::{self, DeadLetter};
 use crate::error::ReadError;
 use crate::event::Stored;
 use crate::flow::{FlowId, FlowState, Flows};
+use crate::hold::{Hold, Holds};
 use crate::ledger::Ledger;
 use crate::log;
+use crate::loss::Losses;
 
 /// Reads what is committed. Between calls it holds no transaction, so that it never keeps the write-ahead log growing.
 pub struct Reader {
     connection: Connection,
     decompressor: Decompressor<'static>,
+    holds: Arc<Holds>,
 }
 
 impl Reader {
@@ -25,12 +29,17 @@ impl Reader {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
+        Self::beside(path, Arc::default())
+    }
+
+    /// Reads beside the writer that knows these holds.
+    pub(crate) fn beside(path: &Path, holds: Arc<Holds>) -> Result<Self, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.pragma_update(None, "busy_timeout", 5_000)?;
         // Each block is read once: a reader has no use for the default of 2 MB.
         connection.pragma_update(None, "cache_size", -256)?;
-        Ok(Self { connection, decompressor: block::decompressor()? })
+        Ok(Self { connection, decompressor: block::decompressor()?, holds })
     }
 
     /// The flow's events from `from` on, in order: at most `events_max`, and no further one once their data and metadata
@@ -52,7 +61,7 @@ impl Reader {
         if from >= end {
             return Ok(stored);
         }
-        let Self { connection, decompressor } = self;
+        let Self { connection, decompressor, holds: _ } = self;
         let mut expected = from;
         let mut bytes = 0;
         let mut is_full = false;
@@ -106,6 +115,25 @@ impl Reader {
         Ok(later)
     }
 
+    /// Reads as [`Reader::read`] does, for somebody who will settle the events: none of them is given up before the hold is
+    /// dropped.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn offer(
+        &mut self,
+        flow: FlowId,
+        from: u64,
+        events_max: usize,
+        bytes_max: usize,
+    ) -> Result<(Vec<Stored>, Hold), ReadError> {
+        Hold::take(&self.holds.clone(), flow, || {
+            let stored = self.read(flow, from, events_max, bytes_max)?;
+            let end = stored.last().map_or(from, |last| last.sequence + 1);
+            Ok((stored, from..end))
+        })
+    }
+
     /// Up to `count_max` dead letters of flows and sources, the latest first.
     ///
     /// # Errors
@@ -119,7 +147,7 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn flows(&self) -> Result<Vec<FlowState>, ReadError> {
-        Ok(Flows::load(&self.connection)?.states())
+        Ok(Flows::load(&self.connection)?.states(&Losses::load(&self.connection)?))
     }
 
     /// What was counted outside the flows, as of the last commit.

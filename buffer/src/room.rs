@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     Append,
     /// Something old can go soon. It may use the reserve.
     Settle,
+    /// Free pages go. It leaves the reserve alone, and nobody gives up anything for it.
+    Tidy,
 }
 
 /// The limit, and what may certainly still be written before the files have to be measured again.
@@ -85,7 +87,7 @@ impl Room {
     /// database no larger, and without it nothing would ever become smaller.
     pub(crate) fn may_pass(files: &Files, pages: u64, purpose: Purpose) -> bool {
         match purpose {
-            Purpose::Append => false,
+            Purpose::Append | Purpose::Tidy => false,
             Purpose::Settle => pages <= files.pages_free.max(COMMIT_PAGES),
         }
     }
@@ -96,7 +98,7 @@ impl Room {
 
     fn limit(&self, purpose: Purpose) -> u64 {
         let kept_free = match purpose {
-            Purpose::Append => RESERVE_BYTES + SLACK_BYTES,
+            Purpose::Append | Purpose::Tidy => RESERVE_BYTES + SLACK_BYTES,
             Purpose::Settle => SLACK_BYTES,
         };
         self.bytes_max.saturating_sub(kept_free)

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod dead_letters;
 mod flows;
+mod giving_up;
 mod limits;
 mod model;
 mod open;

@@ -117,7 +117,20 @@ fn format_1_has_all_that_later_releases_build_on() {
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
         .unwrap();
     let tables: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let expected =
-        ["block", "boot", "confirmed", "dead", "flight", "flow", "kept", "memory", "meta", "receipt", "sender", "span"];
+    let expected = [
+        "block",
+        "boot",
+        "confirmed",
+        "dead",
+        "flight",
+        "flow",
+        "kept",
+        "loss",
+        "memory",
+        "meta",
+        "receipt",
+        "sender",
+        "span",
+    ];
     assert_eq!(tables, expected);
 }
