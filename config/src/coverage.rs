@@ -2,7 +2,7 @@
 
 use crate::{
     Config, check::Check, destination::Destination, flow::Flow, path::Path, report::code, source::Source,
-    spelling::nearest,
+    spelling::nearest, when_full,
 };
 
 /// A kind of event that a source makes, and where the file says so.
@@ -24,6 +24,12 @@ pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
     for (index, flow) in config.flows.iter().enumerate() {
         check_flow(index, flow, config, &made, check);
     }
+    let mut sources: Vec<&str> = made.iter().map(|made| made.source).collect();
+    sources.dedup();
+    let takes = |index, source: &str| {
+        made.iter().filter(|made| made.source == source).any(|made| first_taker(index, config, made))
+    };
+    when_full::check_feeding(config, &sources, takes, check);
     let (mut odoo_index, mut mqtt_index) = (0, 0);
     for destination in &config.destinations {
         let (kind, index) = match destination {
@@ -46,9 +52,7 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
         check.report.warning(code::UNUSED, &at.key("events"), message).did_you_mean(nearest);
         return;
     }
-    let earlier = config.flows.iter().take(index).filter(|earlier| earlier.to == flow.to);
-    let left = |made: &&&Made<'_>| !earlier.clone().any(|earlier| earlier.takes(made.event_type, made.source));
-    let left: Vec<&&Made<'_>> = matched.iter().filter(left).collect();
+    let left: Vec<&&Made<'_>> = matched.iter().filter(|made| first_taker(index, config, made)).collect();
     if left.is_empty() {
         let message = format!("earlier flows to `{}` take every event that this one matches", flow.to);
         check.report.warning(code::UNUSED, &at, message);
@@ -68,6 +72,14 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
             check.report.warning(code::UNUSED, &at.key("to"), message);
         }
     }
+}
+
+/// Whether the flow with this place gets the event: it takes it, and no earlier one to its destination does.
+fn first_taker(index: usize, config: &Config, made: &Made<'_>) -> bool {
+    let takes = |flow: &&Flow| flow.takes(made.event_type, made.source);
+    config.flows.get(index).filter(takes).is_some_and(|flow| {
+        !config.flows.iter().take(index).filter(|earlier| earlier.to == flow.to).any(|earlier| takes(&earlier))
+    })
 }
 
 fn check_destination(destination: &Destination, at: &Path, config: &Config, made: &[Made<'_>], check: &mut Check<'_>) {

@@ -15,6 +15,7 @@ use crate::{
     record::event_patterns,
     report::code,
     spelling::nearest,
+    when_full::WhenFull,
 };
 
 /// Which events go where. Within one destination the first flow that matches takes an event.
@@ -34,6 +35,8 @@ pub struct Flow {
     pub priority: Priority,
     /// In which order its events go.
     pub order: Order,
+    /// What happens when the buffer is full.
+    pub when_full: WhenFull,
 }
 
 /// How urgent a flow is among the flows of its destination, the most urgent first.
@@ -94,17 +97,7 @@ pub(crate) struct FlowTable {
     order: Order,
     /// What happens when the buffer has reached its `max_size`.
     #[serde(default)]
-    #[expect(dead_code, reason = "the one value there is needs nothing")]
     when_full: WhenFull,
-}
-
-/// What happens when the buffer has reached its `max_size`.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum WhenFull {
-    /// The sources are not read until there is room; a broker keeps its messages meanwhile.
-    #[default]
-    Refuse,
 }
 
 /// Checks the flows against the names of what they connect.
@@ -160,8 +153,9 @@ impl FlowTable {
             destination(to, &known, &at.key("to"), check)
         });
         let was = was.map_or(Some(None), |was| was.map(Some));
-        let (priority, order) = (self.priority, self.order);
-        Some(Flow { name: name?, was: was?, events: events?, from, to: to?, priority, order })
+        let (priority, order, when_full) = (self.priority, self.order, self.when_full);
+        when_full.check(events.as_deref().unwrap_or_default(), &at.key("when_full"), check);
+        Some(Flow { name: name?, was: was?, events: events?, from, to: to?, priority, order, when_full })
     }
 }
 

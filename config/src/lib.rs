@@ -52,6 +52,7 @@ mod tag_type;
 mod template;
 mod tls;
 mod topic_filter;
+mod when_full;
 mod word_order;
 
 pub use address::{Address, Table};
@@ -79,6 +80,7 @@ pub use tag_type::{Byte, TagType};
 pub use template::{DataTemplate, Format, Part, Reference, Template, TemplateError, TemplateFault};
 pub use tls::Tls;
 pub use topic_filter::{FilterError, Levels, TopicFilter};
+pub use when_full::WhenFull;
 pub use word_order::WordOrder;
 
 use std::path::Path;

@@ -95,8 +95,18 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "to = \"erp\"",
+        "to = \"erp\"\nwhen_full = \"drop\"",
+        "flow[1].when_full: `drop` is not allowed here (allowed: refuse, drop-oldest, thin)",
+    ),
+    (
+        "to = \"erp\"",
+        "to = \"erp\"\nwhen_full = \"thin\"",
+        "flow[1].when_full: `thin` is for flows of `measurement.sampled` alone, and this one takes `workorder.*` too",
+    ),
+    (
+        "to = \"erp\"",
         "to = \"erp\"\nwhen_full = \"drop-oldest\"",
-        "flow[1].when_full: `drop-oldest` is not allowed here (allowed: refuse)",
+        "warning: flow[1].when_full: `mes` also feeds `all`, which refuses: it is stopped after this flow has lost its events",
     ),
     (
         "to = \"erp\"",
