@@ -22,6 +22,7 @@ mod health;
 mod heartbeat;
 mod mapping;
 mod mqtt;
+mod overflow;
 mod reading;
 mod routes;
 mod run;

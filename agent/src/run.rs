@@ -21,6 +21,7 @@ use crate::envelope::Site;
 use crate::health::{Health, Turned};
 use crate::heartbeat::Heartbeat;
 use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
+use crate::overflow::{self, Editor};
 use crate::routes::Routes;
 use crate::schedule::Schedule;
 use crate::source::modbus::Line;
@@ -59,6 +60,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let site =
         Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() });
     let flows = buffer.flows();
+    let configured = configured(&config, &flows);
+    let buffer = buffer.yielding(overflow::yielding(&configured), Box::new(Editor::new(&flows, &configured)));
     let memory: Memory = buffer.memory()?.into_iter().collect();
     let mappers = mappers(&config, &buffer, &memory)?;
     let readers = Readers::open(&buffer, config.destinations.len())?;
@@ -84,6 +87,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         beside.spawn(heartbeat.beat(office.clone()));
     }
     beside.spawn(Control::bind(&config.buffer.path)?.serve(reporter, store.clone(), office.clone()));
+    beside.spawn(overflow::ask(store.clone(), office.clone()));
     beside.spawn(systemd::watchdog(store.clone(), health.clone(), office.clone()));
     let mut left = JoinSet::new();
     for (source, mapper) in config.sources.iter().zip(mappers) {
@@ -203,14 +207,18 @@ fn flow_id(flows: &[FlowState], name: &Name) -> Option<FlowId> {
     flows.iter().find(|flow| *flow.name == **name).map(|flow| flow.id)
 }
 
+/// The flows of the file, in its order.
+fn configured<'a>(config: &'a Config, flows: &[FlowState]) -> Vec<(FlowId, &'a Flow)> {
+    config.flows.iter().filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow))).collect()
+}
+
 fn routes(config: &Config, flows: &[FlowState]) -> Routes {
-    Routes::new(config.flows.iter().filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow.clone()))).collect())
+    Routes::new(configured(config, flows).into_iter().map(|(id, flow)| (id, flow.clone())).collect())
 }
 
 /// The flows of one destination.
 fn served<'a>(config: &'a Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, &'a Flow)> {
-    let mine = config.flows.iter().filter(|flow| flow.to == *destination);
-    mine.filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow))).collect()
+    configured(config, flows).into_iter().filter(|(_, flow)| flow.to == *destination).collect()
 }
 
 fn start_destination(

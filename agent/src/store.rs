@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{Append, FlowState, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle};
+use plantlink_buffer::{Append, FlowState, Hold, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::destination::Outcome;
@@ -82,7 +82,7 @@ impl Store {
                 Work::Replayed(Replayed { flow: turn.flow, range, events: answered.len() as u64 })
             }
         };
-        self.commit(work).await?;
+        self.commit_holding(Some(turn.hold.clone()), work).await?;
         if turn.cuts {
             // A crash before it changes nothing that is still to deliver: the next start cuts too.
             self.commit(Work::Cut(turn.flow)).await?;
@@ -92,9 +92,15 @@ impl Store {
 
     /// Waits for the commit, and gives all flows as they are then.
     pub(crate) async fn commit(&self, work: Work) -> Result<Vec<FlowState>, Stopped> {
+        self.commit_holding(None, work).await
+    }
+
+    /// The hold lasts as long as the work may still be committed, also when nobody waits for it any more.
+    async fn commit_holding(&self, hold: Option<Hold>, work: Work) -> Result<Vec<FlowState>, Stopped> {
         let (done, written) = oneshot::channel();
         let levels = self.levels.clone();
         self.submit(work, Duration::ZERO, move |flows| {
+            drop(hold);
             publish(&levels, flows);
             // Whoever waited may have stopped waiting; the work stands all the same.
             let _ = done.send(flows.to_vec());

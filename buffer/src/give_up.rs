@@ -73,7 +73,7 @@ impl Stretch {
 
 /// The spans whose events are still to deliver, by their place in the log.
 pub(crate) fn open_spans(flow: &Flow) -> Vec<usize> {
-    let mut spans: Vec<usize> = (0..flow.spans.len()).collect();
+    let mut spans: Vec<usize> = (0..flow.spans.len()).filter(|index| flow.spans[*index].is_owed()).collect();
     spans.sort_by_key(|index| flow.spans[*index].next);
     spans
 }
@@ -98,11 +98,12 @@ pub(crate) fn oldest(
             stretch.replace(transaction, flow.id, &kept)?;
             let span = &mut flow.spans[index];
             span.gaps += loss.count;
-            if span.buffered(flow.next) == 0 {
+            if span.numbers(flow.next) == span.gaps {
                 // Nobody will ever come to its end otherwise.
                 (span.next, span.gaps) = (span.end(flow.next), 0);
             }
             flow.dropped += loss.count;
+            flow.forget_finished();
             // What was to tell of losses before is lost itself: they are still to be told.
             let told = lost.iter().filter_map(|stored| author.loss_in(flow.id, &stored.event));
             state.losses.extend(told.chain([loss]));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{FlowId, FlowState, ReadError, Reader, Span, SpanKind};
+use plantlink_buffer::{FlowId, FlowState, Hold, ReadError, Reader, Span, SpanKind};
 use plantlink_config::{Flow, Name, Order};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -45,6 +45,8 @@ pub(crate) struct Turn {
     /// the rest becomes a backlog.
     pub(crate) cuts: bool,
     pub(crate) batch: Batch,
+    /// A full buffer gives up none of these events until their answers are written down.
+    pub(crate) hold: Hold,
 }
 
 /// The flows of one destination.
@@ -243,7 +245,7 @@ impl Schedule {
         let from = numbers.start;
         let events_max = outlet.batch_max.map_or(events_max, |max| max.min(events_max));
         let joined = tokio::task::spawn_blocking(move || {
-            let read = reader.read(flow, from, events_max, BATCH_BYTES_MAX);
+            let read = reader.offer(flow, from, events_max, BATCH_BYTES_MAX);
             (reader, read)
         })
         .await;
@@ -253,7 +255,7 @@ impl Schedule {
         };
         self.reader = Some(reader);
         let Some(lane) = outlet.lanes.get_mut(lane) else { return Ok(None) };
-        let mut stored = read.map_err(|cause| {
+        let (mut stored, hold) = read.map_err(|cause| {
             lane.wait();
             UnreadableFlow { flow: outlet.name.clone(), part: lane.part, cause: Box::new(cause) }
         })?;
@@ -274,7 +276,7 @@ impl Schedule {
         let events =
             stored.into_iter().map(|stored| Envelope::new(self.site.clone(), outlet.name.clone(), stored)).collect();
         let batch = Batch { flow: outlet.name.clone(), events };
-        Ok(Some(Turn { flow, part: lane.part, from, attempts: lane.attempts, cuts, batch }))
+        Ok(Some(Turn { flow, part: lane.part, from, attempts: lane.attempts, cuts, batch, hold }))
     }
 }
 
