@@ -23,6 +23,8 @@ pub(crate) struct FlowStatus {
     pub(crate) delivered: u64,
     pub(crate) dead: u64,
     pub(crate) dropped: u64,
+    /// Of `dropped`, the events that no `buffer.overflowed` event has named yet.
+    pub(crate) untold: u64,
     /// Settled events still to be offered again; in no other count.
     pub(crate) replaying: u64,
     /// Settled events that were offered again.
@@ -67,6 +69,7 @@ impl FlowStatus {
             delivered: level.delivered,
             dead: level.dead,
             dropped: level.dropped,
+            untold: level.untold,
             replaying: level.replaying,
             replayed: level.replayed,
             replay_lost: level.replay_lost,

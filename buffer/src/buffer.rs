@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::append::{self, Append};
+use crate::dead_stock::DeadStock;
 use crate::error::{OpenError, ReadError, WriteError};
 use crate::flow::{FlowId, FlowSpec, FlowState, Flows};
 use crate::hold::Holds;
@@ -108,6 +109,7 @@ pub(crate) struct State {
     pub(crate) senders: Senders,
     pub(crate) receipts: RecentReceipts,
     pub(crate) losses: Losses,
+    pub(crate) dead: DeadStock,
 }
 
 impl State {
@@ -118,7 +120,13 @@ impl State {
             senders: Senders::load(connection)?,
             receipts: RecentReceipts::load(connection)?,
             losses: Losses::load(connection)?,
+            dead: DeadStock::load(connection)?,
         })
+    }
+
+    /// Grows with each dead letter: then there may be too many.
+    fn letters(&self) -> u64 {
+        self.flows.dead_letters() + self.ledger.sources.values().map(|counts| counts.rejected).sum::<u64>()
     }
 
     /// Writes what has changed since `before`.
@@ -270,6 +278,10 @@ impl Buffer {
                 }
                 Work::Drop(flow) => state.flows.get_mut(*flow)?.drop_backlog(),
             }
+        }
+        if state.letters() > self.state.letters() {
+            let State { dead, flows, losses, .. } = &mut state;
+            dead.keep_within(self.room.bytes_max(), &transaction, flows, losses)?;
         }
         let now = Instant::now();
         let told = match &self.overflow {

@@ -177,6 +177,10 @@ impl Flows {
             .map_err(|_| WriteError::Inconsistent(format!("there is no flow with the id {id}")))
     }
 
+    pub(crate) fn dead_letters(&self) -> u64 {
+        self.0.iter().map(|flow| flow.dead).sum()
+    }
+
     pub(crate) fn states(&self, losses: &Losses) -> Vec<FlowState> {
         self.0.iter().map(|flow| flow.state(losses)).collect()
     }

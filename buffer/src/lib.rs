@@ -31,6 +31,7 @@ mod block;
 mod boot;
 mod buffer;
 mod dead_letter;
+mod dead_stock;
 mod error;
 mod event;
 mod flow;

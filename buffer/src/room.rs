@@ -62,6 +62,10 @@ impl Room {
         Self { bytes_max, credit: 0 }
     }
 
+    pub(crate) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// Whether so many pages fit without a look at the files.
     pub(crate) fn take(&mut self, pages: u64) -> bool {
         let cost = pages * (PAGE_BYTES + FRAME_BYTES) + INDEX_BYTES;

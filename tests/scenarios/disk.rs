@@ -143,7 +143,7 @@ async fn everything_arrives(plant: &Plant, agent: &Agent, orders: usize, measure
     assert_accounted(&status);
 }
 
-fn refuse(plant: &Plant) {
+pub(crate) fn refuse(plant: &Plant) {
     plant.centre_link.set(Mode::Refuse);
     plant.centre_link.cut(Cut::Reset);
 }
@@ -152,12 +152,12 @@ fn is_refused(status: &Value) -> bool {
     status["buffer"]["disk"]["state"] == "down"
 }
 
-fn on_disk(plant: &Plant) -> String {
+pub(crate) fn on_disk(plant: &Plant) -> String {
     plant.config("", "", "").replace("\"buffer.db\"", "\"disk/buffer.db\"")
 }
 
 /// Orders that need room on the disk.
-fn orders(indexes: std::ops::Range<usize>) -> Vec<Message> {
+pub(crate) fn orders(indexes: std::ops::Range<usize>) -> Vec<Message> {
     let large = |index: usize| {
         let mut random = Random::new(index as u64 + 1);
         let digits = std::iter::repeat_with(|| format!("{:016x}", random.within(0..u64::MAX)));
@@ -168,7 +168,7 @@ fn orders(indexes: std::ops::Range<usize>) -> Vec<Message> {
     indexes.map(large).collect()
 }
 
-fn bytes_in(agent: &Agent, names: &[&str]) -> u64 {
+pub(crate) fn bytes_in(agent: &Agent, names: &[&str]) -> u64 {
     let bytes = |name: &&str| Path::metadata(&agent.path(name)).map_or(0, |found| found.len());
     names.iter().map(bytes).sum()
 }

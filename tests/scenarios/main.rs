@@ -9,6 +9,7 @@ mod fakes;
 mod flows;
 mod house;
 mod ledger_under_kills;
+mod limits;
 mod link_under_cuts;
 mod odoo;
 mod odoo_exchanges;

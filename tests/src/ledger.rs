@@ -139,6 +139,34 @@ impl Ledger {
         furthest
     }
 
+    /// What each flow is missing and no `buffer.overflowed` event names: a place before the newest one that never came and
+    /// lies in no range, or more or fewer such places than the events count together.
+    pub fn unnamed(&self) -> Vec<String> {
+        let mut flows: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for Arrival { flow, sequence, .. } in &self.arrivals {
+            flows.entry(flow).or_default().insert(*sequence);
+        }
+        let mut wrong = Vec::new();
+        for (flow, there) in flows {
+            let missing: Vec<u64> =
+                (1..there.last().copied().unwrap_or_default()).filter(|place| !there.contains(place)).collect();
+            let told: Vec<[u64; 3]> = self
+                .events("buffer.overflowed")
+                .filter(|told| told.data("flow") == flow)
+                .map(|told| {
+                    ["first_sequence", "last_sequence", "count"].map(|key| told.data(key).as_u64().unwrap_or(0))
+                })
+                .collect();
+            let is_named = |place: &u64| told.iter().any(|[first, last, _]| (first..=last).contains(&place));
+            wrong.extend(missing.iter().filter(|place| !is_named(place)).map(|place| format!("{flow} {place}")));
+            let count: u64 = told.iter().map(|[_, _, count]| count).sum();
+            if count != missing.len() as u64 {
+                wrong.push(format!("{flow} is missing {} events and tells of {count}", missing.len()));
+            }
+        }
+        wrong
+    }
+
     /// What is wrong with the numbers of each flow: a place that never came, two events in one place, one event in two
     /// places, or a first arrival behind a later place.
     pub fn misplaced(&self) -> Vec<String> {

@@ -11,6 +11,10 @@ use super::packet::{Incoming, Qos};
 /// The most messages handed over at once.
 pub(crate) const TAKEN_MAX: usize = 256;
 
+/// No further message is handed over with others beyond this: they are recorded together, and a small buffer must have
+/// room for that.
+const TAKEN_BYTES_MAX: usize = 1 << 20;
+
 /// Between the connection's task and the one consumer.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -114,10 +118,13 @@ impl State {
     /// Takes messages out, in order, until a window of them is open.
     fn take(&mut self, window: usize) -> Vec<Incoming> {
         let mut taken = Vec::new();
+        let mut bytes = 0;
         while taken.len() < TAKEN_MAX
+            && bytes < TAKEN_BYTES_MAX
             && let Some(message) = self.messages.pop_front_if(|next| self.open < window || next.qos == Qos::AtMostOnce)
         {
             self.open += usize::from(message.qos == Qos::AtLeastOnce);
+            bytes += message.weight();
             taken.push(message);
         }
         taken

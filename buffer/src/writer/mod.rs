@@ -40,11 +40,14 @@ pub struct Submission {
 pub struct GroupLimits {
     /// So many events are committed without waiting for more. A single append is never split.
     pub events_max: usize,
+    /// So many bytes of data and metadata are. What one commit writes stays smaller than the room that is kept for taking
+    /// it into the database.
+    pub bytes_max: usize,
 }
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        Self { events_max: 2_048 }
+        Self { events_max: 2_048, bytes_max: 2 << 20 }
     }
 }
 
@@ -109,7 +112,7 @@ impl Writer {
     /// The system gives no thread.
     pub fn start(buffer: Buffer, limits: GroupLimits, on_state: Box<dyn Fn(&DiskState) + Send>) -> io::Result<Self> {
         let (orders, receiver) = mpsc::channel();
-        let committer = Committer::new(buffer, receiver, Queue::new(limits.events_max), on_state);
+        let committer = Committer::new(buffer, receiver, Queue::new(limits), on_state);
         let thread = thread::Builder::new().name("buffer".to_owned()).spawn(move || committer.run())?;
         Ok(Self { handle: WriterHandle { orders }, thread })
     }

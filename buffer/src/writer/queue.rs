@@ -2,12 +2,16 @@
 
 use std::time::Instant;
 
-use super::{Done, Submission};
+use super::{Done, GroupLimits, Submission};
+use crate::append::Routed;
 use crate::buffer::{Durability, Work};
+
+/// No limits.
+const ALL: GroupLimits = GroupLimits { events_max: usize::MAX, bytes_max: usize::MAX };
 
 /// Submissions by kind, each in the order they came.
 pub(super) struct Queue {
-    events_max: usize,
+    limits: GroupLimits,
     appends: Lane,
     settles: Lane,
 }
@@ -29,13 +33,15 @@ struct Lane {
     waiting: Vec<Waiting>,
     /// How many events they hold. One without any counts as one: it costs about as much.
     events: usize,
+    /// Of data and metadata, in all logs together.
+    bytes: usize,
     /// The earliest time at which one of them is due.
     due: Option<Instant>,
 }
 
 impl Queue {
-    pub(super) fn new(events_max: usize) -> Self {
-        Self { events_max, appends: Lane::default(), settles: Lane::default() }
+    pub(super) fn new(limits: GroupLimits) -> Self {
+        Self { limits, appends: Lane::default(), settles: Lane::default() }
     }
 
     pub(super) fn push(&mut self, Submission { work, done, wait: _ }: Submission, due: Instant) {
@@ -44,7 +50,7 @@ impl Queue {
 
     /// There is a group's worth of events.
     pub(super) fn is_full(&self) -> bool {
-        self.appends.events >= self.events_max
+        self.appends.events >= self.limits.events_max || self.appends.bytes >= self.limits.bytes_max
     }
 
     /// When the next commit is due; `None` while nothing waits.
@@ -63,8 +69,9 @@ impl Queue {
     pub(super) fn take(&mut self, now: Instant, one_by_one: bool) -> Option<Group> {
         if self.is_full() || self.appends.is_due(now) {
             // Settlements come first: the room that they make can be used by the appends.
-            let mut members = self.settles.take(usize::MAX);
-            members.extend(self.appends.take(if one_by_one { 1 } else { self.events_max }));
+            let mut members = self.settles.take(ALL);
+            let one = GroupLimits { events_max: 1, ..self.limits };
+            members.extend(self.appends.take(if one_by_one { one } else { self.limits }));
             return Some(Group { members, durability: Durability::Synced });
         }
         if self.settles.is_due(now) {
@@ -75,12 +82,12 @@ impl Queue {
 
     /// All settlements, due or not.
     pub(super) fn take_settles(&mut self) -> Group {
-        Group { members: self.settles.take(usize::MAX), durability: Durability::Written }
+        Group { members: self.settles.take(ALL), durability: Durability::Written }
     }
 
     /// The group waits again, before everything else.
     pub(super) fn put_back(&mut self, group: Group) {
-        let behind = [self.appends.take(usize::MAX), self.settles.take(usize::MAX)];
+        let behind = [self.appends.take(ALL), self.settles.take(ALL)];
         for member in group.members.into_iter().chain(behind.into_iter().flatten()) {
             self.lane(&member.work).extend([member]);
         }
@@ -99,6 +106,7 @@ impl Lane {
     fn extend(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
         for member in waiting {
             self.events += events(&member.work);
+            self.bytes += bytes(&member.work);
             self.due = Some(self.due.map_or(member.due, |due| due.min(member.due)));
             self.waiting.push(member);
         }
@@ -113,13 +121,14 @@ impl Lane {
         self.due = self.due.map(|due| due.min(now));
     }
 
-    /// The first ones, up to `events_max` events, and at least one.
-    fn take(&mut self, events_max: usize) -> Vec<Waiting> {
-        let mut taken = 0;
+    /// The first ones, within these limits, and at least one.
+    fn take(&mut self, limits: GroupLimits) -> Vec<Waiting> {
+        let (mut taken, mut taken_bytes) = (0, 0);
         let mut count = 0;
         for member in &self.waiting {
             taken += events(&member.work);
-            if count > 0 && taken > events_max {
+            taken_bytes += bytes(&member.work);
+            if count > 0 && (taken > limits.events_max || taken_bytes > limits.bytes_max) {
                 break;
             }
             count += 1;
@@ -139,6 +148,17 @@ fn events(work: &Work) -> usize {
     }
 }
 
+/// Each log stores an event of its own.
+fn bytes(work: &Work) -> usize {
+    match work {
+        Work::Append(append) => {
+            let stored = |routed: &Routed| (routed.event.data.len() + routed.event.metadata.len()) * routed.flows.len();
+            append.events.iter().map(stored).sum()
+        }
+        Work::Settle(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -155,7 +175,7 @@ mod tests {
 
     impl Case {
         fn new() -> Self {
-            Self { queue: Queue::new(3), start: Instant::now() }
+            Self { queue: Queue::new(GroupLimits { events_max: 3, bytes_max: 1_000 }), start: Instant::now() }
         }
 
         fn at(&self, ms: u64) -> Instant {

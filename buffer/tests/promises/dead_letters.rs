@@ -63,3 +63,19 @@ fn a_dead_letter_that_was_changed_is_named() {
     let error = buffer.reader().unwrap().dead_letters(10).unwrap_err();
     assert_eq!(error.to_string(), "the buffer's dead letter 1 is unreadable");
 }
+
+#[test]
+fn the_oldest_dead_letters_go_when_there_are_too_many_and_count_as_dropped() {
+    let case = Case::new();
+    let mut buffer = case.open(&["orders"]);
+    let orders = flow(&buffer, "orders").id;
+    for from in (1..=10_200).step_by(200) {
+        let outcomes = (from..from + 200).map(|sequence| (sequence, refused("no such order"))).collect();
+        apply(&mut buffer, append(from..from + 200, &[orders]));
+        apply(&mut buffer, Work::Settle(Settle { flow: orders, from, outcomes }));
+    }
+    let state = flow(&buffer, "orders");
+    assert_eq!((state.dead, state.dropped, state.untold), (10_000, 200, 200));
+    let letters = buffer.reader().unwrap().dead_letters(20_000).unwrap();
+    assert_eq!((letters.len(), letters.last().unwrap().id), (10_000, 201));
+}
