@@ -6,7 +6,7 @@ use crate::buffer::{Buffer, Durability};
 use crate::error::WriteError;
 use crate::overflow::Overflow;
 use crate::retention;
-use crate::room::{self, Files, Purpose, Room};
+use crate::room::{Files, Purpose, Room};
 
 /// How many free pages go back to the file system at once.
 const STEP_PAGES: u64 = 256;
@@ -26,7 +26,7 @@ impl Buffer {
         }
         match purpose {
             Purpose::Append => {
-                if !room::log_fits_reserve(&self.path, pages) {
+                if !self.room.log_fits_reserve(&self.path, pages) {
                     self.checkpoint()?;
                 }
                 while let Err(refused) = self.reserve.hold() {

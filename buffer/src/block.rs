@@ -4,7 +4,8 @@
 //! then 1 and up, counting the texts), flags, the sequence numbers without an event before it if there are any, the
 //! stamp's two clocks and the sender's time if there is one (signed, each as the difference to the event before, the
 //! sender's time to the stamp's), data and metadata (each with its length). Numbers are those of `varint.rs`. The last
-//! sequence number of a block always has an event.
+//! sequence number of a block always has an event. A small block stays uncompressed, behind a zero byte, with which no
+//! zstd frame begins.
 
 use std::sync::Arc;
 
@@ -33,6 +34,11 @@ const BLOCK_BYTES_MAX: usize = BLOCK_BYTES_FULL + EVENT_BYTES_MAX + (1 << 20);
 
 /// Level 1: on the gateway's slow cores a higher one costs more time than it saves on the disk.
 const COMPRESSION_LEVEL: i32 = 1;
+
+/// Blocks below this size are not compressed: it would cost more than all else about them, and save them little until
+/// they are packed into full ones.
+const COMPRESSED_FROM_BYTES: usize = 512;
+const UNCOMPRESSED: u8 = 0;
 
 const SYNCED: u8 = 0b01;
 const SENDER_TIME: u8 = 0b10;
@@ -147,7 +153,11 @@ impl Builder {
     }
 
     pub(crate) fn seal(&self, place: &Place, compressor: &mut Compressor<'static>) -> Result<Sealed, WriteError> {
-        let bytes = compressor.compress(&self.raw)?;
+        let bytes = if self.raw.len() < COMPRESSED_FROM_BYTES {
+            [&[UNCOMPRESSED], self.raw.as_slice()].concat()
+        } else {
+            compressor.compress(&self.raw)?
+        };
         let checksum = checksum(place, &bytes);
         Ok(Sealed { bytes, checksum })
     }
@@ -173,7 +183,12 @@ pub(crate) fn unseal(
     if checksum(place, bytes) != stored_checksum {
         return Err(Malformed("the checksum does not fit"));
     }
-    decompressor.decompress(bytes, BLOCK_BYTES_MAX).map_err(|_| Malformed("the bytes cannot be unpacked"))
+    match bytes.split_first() {
+        Some((&UNCOMPRESSED, raw)) => Ok(raw.to_vec()),
+        Some(_) | None => {
+            decompressor.decompress(bytes, BLOCK_BYTES_MAX).map_err(|_| Malformed("the bytes cannot be unpacked"))
+        }
+    }
 }
 
 /// The events of an unpacked block, in order.
