@@ -20,6 +20,7 @@ use crate::loss::Losses;
 use crate::memory;
 use crate::open;
 use crate::overflow::{Author, Overflow, Yielding};
+use crate::pack;
 use crate::reader::Reader;
 use crate::receipt::{self, ReceiptEntry, RecentReceipts};
 use crate::replay::{Replay, Replayed};
@@ -59,6 +60,17 @@ pub enum Work {
     Replayed(Replayed),
     /// The flow's backlog and what it keeps are given up.
     Drop(FlowId),
+}
+
+impl Work {
+    /// Whether it leaves everything as it is.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Append(work) => *work == Append::default(),
+            Self::Settle(work) => work.outcomes.is_empty(),
+            Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
+        }
+    }
 }
 
 /// What a change outlives when `apply` returns. Both outlive the process.
@@ -247,13 +259,24 @@ impl Buffer {
             false => Purpose::Settle,
         };
         let pages = room::pages(&self.connection, work.clone());
-        let applied = self.admit(pages, purpose).and_then(|()| self.commit(work.clone(), durability));
+        let applied = self.admit(pages, purpose).and_then(|()| {
+            let packs = self.may_pack(purpose);
+            self.commit(work.clone(), durability, packs)
+        });
         match applied {
             Err(WriteError::Refused(_)) if self.make_disk_room(pages, purpose)? => {
                 self.admit(pages, purpose)?;
-                self.commit(work, durability)
+                self.commit(work, durability, false)
             }
             applied => applied,
+        }
+    }
+
+    /// Packing takes room before it gives some back: nothing is refused for its sake.
+    fn may_pack(&mut self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Append => pack::is_due(&self.state.flows) && self.room.take(pack::STEP_PAGES),
+            Purpose::Settle | Purpose::Tidy => false,
         }
     }
 
@@ -261,6 +284,7 @@ impl Buffer {
         &mut self,
         work: impl Iterator<Item = &'a Work> + Clone,
         durability: Durability,
+        packs: bool,
     ) -> Result<(), WriteError> {
         self.pen.clear();
         self.set_durability(durability)?;
@@ -289,6 +313,9 @@ impl Buffer {
             None => Vec::new(),
         };
         self.pen.finish(&transaction)?;
+        if packs {
+            pack::step(&transaction, &mut state.flows)?;
+        }
         self.may_shrink |= self.retention.expire(&transaction, &mut state.flows)?;
         state.save(&transaction, &self.state)?;
         transaction.commit()?;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 use crate::error::WriteError;
 use crate::log;
 use crate::loss::Losses;
+use crate::pack;
 use crate::span::{self, Span};
 
 /// A flow of this buffer. It keeps its id when it is renamed, and no other flow ever gets it.
@@ -77,6 +78,8 @@ pub(crate) struct Flow {
     pub(crate) spans: Vec<Span>,
     /// The first event whose block is still there. Not stored: the log itself says it.
     pub(crate) oldest: u64,
+    /// Blocks before this number are as full as they get. Not stored either.
+    pub(crate) packed: u64,
 }
 
 impl Flow {
@@ -148,12 +151,14 @@ impl Flows {
                     retired: row.get(10)?,
                     spans: Vec::new(),
                     oldest: 0,
+                    packed: 0,
                 })
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         for flow in &mut flows {
             flow.spans = span::load(connection, flow.id)?;
             flow.oldest = log::oldest(connection, flow.id)?.unwrap_or(flow.next);
+            flow.packed = pack::resume(flow.first_open(), flow.next);
         }
         Ok(Self(flows))
     }
@@ -165,6 +170,10 @@ impl Flows {
     pub(crate) fn get_mut(&mut self, id: FlowId) -> Result<&mut Flow, WriteError> {
         let index = self.index(id)?;
         Ok(&mut self.0[index])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.0.iter()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {

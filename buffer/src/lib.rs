@@ -12,6 +12,8 @@
 //!   apart and changes no other count.
 //! - Damage never passes for data: a block whose checksum, flow or position does not fit is a [`ReadError`] that names
 //!   what is unreadable.
+//! - What a flow is more than 4,096 events behind with is packed into full blocks as it goes, whatever the size of the
+//!   commits that it came in.
 //! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first, then what
 //!   [`Buffer::yielding`] says; then appends are refused and may be tried again, while settling goes on in a reserve.
 //! - What a flow gives up is named by an event in its log, and nothing is given up that a [`Hold`] keeps.
@@ -44,6 +46,7 @@ mod loss;
 mod memory;
 mod open;
 mod overflow;
+mod pack;
 mod reader;
 mod receipt;
 mod replay;

@@ -142,6 +142,30 @@ impl Block {
     }
 }
 
+/// What some blocks cover, without what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// Sequence numbers.
+    pub(crate) count: u64,
+    /// As they are stored.
+    pub(crate) bytes: u64,
+    pub(crate) blocks: u64,
+}
+
+/// The next so many blocks of a flow that begin at `from` or behind it.
+pub(crate) fn extents(connection: &Connection, flow: FlowId, from: u64, limit: u64) -> rusqlite::Result<Vec<Extent>> {
+    connection
+        .prepare_cached("SELECT id, count, length(bytes) FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3")?
+        .query_map(params![key(flow, from), key(flow, SEQUENCE_END), limit], |row| {
+            let (first, count) = (first_of(row.get(0)?), row.get(1)?);
+            let last = Place { flow, first, count, boot: 0 }.last();
+            Ok(Extent { first, last, count, bytes: row.get(2)?, blocks: 1 })
+        })?
+        .collect()
+}
+
 /// The flow's blocks from the one that holds `from` on; `each` says whether to go on. Nothing stays open afterwards.
 pub(crate) fn blocks<E: From<rusqlite::Error>>(
     connection: &Connection,
@@ -149,10 +173,12 @@ pub(crate) fn blocks<E: From<rusqlite::Error>>(
     from: u64,
     mut each: impl FnMut(Block) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let begin = key_of_block(connection, flow, from)?.unwrap_or_else(|| key(flow, from));
-    let mut statement = connection
-        .prepare_cached("SELECT id, count, boot, bytes, checksum FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
-    let mut rows = statement.query([begin, key(flow, SEQUENCE_END)])?;
+    // One statement sees one state: between two of them the block that holds `from` may be packed into another.
+    let mut statement = connection.prepare_cached(
+        "SELECT id, count, boot, bytes, checksum FROM block
+         WHERE id >= coalesce((SELECT max(id) FROM block WHERE id >= ?1 AND id <= ?2), ?2) AND id < ?3 ORDER BY id",
+    )?;
+    let mut rows = statement.query([key(flow, 0), key(flow, from), key(flow, SEQUENCE_END)])?;
     while let Some(row) = rows.next()? {
         if !each(Block::of(row)?)? {
             break;

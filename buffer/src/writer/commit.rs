@@ -50,7 +50,7 @@ impl Committer {
         while !self.is_stopping {
             self.receive();
             match self.attempt() {
-                Ok(()) => self.accepted(),
+                Ok(()) => {}
                 Err(WriteError::Refused(cause)) => self.refused(&cause),
                 Err(error @ (WriteError::Damaged(_) | WriteError::Inconsistent(_))) => {
                     (self.on_state)(&DiskState::Broken { reason: reason(&error) });
@@ -59,7 +59,7 @@ impl Committer {
             }
         }
         self.queue.hurry(Instant::now());
-        self.attempt()?;
+        self.write()?;
         self.buffer.close()
     }
 
@@ -85,13 +85,22 @@ impl Committer {
 
     fn wake_at(&self) -> Option<Instant> {
         match &self.refusal {
-            Some(refusal) => Some(refusal.retry_at),
+            Some(refusal) => Some(refusal.retry_at).into_iter().chain(self.sync_due).min(),
             None => self.queue.due().into_iter().chain(self.sync_due).min(),
         }
     }
 
-    /// Does all that is due.
+    /// Does all that is due. What is written already is synced in time, whether or not the disk takes more.
     fn attempt(&mut self) -> Result<(), WriteError> {
+        let now = Instant::now();
+        let written = match &self.refusal {
+            Some(refusal) if refusal.retry_at > now => Ok(()),
+            Some(_) | None => self.write(),
+        };
+        written.and(self.sync(now))
+    }
+
+    fn write(&mut self) -> Result<(), WriteError> {
         if self.refusal.is_some() {
             // Settlements need little room and make some, so they are not kept behind appends that find none.
             let settles = self.queue.take_settles();
@@ -100,11 +109,19 @@ impl Committer {
         while let Some(group) = self.queue.take(Instant::now(), self.refusal.is_some()) {
             self.commit(group)?;
         }
-        if self.sync_due.is_some_and(|due| due <= Instant::now()) {
-            self.buffer.sync()?;
-            self.sync_due = None;
+        if self.refusal.take().is_some() {
+            (self.on_state)(&DiskState::Writing);
         }
         Ok(())
+    }
+
+    fn sync(&mut self, now: Instant) -> Result<(), WriteError> {
+        if self.sync_due.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        let synced = self.buffer.sync();
+        self.sync_due = synced.is_err().then(|| now + SYNC_WITHIN);
+        synced
     }
 
     fn commit(&mut self, group: Group) -> Result<(), WriteError> {
@@ -116,21 +133,18 @@ impl Committer {
             self.queue.put_back(group);
             return Err(error);
         }
-        self.sync_due = match group.durability {
-            Durability::Synced => None,
-            Durability::Written => self.sync_due.or_else(|| Some(Instant::now() + SYNC_WITHIN)),
-        };
+        // A commit that changes nothing syncs nothing either.
+        if group.members.iter().any(|member| !member.work.is_empty()) {
+            self.sync_due = match group.durability {
+                Durability::Synced => None,
+                Durability::Written => self.sync_due.or_else(|| Some(Instant::now() + SYNC_WITHIN)),
+            };
+        }
         let flows = self.buffer.flows();
         for member in group.members {
             (member.done)(&flows);
         }
         Ok(())
-    }
-
-    fn accepted(&mut self) {
-        if self.refusal.take().is_some() {
-            (self.on_state)(&DiskState::Writing);
-        }
     }
 
     fn refused(&mut self, cause: &Cause) {
@@ -219,6 +233,54 @@ mod tests {
         let done = Box::new(move |flows: &[FlowState]| drop(answer.send(flows.to_vec())));
         writer.handle().submit(Submission { work, wait: Duration::ZERO, done }).unwrap();
         receiver
+    }
+
+    fn committer(buffer: Buffer) -> Committer {
+        let (_, orders) = mpsc::channel();
+        let queue = Queue::new(GroupLimits::default());
+        Committer::new(buffer, orders, queue, Box::new(|_| ()))
+    }
+
+    fn push(committer: &mut Committer, work: Work) {
+        let submission = Submission { work, wait: Duration::ZERO, done: Box::new(|_| ()) };
+        committer.queue.push(submission, Instant::now());
+    }
+
+    fn settle(flow: FlowId, from: u64) -> Work {
+        Work::Settle(Settle { flow, from, outcomes: vec![(from, Settled::Delivered)] })
+    }
+
+    #[test]
+    fn a_settlement_is_synced_by_the_next_append_that_writes_something() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut buffer = open(directory.path());
+        let flow = buffer.flows()[0].id;
+        buffer.apply(&[append(flow, 3)], Durability::Synced).unwrap();
+        let mut committer = committer(buffer);
+        push(&mut committer, settle(flow, 1));
+        committer.attempt().unwrap();
+        assert!(committer.sync_due.is_some());
+        push(&mut committer, Work::Append(Append::default()));
+        committer.attempt().unwrap();
+        assert!(committer.sync_due.is_some(), "an append of nothing syncs nothing");
+        push(&mut committer, append(flow, 1));
+        committer.attempt().unwrap();
+        assert_eq!(committer.sync_due, None);
+    }
+
+    #[test]
+    fn a_settlement_is_synced_in_time_while_the_disk_takes_nothing_new() {
+        let directory = tempfile::tempdir().unwrap();
+        let (buffer, flow) = full(directory.path());
+        let mut committer = committer(buffer);
+        push(&mut committer, settle(flow, 1));
+        committer.attempt().unwrap();
+        push(&mut committer, append(flow, 1_500));
+        let refused = committer.attempt().unwrap_err();
+        assert!(matches!(refused, WriteError::Refused(_)), "{refused}");
+        committer.sync_due = Some(Instant::now());
+        assert!(committer.attempt().is_err());
+        assert_eq!(committer.sync_due, None);
     }
 
     #[test]
