@@ -17,6 +17,7 @@ mod deliver;
 mod demo;
 mod destination;
 mod envelope;
+mod flash;
 mod flow_status;
 mod health;
 mod heartbeat;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::envelope::Site;
+use crate::flash::{Flash, FlashAccount};
 use crate::flow_status::FlowStatus;
 use crate::health::{Condition, DeviceHealth, Health, SourceHealth};
 use crate::template::rfc3339;
@@ -29,6 +30,7 @@ struct Inner {
     flows: Vec<Flow>,
     health: Health,
     reader: Mutex<Reader>,
+    flash: FlashAccount,
     started: Instant,
     started_at: String,
 }
@@ -62,6 +64,8 @@ pub(crate) struct BufferStatus {
     /// The limit of `bytes`.
     pub(crate) bytes_max: u64,
     pub(crate) disk: Condition,
+    /// What the agent writes to the disk.
+    pub(crate) flash: Flash,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,6 +84,7 @@ impl Reporter {
             buffer_bytes_max: config.buffer.max_size,
             flows: config.flows.clone(),
             health,
+            flash: FlashAccount::new(reader.ledger().map_or(0, |ledger| ledger.events.recorded)),
             reader: Mutex::new(reader),
             started: Instant::now(),
             started_at: rfc3339(Clock.now().wall_us),
@@ -107,7 +112,7 @@ impl Inner {
         let picture = self.health.picture();
         let mut reader = self.reader.lock();
         // The flows are read after the ledger, so that what is counted as recorded is never missing in a flow.
-        let ledger = reader.ledger().map_or(Value::Null, |found| ledger(&found));
+        let found = reader.ledger().ok();
         let levels = reader.flows().unwrap_or_default();
         let flows = levels
             .iter()
@@ -126,13 +131,14 @@ impl Inner {
             uptime_s: self.started.elapsed().as_secs(),
             config_hash: self.config_hash.clone(),
             clock: if now.synced { "synced" } else { "unsynced" },
-            ledger,
+            ledger: found.as_ref().map_or(Value::Null, ledger),
             buffer: BufferStatus {
                 path: self.buffer.clone(),
                 epoch: self.site.epoch.to_string(),
                 bytes: bytes_on_disk(&self.buffer),
                 bytes_max: self.buffer_bytes_max,
                 disk: picture.disk,
+                flash: found.map(|ledger| self.flash.figures(ledger.events.recorded)).unwrap_or_default(),
             },
             sources: named(picture.sources),
             devices: named(picture.devices),

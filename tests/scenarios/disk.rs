@@ -33,6 +33,7 @@ async fn at_its_limit_the_buffer_grows_no_more_and_the_broker_keeps_the_rest() {
     everything_arrives(&plant, &agent, ORDERS, &measure).await;
     let status = agent.status().expect("the agent answers");
     assert_eq!(status["buffer"]["bytes_max"], LIMIT);
+    assert!(status["buffer"]["flash"]["bytes_per_event"].as_u64() > Some(0), "what went to the disk: {status}");
     assert!(measure() > 0);
 }
 

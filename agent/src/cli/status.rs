@@ -44,6 +44,11 @@ fn screen(status: &Value) -> String {
         bytes(status.pointer("/buffer/bytes").and_then(Value::as_u64).unwrap_or(0)),
         bytes(status.pointer("/buffer/bytes_max").and_then(Value::as_u64).unwrap_or(0)),
     );
+    if let Some(written) = flash(status, "bytes_written") {
+        let each = flash(status, "bytes_per_event").map_or_else(String::new, |each| format!(", {each} bytes an event"));
+        let day = flash(status, "bytes_per_day").map_or_else(String::new, |day| format!(", {} a day", bytes(day)));
+        let _ = writeln!(out, "written to the disk since the start: {}{each}{day}", bytes(written));
+    }
     section(&mut out, status, "sources", |source| {
         let name = text(source, "name");
         let counts = status.pointer("/ledger/sources").and_then(|sources| sources.get(name));
@@ -100,6 +105,10 @@ fn screen(status: &Value) -> String {
         out.push('\n');
     }
     out
+}
+
+fn flash(status: &Value, key: &str) -> Option<u64> {
+    status.get("buffer")?.get("flash")?.get(key)?.as_u64()
 }
 
 /// The one sentence to read if there is time for one.
