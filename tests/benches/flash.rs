@@ -1,0 +1,109 @@
+//! What an event costs the flash: the agent between two brokers, at steady rates, by its own account of the disk.
+//!
+//! Messages of 300 bytes, MQTT 5, a window of 500 and a linger of 200 ms. Printed are the bytes that went to the disk for
+//! each event, as `plantlink status` tells them, and how often that is the payload. A steady state needs a checkpoint or
+//! two, which the write-ahead log brings every few thousand pages: short runs of the low rates show the commits alone.
+//!
+//! `cargo bench -p plantlink-tests --bench flash` takes a minute; `PLANTLINK_BENCH_SECONDS=600` makes each rate last
+//! longer. The agent is the release build beside the benchmark (`cargo build --release --no-default-features` makes it).
+
+use std::time::Duration;
+
+use plantlink_tests::agent::Agent;
+use plantlink_tests::broker::{Broker, Rules};
+use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
+
+const RATES: [u32; 4] = [1, 10, 100, 1_000];
+const SECONDS: u32 = 15;
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn main() {
+    let seconds = std::env::var("PLANTLINK_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    println!("{:>9}  {:>12}  {:>10}  {:>16}", "events/s", "bytes/event", "x payload", "bytes a day, MB");
+    for rate in RATES {
+        let (bytes, payload) = runtime.block_on(measure(rate, seconds));
+        let per_day = bytes * f64::from(rate) * 86_400.0 / 1e6;
+        println!("{rate:>9}  {bytes:>12.0}  {:>10.2}  {per_day:>16.0}", bytes / payload);
+    }
+}
+
+/// The bytes written and the bytes of payload for an event.
+async fn measure(rate: u32, seconds: u32) -> (f64, f64) {
+    // Without this mosquitto lets a publisher have 20 messages on their way, whatever our window is.
+    let rules = || Rules { settings: vec!["max_inflight_messages 1000"], ..Rules::default() };
+    let (plant, centre) = (Broker::start_with(rules()).await, Broker::start_with(rules()).await);
+    let received = Subscriber::start(Options::new(centre.port(), "centre", Version::V5), "#").await;
+    let agent = Agent::start(&configuration(plant.port(), centre.port()));
+    agent.wait_until("the connection to the plant", LIMIT, |status| status["sources"][0]["state"] == "up").await;
+    let mut mes = Publisher::new(Options::new(plant.port(), "mes", Version::V5));
+    // What a start writes is not counted.
+    mes.publish_all(&[message(0)]).await;
+    agent.wait_until("the first event", LIMIT, |status| delivered(status) == 1).await;
+    let before = written(&agent);
+
+    let events = rate * seconds;
+    let mut payload = 0;
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / rate.min(100));
+    let together = rate.div_ceil(100);
+    for first in (1..=events).step_by(together as usize) {
+        pace.tick().await;
+        let messages: Vec<Message> = (first..first + together).map(message).collect();
+        payload += messages.iter().map(|message| message.payload.len()).sum::<usize>();
+        mes.publish_all(&messages).await;
+    }
+    agent.wait_until("the last event", LIMIT, |status| delivered(status) > u64::from(events)).await;
+    assert!(received.count() > events as usize, "everything arrives");
+    let events = f64::from(events);
+    ((written(&agent) - before) / events, payload as f64 / events)
+}
+
+fn delivered(status: &serde_json::Value) -> u64 {
+    status["flows"][0]["delivered"].as_u64().unwrap_or(0)
+}
+
+fn written(agent: &Agent) -> f64 {
+    let status = agent.status().expect("the agent answers");
+    status["buffer"]["flash"]["bytes_written"].as_f64().expect("the kernel keeps an account")
+}
+
+fn message(index: u32) -> Message {
+    let text = format!(
+        r#"{{"order":"WO/{index:06}","line":"L{}","good":{},"scrap":{},"operator":"op-{}","program":"{}","finished":true}}"#,
+        index % 7,
+        index % 1_000,
+        index % 13,
+        index % 40,
+        "P".repeat(190),
+    );
+    Message::new(format!("mes/L{}/finished", index % 7), text)
+}
+
+fn configuration(plant: u16, centre: u16) -> String {
+    format!(
+        r#"
+[plant]
+id = "mill"
+gateway = "gw"
+[buffer]
+path = "buffer.db"
+linger = "200ms"
+[[source.mqtt]]
+name = "mes"
+url = "mqtt://127.0.0.1:{plant}"
+client_id = "mes-in"
+window = 500
+[[source.mqtt.topic]]
+filter = "mes/#"
+type = "workorder.finished"
+[[destination.mqtt]]
+name = "central"
+url = "mqtt://127.0.0.1:{centre}"
+window = 500
+[[flow]]
+name = "all"
+events = ["*"]
+to = "central"
+"#
+    )
+}
