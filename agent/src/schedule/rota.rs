@@ -1,8 +1,9 @@
 //! Whose turn it is: the most urgent one that has something, as long as the others are not forgotten.
 //!
-//! One that was emptied by its turn has had all it wanted. It lets one that is less urgent go before it, once: whoever gets
-//! a few events all the time keeps nobody from the line, and waits for one batch of another at the most. One that is behind
-//! keeps the line until it is not.
+//! One that was emptied by its turn has had all it wanted. When that holds for all that are as urgent, they let one that is
+//! less urgent go before them, once: whoever gets a few events all the time keeps nobody from the line, and waits for one
+//! batch of each of its equals and of one other at the most. One that is behind keeps the line from all that are less
+//! urgent until it is not, and shares it with its equals.
 
 use plantlink_config::Priority;
 
@@ -48,8 +49,10 @@ impl Rota {
     /// Which of those that have something goes next.
     pub(super) fn choose(&self, ready: &[usize]) -> Option<usize> {
         let seats = ready.iter().filter_map(|index| Some((*index, self.seats.get(*index)?)));
+        // One that has had all it wanted still takes turns with an equal that is behind.
+        let rest = |urgency| seats.clone().all(|(_, seat)| seat.rests || seat.urgency != urgency);
         // Where all of them rest, nobody has to be let through.
-        seats.min_by_key(|(_, seat)| (seat.rests, seat.urgency, seat.served)).map(|(index, _)| index)
+        seats.clone().min_by_key(|(_, seat)| (rest(seat.urgency), seat.urgency, seat.served)).map(|(index, _)| index)
     }
 
     /// It had a turn, which emptied it or did not.
@@ -105,6 +108,11 @@ mod tests {
     #[test]
     fn a_few_events_at_a_time_go_before_each_batch_of_the_less_urgent_and_do_not_stop_them() {
         assert_eq!(turns(&[(Bulk, Live, 3), (Critical, Live, 0)], 7), [1, 0, 1, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_few_events_at_a_time_wait_for_one_batch_of_an_equal_that_is_behind() {
+        assert_eq!(turns(&[(Normal, Live, 0), (Normal, Live, 4), (Bulk, Live, 1)], 9), [0, 1, 0, 1, 0, 1, 0, 1, 2]);
     }
 
     #[test]
