@@ -15,7 +15,7 @@ use crate::chain::chain;
 use crate::clock::Clock;
 use crate::envelope::Site;
 use crate::health::{Health, Turned};
-use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Session, Will, open_with};
+use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Session, Tcp, Will, open_with};
 use crate::status::Reporter;
 use crate::template::rfc3339;
 
@@ -79,7 +79,7 @@ impl Heartbeat {
             qos: Qos::AtLeastOnce,
         };
         let client_id = self.client_id.clone();
-        open_with(&self.destination.link, Session::Clean, |connect| {
+        open_with(&Tcp, &self.destination.link, Session::Clean, |connect| {
             connect.client_id = client_id;
             connect.will = Some(will);
         })

@@ -171,7 +171,7 @@ pub(crate) fn options(config: &Config) -> Options {
 }
 
 /// The mappers in the order of the sources, with what they remember.
-fn mappers(config: &Config, buffer: &Buffer, memory: &Memory) -> Result<Vec<Mapper>, RunError> {
+pub(crate) fn mappers(config: &Config, buffer: &Buffer, memory: &Memory) -> Result<Vec<Mapper>, RunError> {
     config
         .sources
         .iter()
@@ -212,12 +212,12 @@ fn configured<'a>(config: &'a Config, flows: &[FlowState]) -> Vec<(FlowId, &'a F
     config.flows.iter().filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow))).collect()
 }
 
-fn routes(config: &Config, flows: &[FlowState]) -> Routes {
+pub(crate) fn routes(config: &Config, flows: &[FlowState]) -> Routes {
     Routes::new(configured(config, flows).into_iter().map(|(id, flow)| (id, flow.clone())).collect())
 }
 
 /// The flows of one destination.
-fn served<'a>(config: &'a Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, &'a Flow)> {
+pub(crate) fn served<'a>(config: &'a Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, &'a Flow)> {
     configured(config, flows).into_iter().filter(|(_, flow)| flow.to == *destination).collect()
 }
 

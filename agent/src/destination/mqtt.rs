@@ -4,25 +4,33 @@ use plantlink_config::{MqttDestination, MqttVersion};
 
 use super::{Batch, DeliverError, Delivery, Destination, Outcome};
 use crate::envelope::Envelope;
-use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Reason, Session, open};
+use crate::mqtt::{Answer, Link, MqttError, Network, Publish, Qos, Reason, Session, Tcp, open};
 use crate::template;
 
 /// One connection to a broker, made when there is something to deliver.
-pub(crate) struct Broker {
+pub(crate) struct Broker<N = Tcp> {
+    network: N,
     config: MqttDestination,
     link: Option<Link>,
 }
 
 impl Broker {
     pub(crate) fn new(config: &MqttDestination) -> Self {
-        Broker { config: config.clone(), link: None }
+        Broker::over(Tcp, config)
+    }
+}
+
+impl<N: Network> Broker<N> {
+    /// The same over another network than this machine's.
+    pub(crate) fn over(network: N, config: &MqttDestination) -> Self {
+        Broker { network, config: config.clone(), link: None }
     }
 
     /// A clean session: what is not answered is in the buffer, and is offered again from there.
     async fn connect(&mut self) -> Result<&mut Link, MqttError> {
         let link = match self.link.take() {
             Some(link) => link,
-            None => open(&self.config.link, Session::Clean).await?,
+            None => open(&self.network, &self.config.link, Session::Clean).await?,
         };
         Ok(self.link.insert(link))
     }
@@ -45,7 +53,7 @@ impl Broker {
     }
 }
 
-impl Destination for Broker {
+impl<N: Network> Destination for Broker<N> {
     /// At most a window is unsettled at any time, so a kill repeats at most a window.
     fn batch_max(&self) -> usize {
         let broker = self.link.as_ref().map_or(u16::MAX, |link| link.terms().receive_maximum);

@@ -22,6 +22,18 @@ pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
+/// How the host of a broker is reached. TLS stands on top of it.
+pub(crate) trait Network: Send + Sync + 'static {
+    /// Bytes both ways, as the network carries them.
+    type Stream: ByteStream + 'static;
+
+    /// Finds the host and connects to it. Ends in time by itself, or is dropped.
+    fn connect(&self, host: &str, port: u16) -> impl Future<Output = Result<Self::Stream, DialError>> + Send;
+}
+
+/// The network of this machine.
+pub(crate) struct Tcp;
+
 /// Why there is no stream. What was dialed is the caller's to say.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
@@ -53,47 +65,51 @@ pub(crate) enum DialError {
 }
 
 /// Connects to the broker of a link. Certificates and keys are read for each connection, so that renewed ones are used.
-pub(crate) async fn dial(link: &MqttLink) -> Result<Box<dyn ByteStream>, DialError> {
-    match time::timeout(LIMIT, connect(link)).await {
+pub(crate) async fn dial(network: &impl Network, link: &MqttLink) -> Result<Box<dyn ByteStream>, DialError> {
+    match time::timeout(LIMIT, connect(network, link)).await {
         Ok(done) => done,
         Err(_) => Err(DialError::Timeout { limit: LIMIT }),
     }
 }
 
-async fn connect(link: &MqttLink) -> Result<Box<dyn ByteStream>, DialError> {
+async fn connect(network: &impl Network, link: &MqttLink) -> Result<Box<dyn ByteStream>, DialError> {
     let Some(tls) = &link.tls else {
-        return Ok(Box::new(tcp(link).await?));
+        return Ok(Box::new(network.connect(&link.host, link.port).await?));
     };
     let config = tls::client_config(tls)?;
     let name =
         ServerName::try_from(link.host.clone()).map_err(|_| DialError::ServerName { host: link.host.clone() })?;
-    let stream = tcp(link).await?;
+    let stream = network.connect(&link.host, link.port).await?;
     match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
         Ok(stream) => Ok(Box::new(stream)),
         Err(cause) => Err(DialError::Handshake { host: link.host.clone(), cause }),
     }
 }
 
-/// Tries the addresses of the host one after the other, each within its share of the time: a dead first address must not
-/// use up the time of a second one that works.
-async fn tcp(link: &MqttLink) -> Result<TcpStream, DialError> {
-    let name = |cause| DialError::Name { host: link.host.clone(), cause };
-    let deadline = Instant::now() + LIMIT;
-    let addresses: Vec<_> = tokio::net::lookup_host((link.host.as_str(), link.port)).await.map_err(name)?.collect();
-    let mut failure = name(io::Error::from(io::ErrorKind::NotFound));
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let share = deadline.saturating_duration_since(Instant::now()) / left;
-        let cause = match time::timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // A batch is one write already, and what is small must leave at once.
-                stream.set_nodelay(true).map_err(|cause| DialError::Tcp { address: *address, cause })?;
-                return Ok(stream);
-            }
-            Ok(Err(cause)) => cause,
-            Err(_) => io::Error::from(io::ErrorKind::TimedOut),
-        };
-        failure = DialError::Tcp { address: *address, cause };
+impl Network for Tcp {
+    type Stream = TcpStream;
+
+    /// Tries the addresses of the host one after the other, each within its share of the time: a dead first address must
+    /// not use up the time of a second one that works.
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let name = |cause| DialError::Name { host: host.to_owned(), cause };
+        let deadline = Instant::now() + LIMIT;
+        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await.map_err(name)?.collect();
+        let mut failure = name(io::Error::from(io::ErrorKind::NotFound));
+        for (tried, address) in addresses.iter().enumerate() {
+            let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let share = deadline.saturating_duration_since(Instant::now()) / left;
+            let cause = match time::timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // A batch is one write already, and what is small must leave at once.
+                    stream.set_nodelay(true).map_err(|cause| DialError::Tcp { address: *address, cause })?;
+                    return Ok(stream);
+                }
+                Ok(Err(cause)) => cause,
+                Err(_) => io::Error::from(io::ErrorKind::TimedOut),
+            };
+            failure = DialError::Tcp { address: *address, cause };
+        }
+        Err(failure)
     }
-    Err(failure)
 }

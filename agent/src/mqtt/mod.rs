@@ -31,6 +31,7 @@ use bytes::Bytes;
 use plantlink_config::{MqttLink, MqttVersion, SecretError, SecretText};
 
 pub(crate) use acker::Acker;
+pub(crate) use dial::{Network, Tcp};
 pub(crate) use error::LinkError;
 pub(crate) use link::Link;
 pub(crate) use open::{MqttError, open, open_with};

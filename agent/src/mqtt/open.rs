@@ -2,7 +2,7 @@
 
 use plantlink_config::{MqttLink, SecretError};
 
-use super::dial::{DialError, dial};
+use super::dial::{DialError, Network, dial};
 use super::{Connect, Link, LinkError, Reason, Session};
 
 /// Why there is no link, or not any more.
@@ -33,19 +33,20 @@ impl MqttError {
 }
 
 /// Connects on the terms of the configuration.
-pub(crate) async fn open(link: &MqttLink, session: Session) -> Result<Link, MqttError> {
-    open_with(link, session, |_| {}).await
+pub(crate) async fn open(network: &impl Network, link: &MqttLink, session: Session) -> Result<Link, MqttError> {
+    open_with(network, link, session, |_| {}).await
 }
 
 /// Connects on the terms of the configuration, adjusted.
 pub(crate) async fn open_with(
+    network: &impl Network,
     link: &MqttLink,
     session: Session,
     adjust: impl FnOnce(&mut Connect),
 ) -> Result<Link, MqttError> {
     let mut connect = Connect::new(link, session)?;
     adjust(&mut connect);
-    let stream = dial(link).await?;
+    let stream = dial(network, link).await?;
     let link = Link::open(stream, connect).await?;
     if link.terms().maximum_qos == 0 { Err(MqttError::NoAcknowledgements) } else { Ok(link) }
 }

@@ -121,26 +121,29 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             self.give_out()?;
             let wake_at = self.keep_time(listening)?;
             tokio::select! {
-                read = self.read.read_buf(&mut self.input), if listening => {
-                    if read? == 0 {
-                        return Err(LinkError::Closed { reason: None });
-                    }
-                    self.keep_alive.heard(Instant::now());
-                }
-                written = self.output.write(&mut self.write), if self.output.is_pending() => {
-                    written?;
-                    let now = Instant::now();
-                    self.keep_alive.sent(now);
-                    self.outgoing.written(now);
-                }
+                // In this order, so that a run can be repeated. Nobody is kept waiting by it: what precedes reading ends
+                // with the window, and the clock is looked at in every round.
+                biased;
                 command = self.commands.recv() => match command {
                     Some(Command::Close) | None => return self.say_goodbye().await,
                     Some(Command::Subscribe { filters, reply }) => self.ask(Waiting::Suback, filters, reply)?,
                     Some(Command::Unsubscribe { filters, reply }) => self.ask(Waiting::Unsuback, filters, reply)?,
                     Some(Command::Publish { messages, window, reply }) => self.outgoing.start(messages, window, reply),
                 },
+                written = self.output.write(&mut self.write), if self.output.is_pending() => {
+                    written?;
+                    let now = Instant::now();
+                    self.keep_alive.sent(now);
+                    self.outgoing.written(now);
+                }
                 () = self.acks.given() => {}
                 () = self.inbox.taken() => {}
+                read = self.read.read_buf(&mut self.input), if listening => {
+                    if read? == 0 {
+                        return Err(LinkError::Closed { reason: None });
+                    }
+                    self.keep_alive.heard(Instant::now());
+                }
                 () = time::sleep_until(wake_at) => {}
             }
         }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::{Ack, Content, Intake, Message, Receipt, Source, SourceError, Subscribed};
 use crate::clock::Clock;
-use crate::mqtt::{Acker, Incoming, Link, LinkError, MqttError, Qos, Session, open};
+use crate::mqtt::{Acker, Incoming, Link, LinkError, MqttError, Network, Qos, Session, Tcp, open};
 
 /// How long a stop waits for the commits whose acknowledgements are owed.
 const LAST_ACKS: Duration = Duration::from_secs(2);
@@ -19,7 +19,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const WINDOW_311: usize = 20;
 
 /// One subscription list at one broker.
-pub(crate) struct Subscription {
+pub(crate) struct Subscription<N = Tcp> {
+    network: N,
     config: MqttSource,
     clock: Clock,
     /// What the broker's session may still hold of ours.
@@ -38,12 +39,19 @@ struct Connection {
 impl Subscription {
     /// `subscribed` is what [`Content::Subscribed`] told last.
     pub(crate) fn new(config: &MqttSource, subscribed: Vec<String>, clock: Clock) -> Self {
-        Subscription { config: config.clone(), clock, subscribed, connection: None, open: Arc::default() }
+        Subscription::over(Tcp, config, subscribed, clock)
+    }
+}
+
+impl<N: Network> Subscription<N> {
+    /// The same over another network than this machine's.
+    pub(crate) fn over(network: N, config: &MqttSource, subscribed: Vec<String>, clock: Clock) -> Self {
+        Subscription { network, config: config.clone(), clock, subscribed, connection: None, open: Arc::default() }
     }
 
     async fn connect(&mut self) -> Result<Intake, MqttError> {
         let expiry_s = u32::try_from(self.config.session_expiry.as_secs()).unwrap_or(u32::MAX);
-        let link = open(&self.config.link, Session::Kept { expiry_s }).await?;
+        let link = open(&self.network, &self.config.link, Session::Kept { expiry_s }).await?;
         let content = Content::Connected { session_present: link.session_present() };
         let recorded = Arc::new(Notify::new());
         self.connection = Some(Connection { link, unrecorded: Some(recorded.clone()) });
@@ -112,7 +120,7 @@ impl Drop for Share {
     }
 }
 
-impl Source for Subscription {
+impl<N: Network> Source for Subscription<N> {
     async fn next(&mut self) -> Result<Intake, SourceError> {
         let Some(connection) = &mut self.connection else {
             return self.connect().await.map_err(|error| self.unreachable(error));
