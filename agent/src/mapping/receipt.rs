@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use plantlink_buffer::ReceiptEntry;
-use plantlink_config::MqttSource;
+use plantlink_config::{MqttSource, MqttVersion};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,6 +20,10 @@ use crate::source::{Message, Receipt};
 
 /// How many packet ids there are before they come round again (MQTT 5, section 2.2.1).
 const PACKET_IDS: u64 = 65_535;
+
+/// The least window that an MQTT 3.1.1 broker is believed to have. It is not told ours and has one of its own, from 20 in
+/// most to some hundred.
+const WINDOW_311: u16 = 500;
 
 /// The messages that one source has recorded last, and the session they came by.
 #[derive(Debug)]
@@ -92,7 +96,11 @@ impl Receipts {
             Some(elsewhere) => Session { url, client_id, generation: elsewhere.generation, doubtful: false },
             None => Session { url, client_id, generation: 0, doubtful: false },
         };
-        let window = u64::from(source.link.window);
+        let window = match source.link.version {
+            MqttVersion::V5 => source.link.window,
+            MqttVersion::V311 => source.link.window.max(WINDOW_311),
+        };
+        let window = u64::from(window);
         // Twice the window, since acknowledgements may be on their way for as much as is still open. The next window's ids
         // must not come round to those remembered.
         let kept = (2 * window).min(PACKET_IDS - window);
@@ -222,7 +230,7 @@ mod tests {
 
     use bytes::Bytes;
     use plantlink_buffer::Stamp;
-    use plantlink_config::{MqttLink, MqttVersion, Name};
+    use plantlink_config::{MqttLink, Name};
 
     use super::*;
 
@@ -253,7 +261,10 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            let source = source("broker", "gw", WINDOW);
+            Bench::with(source("broker", "gw", WINDOW))
+        }
+
+        fn with(source: MqttSource) -> Self {
             let receipts = Receipts::new(&source, &Memory::new());
             let mut bench = Bench { source, memory: Memory::new(), recorded: Vec::new(), receipts };
             bench.connect(false);
@@ -396,6 +407,23 @@ mod tests {
         let oldest = u16::MAX - (2 * WINDOW - 5) + 1;
         assert_eq!(bench.take(&[again(oldest), again(5)]).0, [true, true]);
         assert_eq!(bench.take(&[again(oldest - 1)]).0, [false]);
+    }
+
+    #[test]
+    fn a_broker_that_is_not_told_our_window_and_has_a_larger_one_is_recognized_all_the_same() {
+        let mut source = source("broker", "gw", WINDOW);
+        source.link.version = MqttVersion::V311;
+        let mut bench = Bench::with(source);
+        let window_there = 20 * WINDOW;
+        for packet_id in 1..=window_there {
+            bench.take(&[first(packet_id)]);
+        }
+        // No acknowledgement has reached it.
+        bench.kill();
+        bench.connect(true);
+        for packet_id in 1..=window_there {
+            assert_eq!(bench.take(&[again(packet_id)]).0, [true], "{packet_id}");
+        }
     }
 
     #[test]
