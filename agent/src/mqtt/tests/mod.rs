@@ -7,6 +7,7 @@ mod keeping_alive;
 mod opening;
 mod receiving;
 mod sending;
+mod simulated;
 mod tls;
 
 use std::io;

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::broker::Broker;
-use crate::mqtt::dial::{DialError, dial};
+use crate::mqtt::dial::{DialError, Tcp, dial};
 use crate::mqtt::{Connect, Link, LinkError, Session};
 use crate::tls::client_config;
 
@@ -116,7 +116,7 @@ async fn a_private_authority_and_a_client_certificate_are_enough_to_connect() {
         key: secret(key.path()),
     };
     let link = link(port, tls);
-    let stream = dial(&link).await.unwrap();
+    let stream = dial(&Tcp, &link).await.unwrap();
     let link = Link::open(stream, Connect::new(&link, Session::Clean).unwrap()).await.unwrap();
     link.close().await;
 }
@@ -126,7 +126,7 @@ async fn a_broker_signed_by_somebody_else_is_not_trusted() {
     let port = broker(&Authority::new("theirs"), None).await;
     let other = Authority::new("ours");
     let with_ca = Tls { ca: Some(other.file.path().to_owned()), ..Tls::default() };
-    let error = dial(&link(port, with_ca)).await.err().unwrap();
+    let error = dial(&Tcp, &link(port, with_ca)).await.err().unwrap();
     assert_eq!(chain(&error), "TLS with 127.0.0.1 failed: invalid peer certificate: UnknownIssuer");
 }
 
@@ -136,7 +136,7 @@ async fn a_broker_that_misses_our_certificate_says_so() {
     let port = broker(&authority, Some(&authority)).await;
     let link = link(port, Tls { ca: Some(authority.file.path().to_owned()), ..Tls::default() });
     // With TLS 1.3 the client is through before the server has looked.
-    let stream = dial(&link).await.unwrap();
+    let stream = dial(&Tcp, &link).await.unwrap();
     let error = Link::open(stream, Connect::new(&link, Session::Clean).unwrap()).await.unwrap_err();
     assert!(matches!(error, LinkError::Io(_)), "{error}");
     assert!(chain(&error).contains("CertificateRequired"), "{}", chain(&error));
@@ -147,7 +147,7 @@ async fn a_broker_that_is_not_there_is_told_by_its_address() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let error = dial(&MqttLink { tls: None, ..link(port, Tls::default()) }).await.err().unwrap();
+    let error = dial(&Tcp, &MqttLink { tls: None, ..link(port, Tls::default()) }).await.err().unwrap();
     assert!(matches!(error, DialError::Tcp { .. }), "{error}");
     assert!(chain(&error).starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{}", chain(&error));
 }
