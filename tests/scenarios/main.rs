@@ -15,6 +15,7 @@ mod odoo;
 mod odoo_exchanges;
 mod odoo_promises;
 mod odoo_request;
+mod pains;
 mod plant;
 mod power_cut;
 mod receipts;

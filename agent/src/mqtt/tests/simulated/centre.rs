@@ -45,6 +45,8 @@ pub(super) struct Centre {
     receive_maximum: u16,
     /// An answer takes up to so long.
     ack_ms_max: u64,
+    /// Its answers come in any order. The protocol forbids it, and brokers in clusters do it.
+    is_unruly: bool,
     /// Refuses for want of room once in so many publishes, with MQTT 5; 0 never.
     refuses_one_in: u32,
     /// The event that was refused for want of room. What follows is refused too until it is offered again.
@@ -62,6 +64,7 @@ impl Centre {
             version,
             receive_maximum: random.u16(1..=20),
             ack_ms_max: [0, 50, 3_000][random.usize(0..3)],
+            is_unruly: random.u8(0..4) == 0,
             refuses_one_in: if is_moody { 40 } else { 0 },
             refused: None,
             poison: if is_moody { (0..3).map(|_| random.usize(0..60)).collect() } else { BTreeSet::new() },
@@ -132,8 +135,12 @@ pub(super) async fn serve(stream: TcpStream, centre: Rc<RefCell<Centre>>) {
                     if code == 0 { puback(packet_id).to_vec() } else { puback_because(packet_id, code).to_vec() };
                 let late_ms_max = centre.ack_ms_max;
                 let late = Duration::from_millis(centre.random.u64(0..=late_ms_max));
-                let after = answers.back().map_or_else(Instant::now, |(due, _)| *due);
-                answers.push_back((after.max(Instant::now() + late), answer));
+                let mut at = Instant::now() + late;
+                if !centre.is_unruly {
+                    at = answers.back().map_or(at, |(last, _)| at.max(*last));
+                }
+                let place = answers.partition_point(|(due, _)| *due <= at);
+                answers.insert(place, (at, answer));
                 assert!(
                     version == MqttVersion::V311 || answers.len() <= receive_maximum.into(),
                     "{} publishes wait, and {receive_maximum} may",

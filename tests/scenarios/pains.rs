@@ -1,0 +1,104 @@
+//! What users of other agents suffer from: backlogs that are sent twice, forgotten, stranded or held in memory.
+
+use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, depth, entry, finished, number};
+use plantlink_tests::agent::Agent;
+use plantlink_tests::client::Message;
+use plantlink_tests::proxy::{Cut, Mode};
+use serde_json::json;
+use std::ops::Range;
+
+/// With so much text in each order, a backlog that is held in memory cannot be overlooked.
+const ORDER_BYTES: usize = 2_000;
+/// How much more memory than before the backlog the agent may take; the backlog is more than twice that.
+const GROWTH_KB_MAX: u64 = 8 << 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_is_not_sent_again_after_a_stop_or_a_kill_and_the_next_event_is_not_lost() {
+    let plant = Plant::start().await;
+    let mut agent = Agent::start(&plant.config("", "", ""));
+    plant.subscribed("mes").await;
+    let mut mes = plant.publisher();
+    let mut sent = 0;
+    let mut send = async |agent: &Agent, count: usize| {
+        mes.publish_all(&orders(sent..sent + count)).await;
+        sent += count;
+        plant.drained(agent, sent as u64, LATER).await;
+        plant.ledger().compare(FINISHED, "number", &numbers(sent)).assert_clean();
+        assert_eq!(plant.ledger().resent(), 0);
+    };
+    send(&agent, 100).await;
+    assert!(agent.terminate().await.success(), "{}", agent.log_end());
+    agent.restart();
+    // A single one, with nothing behind it that could push it out.
+    send(&agent, 1).await;
+    agent.kill();
+    agent.restart();
+    send(&agent, 1).await;
+    assert_eq!(plant.ledger().misplaced(), Vec::<String>::new());
+    assert_accounted(&agent.status().expect("the agent answers"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_keeps_its_count_and_its_place_when_its_destination_is_edited() {
+    let plant = Plant::start().await;
+    let mut agent = Agent::start(&plant.config("", "", ""));
+    plant.subscribed("mes").await;
+    refuse(&plant);
+    plant.publisher().publish_all(&orders(0..50)).await;
+    agent.wait_until("the backlog", LATER, |status| depth(status) == 50).await;
+    assert!(agent.terminate().await.success(), "{}", agent.log_end());
+
+    let edited = plant.config("", "client_id = \"another\"\nwindow = 7\nversion = \"3.1.1\"", "");
+    agent.write("plantlink.toml", &edited.replace("\"central\"", "\"headquarters\""));
+    agent.restart();
+    let status = agent.wait_until("a start", LATER, |status| depth(status) == 50).await;
+    assert_eq!(entry(&status, "flows", "all")["to"], "headquarters", "{status:#}");
+    plant.centre_link.set(Mode::Pass);
+    plant.drained(&agent, 50, LATER).await;
+    plant.ledger().compare(FINISHED, "number", &numbers(50)).assert_clean();
+    assert_eq!(plant.ledger().misplaced(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_on_the_disk_and_not_in_memory() {
+    let plant = Plant::start().await;
+    let agent = Agent::start(&plant.config("", "", ""));
+    plant.subscribed("mes").await;
+    refuse(&plant);
+    let mut mes = plant.publisher();
+    mes.publish_all(&orders(0..5_000)).await;
+    // By now every buffer and cache has the size that it stays at.
+    agent.wait_until("the beginning", LATER, |status| depth(status) == 5_000).await;
+    let before = resident_kb(&agent);
+    mes.publish_all(&orders(5_000..15_000)).await;
+    agent.wait_until("the backlog", LATER, |status| depth(status) == 15_000).await;
+    let growth = resident_kb(&agent).saturating_sub(before);
+    assert!(growth < GROWTH_KB_MAX, "{growth} KB more than before the backlog");
+}
+
+/// Orders with some text that nothing compresses away.
+fn orders(range: Range<usize>) -> Vec<Message> {
+    let order = |index: usize| {
+        let text: String =
+            (0..ORDER_BYTES / 8).map(|word| format!("{:08x}", (index * 1_000 + word) * 2_654_435_761)).collect();
+        let Message { topic, .. } = finished(index);
+        Message::new(topic, json!({"order": text, "number": number(index), "good": 1}).to_string())
+    };
+    range.map(order).collect()
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(number).collect()
+}
+
+/// The centre cannot be reached any more.
+fn refuse(plant: &Plant) {
+    plant.centre_link.set(Mode::Refuse);
+    plant.centre_link.cut(Cut::Reset);
+}
+
+fn resident_kb(agent: &Agent) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.process())).expect("the agent runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
