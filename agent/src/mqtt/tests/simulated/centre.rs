@@ -53,7 +53,28 @@ pub(super) struct Centre {
     refused: Option<String>,
     /// Refuses for good what has one of these numbers, with MQTT 5.
     pub(super) poison: BTreeSet<usize>,
+    /// As they came, which is before they are safe.
     pub(super) arrivals: Vec<Arrival>,
+    /// The messages that it said it has. A sender that forgets another one has lost it.
+    pub(super) answered: BTreeSet<usize>,
+}
+
+/// What a publish is answered, and when.
+struct Answer {
+    due: Instant,
+    packet_id: u16,
+    code: u8,
+    number: usize,
+}
+
+impl Answer {
+    fn packet(&self) -> Vec<u8> {
+        if self.code == 0 {
+            puback(self.packet_id).to_vec()
+        } else {
+            puback_because(self.packet_id, self.code).to_vec()
+        }
+    }
 }
 
 impl Centre {
@@ -63,12 +84,13 @@ impl Centre {
             manners: Manners::default(),
             version,
             receive_maximum: random.u16(1..=20),
-            ack_ms_max: [0, 50, 3_000][random.usize(0..3)],
-            is_unruly: random.u8(0..4) == 0,
+            ack_ms_max: [0, 500, 2_000][random.usize(0..3)],
+            is_unruly: random.bool(),
             refuses_one_in: if is_moody { 40 } else { 0 },
             refused: None,
             poison: if is_moody { (0..3).map(|_| random.usize(0..60)).collect() } else { BTreeSet::new() },
             arrivals: Vec::new(),
+            answered: BTreeSet::new(),
             random: random.fork(),
         }
     }
@@ -78,23 +100,30 @@ impl Centre {
         self.manners.connections += 1;
     }
 
-    /// Takes an event or not; the reason code says which.
-    fn take(&mut self, payload: &Bytes) -> u8 {
+    /// Takes an event or not, and decides when to say so.
+    fn take(&mut self, packet_id: u16, payload: &Bytes) -> Answer {
         let arrival: Arrival = serde_json::from_slice(payload).unwrap();
+        let number = arrival.data.number;
+        let code = self.judge(&arrival);
+        if code == 0 {
+            self.arrivals.push(arrival);
+        }
+        let late = Duration::from_millis(self.random.u64(0..=self.ack_ms_max));
+        Answer { due: Instant::now() + late, packet_id, code, number }
+    }
+
+    /// The reason code of the answer.
+    fn judge(&mut self, arrival: &Arrival) -> u8 {
         if self.poison.contains(&arrival.data.number) {
             return PAYLOAD_FORMAT_INVALID;
         }
-        match self.refused.take_if(|refused| *refused == arrival.event_id) {
-            Some(_) => {}
-            None if self.refused.is_some() => return QUOTA_EXCEEDED,
-            None if self.refuses_one_in > 0 && self.random.u32(0..self.refuses_one_in) == 0 => {
-                self.refused = Some(arrival.event_id);
-                return QUOTA_EXCEEDED;
-            }
-            None => {}
+        if self.refused.take_if(|refused| *refused == arrival.event_id).is_some() {
+            return 0;
         }
-        self.arrivals.push(arrival);
-        0
+        if self.refused.is_none() && self.refuses_one_in > 0 && self.random.u32(0..self.refuses_one_in) == 0 {
+            self.refused = Some(arrival.event_id.clone());
+        }
+        if self.refused.is_some() { QUOTA_EXCEEDED } else { 0 }
     }
 }
 
@@ -113,7 +142,7 @@ pub(super) async fn serve(stream: TcpStream, centre: Rc<RefCell<Centre>>) {
     if !broker.try_say(&connack(version, false, 0, &terms)).await {
         return;
     }
-    let mut answers: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
+    let mut answers: VecDeque<Answer> = VecDeque::new();
     loop {
         Manners::wait_while_frozen(&centre, |centre| &centre.manners).await;
         let heard = tokio::select! {
@@ -125,22 +154,23 @@ pub(super) async fn serve(stream: TcpStream, centre: Rc<RefCell<Centre>>) {
             return;
         }
         let said = match heard {
-            None => broker.try_say(&answers.pop_front().unwrap().1).await,
+            None => {
+                let Some(answer) = answers.pop_front() else { continue };
+                if answer.code != QUOTA_EXCEEDED {
+                    centre.borrow_mut().answered.insert(answer.number);
+                }
+                broker.try_say(&answer.packet()).await
+            }
             Some(Heard::Ping) => broker.try_say(&PINGRESP).await,
             Some(Heard::Publish { packet_id, qos, payload, .. }) => {
                 assert_eq!(qos, 1);
                 let mut centre = centre.borrow_mut();
-                let code = centre.take(&payload);
-                let answer =
-                    if code == 0 { puback(packet_id).to_vec() } else { puback_because(packet_id, code).to_vec() };
-                let late_ms_max = centre.ack_ms_max;
-                let late = Duration::from_millis(centre.random.u64(0..=late_ms_max));
-                let mut at = Instant::now() + late;
-                if !centre.is_unruly {
-                    at = answers.back().map_or(at, |(last, _)| at.max(*last));
+                let mut answer = centre.take(packet_id, &payload);
+                if let Some(last) = answers.back().filter(|_| !centre.is_unruly) {
+                    answer.due = answer.due.max(last.due);
                 }
-                let place = answers.partition_point(|(due, _)| *due <= at);
-                answers.insert(place, (at, answer));
+                let place = answers.partition_point(|other| other.due <= answer.due);
+                answers.insert(place, answer);
                 assert!(
                     version == MqttVersion::V311 || answers.len() <= receive_maximum.into(),
                     "{} publishes wait, and {receive_maximum} may",
@@ -161,9 +191,9 @@ pub(super) async fn serve(stream: TcpStream, centre: Rc<RefCell<Centre>>) {
     }
 }
 
-async fn due(answer: Option<&(Instant, Vec<u8>)>) {
+async fn due(answer: Option<&Answer>) {
     match answer {
-        Some((due, _)) => sleep_until(*due).await,
+        Some(answer) => sleep_until(answer.due).await,
         None => std::future::pending().await,
     }
 }

@@ -20,7 +20,6 @@ const TICK: Duration = Duration::from_millis(25);
 const SPAN: Duration = Duration::from_secs(30);
 /// So long after the last fault everything has arrived: a few pauses between attempts, and a few limits of the link.
 const DRAIN: Duration = Duration::from_secs(300);
-const MESSAGES: usize = 60;
 const LATENCY: Duration = Duration::from_millis(100);
 const SLOW: Duration = Duration::from_secs(1);
 /// What a socket holds for a peer that does not read.
@@ -44,6 +43,8 @@ pub(super) fn run(seed: u64) -> Summary {
     let mut world = World::new(seed, version, &mut random);
     let episodes = episodes(&mut random, SPAN);
     let calm = episodes.iter().map(|episode| episode.until).fold(SPAN, Duration::max);
+    // From less than one in flight to more than the windows hold.
+    let messages = [30, 60, 200][random.usize(0..3)];
     while !(world.sim.elapsed() >= calm && world.has_all()) {
         let now = world.sim.elapsed();
         assert!(now < calm + DRAIN, "does not drain after {episodes:#?}");
@@ -56,7 +57,7 @@ pub(super) fn run(seed: u64) -> Summary {
                 world.end(*fault);
             }
         }
-        if random.u128(0..SPAN.as_millis() / TICK.as_millis()) < MESSAGES as u128 && now < SPAN {
+        if random.u128(0..SPAN.as_millis() / TICK.as_millis()) < messages && now < SPAN {
             world.plant.borrow_mut().produce();
         }
         world.sim.step().unwrap_or_else(|error| panic!("{error} after {episodes:#?}"));

@@ -25,6 +25,7 @@ pub(super) fn judge(plant: &Plant, centre: &Centre, (flows, ledger): &(Vec<FlowS
         by_number.entry(arrival.data.number).or_default().insert(&arrival.event_id);
     }
     for number in 0..plant.made {
+        assert!(centre.answered.contains(&number), "{number} was forgotten without an answer");
         let events = by_number.get(&number).map_or(0, BTreeSet::len);
         // A note that is published again as a new message is another note.
         let may_be = if is_order(number) { 1 } else { 1 + plant.sent_anew.get(&number).copied().unwrap_or(0) };
