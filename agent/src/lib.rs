@@ -28,6 +28,8 @@ mod reading;
 mod routes;
 mod run;
 mod schedule;
+#[cfg(test)]
+mod simulated;
 mod source;
 mod status;
 mod store;

@@ -1,6 +1,6 @@
 //! What users of other agents suffer from: backlogs that are sent twice, forgotten, stranded or held in memory.
 
-use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, depth, entry, finished, number};
+use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, entry, finished, number};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::{Cut, Mode};

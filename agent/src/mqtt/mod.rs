@@ -23,7 +23,7 @@ mod reason;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use bytes::Bytes;
 use plantlink_config::{MqttLink, MqttVersion, SecretError, SecretText};
 
 pub(crate) use acker::Acker;
-pub(crate) use dial::{Network, Tcp};
+pub(crate) use dial::{DialError, Network, Tcp};
 pub(crate) use error::LinkError;
 pub(crate) use link::Link;
 pub(crate) use open::{MqttError, open, open_with};

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// What a client says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     Connect(Hello),
     Subscribe {
         packet_id: u16,
@@ -34,27 +34,27 @@ pub(super) enum Heard {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Hello {
+pub(crate) struct Hello {
     pub(super) client_id: String,
-    pub(super) clean: bool,
+    pub(crate) clean: bool,
     pub(super) keep_alive_s: u16,
     pub(super) login: Option<(String, String)>,
     /// Topic, payload, QoS, retain.
     pub(super) will: Option<(String, Bytes, u8, bool)>,
-    pub(super) receive_maximum: Option<u16>,
+    pub(crate) receive_maximum: Option<u16>,
     pub(super) session_expiry_s: Option<u32>,
     pub(super) packet_bytes_max: Option<u32>,
     pub(super) topic_alias_max: Option<u16>,
 }
 
-pub(super) struct Broker<S> {
+pub(crate) struct Broker<S> {
     pub(super) stream: S,
     pub(super) version: MqttVersion,
     input: BytesMut,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Broker<S> {
-    pub(super) fn new(stream: S, version: MqttVersion) -> Self {
+    pub(crate) fn new(stream: S, version: MqttVersion) -> Self {
         Broker { stream, version, input: BytesMut::new() }
     }
 
@@ -74,12 +74,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Broker<S> {
     }
 
     /// False when the client is gone.
-    pub(super) async fn try_say(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) async fn try_say(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     /// Waits for the next packet; a broken connection is [`Heard::Gone`].
-    pub(super) async fn hear(&mut self) -> Heard {
+    pub(crate) async fn hear(&mut self) -> Heard {
         loop {
             if let Some(heard) = self.next_packet() {
                 return heard;
@@ -211,9 +211,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-pub(super) const PINGRESP: [u8; 2] = [0xD0, 0];
+pub(crate) const PINGRESP: [u8; 2] = [0xD0, 0];
 
-pub(super) fn connack(version: MqttVersion, session_present: bool, code: u8, properties: &[u8]) -> Vec<u8> {
+pub(crate) fn connack(version: MqttVersion, session_present: bool, code: u8, properties: &[u8]) -> Vec<u8> {
     let session_present = u8::from(session_present);
     match version {
         MqttVersion::V311 => vec![0x20, 2, session_present, code],
@@ -224,22 +224,22 @@ pub(super) fn connack(version: MqttVersion, session_present: bool, code: u8, pro
     }
 }
 
-pub(super) fn puback(packet_id: u16) -> [u8; 4] {
+pub(crate) fn puback(packet_id: u16) -> [u8; 4] {
     let [high, low] = packet_id.to_be_bytes();
     [0x40, 2, high, low]
 }
 
 /// MQTT 5 only.
-pub(super) fn puback_because(packet_id: u16, code: u8) -> [u8; 5] {
+pub(crate) fn puback_because(packet_id: u16, code: u8) -> [u8; 5] {
     let [high, low] = packet_id.to_be_bytes();
     [0x40, 3, high, low, code]
 }
 
-pub(super) fn suback(version: MqttVersion, packet_id: u16, codes: &[u8]) -> Vec<u8> {
+pub(crate) fn suback(version: MqttVersion, packet_id: u16, codes: &[u8]) -> Vec<u8> {
     acknowledged(0x90, version, packet_id, codes)
 }
 
-pub(super) fn unsuback(version: MqttVersion, packet_id: u16, codes: &[u8]) -> Vec<u8> {
+pub(crate) fn unsuback(version: MqttVersion, packet_id: u16, codes: &[u8]) -> Vec<u8> {
     match version {
         MqttVersion::V311 => acknowledged(0xB0, version, packet_id, &[]),
         MqttVersion::V5 => acknowledged(0xB0, version, packet_id, codes),
@@ -256,7 +256,7 @@ fn acknowledged(first: u8, version: MqttVersion, packet_id: u16, codes: &[u8]) -
 }
 
 /// A message with QoS 1, or with QoS 0 when the packet id is 0.
-pub(super) fn publish(version: MqttVersion, packet_id: u16, topic: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish(version: MqttVersion, packet_id: u16, topic: &str, payload: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
     match version {
         MqttVersion::V311 => {

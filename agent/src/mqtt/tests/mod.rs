@@ -1,13 +1,12 @@
 //! The link against a fake broker at the other end of a pipe, in simulated time where time matters.
 
-mod broker;
+pub(crate) mod broker;
 mod bytes;
 mod cuts;
 mod keeping_alive;
 mod opening;
 mod receiving;
 mod sending;
-mod simulated;
 mod tls;
 
 use std::io;

@@ -8,8 +8,8 @@ use plantlink_config::MqttVersion;
 use tokio::sync::watch;
 use turmoil::net::TcpStream;
 
-use super::super::broker::{Broker, Heard, PINGRESP, connack, publish, suback, unsuback};
 use super::host::Manners;
+use crate::mqtt::tests::broker::{Broker, Heard, PINGRESP, connack, publish, suback, unsuback};
 
 /// The second byte of a PUBLISH's flags (MQTT 5, section 3.3.1.1).
 const DUP: u8 = 0x08;

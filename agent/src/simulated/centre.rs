@@ -12,8 +12,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 use turmoil::net::TcpStream;
 
-use super::super::broker::{Broker, Heard, PINGRESP, connack, puback, puback_because};
 use super::host::Manners;
+use crate::mqtt::tests::broker::{Broker, Heard, PINGRESP, connack, puback, puback_because};
 
 const QUOTA_EXCEEDED: u8 = 0x97;
 const PAYLOAD_FORMAT_INVALID: u8 = 0x99;
