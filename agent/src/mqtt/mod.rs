@@ -7,7 +7,7 @@
 //! `open` does it all; `dial` reaches the broker, `link` is the handle its user holds, `wire` the task that owns the socket.
 
 mod acker;
-mod dial;
+pub(crate) mod dial;
 mod error;
 mod frame;
 mod handshake;
@@ -31,7 +31,7 @@ use bytes::Bytes;
 use plantlink_config::{MqttLink, MqttVersion, SecretError, SecretText};
 
 pub(crate) use acker::Acker;
-pub(crate) use dial::{DialError, Network, Tcp};
+pub(crate) use dial::{Network, Tcp};
 pub(crate) use error::LinkError;
 pub(crate) use link::Link;
 pub(crate) use open::{MqttError, open, open_with};

@@ -24,7 +24,8 @@ use crate::destination::mqtt::Broker;
 use crate::envelope::Site;
 use crate::health::Health;
 use crate::mapping::{Memory, remembered_filters};
-use crate::mqtt::{DialError, Network};
+use crate::mqtt::Network;
+use crate::mqtt::dial::DialError;
 use crate::run::{mappers, options, routes, served};
 use crate::schedule::Schedule;
 use crate::source::mqtt::Subscription;
@@ -133,7 +134,8 @@ to = "central"
         let health = Health::new(config);
         let [plant, office] = [CancellationToken::new(), CancellationToken::new()];
 
-        let schedule = Schedule::new(Arc::new(site), served(config, &destination.name, &flows), reader, store.levels());
+        let schedule =
+            Schedule::new(Arc::new(site), &served(config, &destination.name, &flows), reader, store.levels());
         let mut right = JoinSet::new();
         let broker = Broker::over(Simulated, destination);
         right.spawn(deliver(destination.name.clone(), broker, schedule, store.clone(), health.clone(), office.clone()));
