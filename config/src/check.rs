@@ -13,6 +13,7 @@ use crate::{
     name::Name,
     path::Path,
     plant::Plant,
+    problem::Spot,
     report::{Report, code},
     template::Template,
 };
@@ -102,6 +103,13 @@ impl<'a> Check<'a> {
     /// Whether the table has one of these keys, even with something wrong under it. Such a key is not missing.
     pub(crate) fn has_any(&self, table: &Path, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.locations.has(&table.key(key)))
+    }
+
+    /// Where a value stands, as people see it.
+    pub(crate) fn spot(&self, at: &Path) -> Spot {
+        let place = self.locations.value(at);
+        let (line, column) = self.files.position(place);
+        Spot { file: self.files.name(place.file).to_owned(), line, column, path: at.to_string() }
     }
 
     /// Where something stands, for people.

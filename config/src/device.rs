@@ -14,6 +14,7 @@ use crate::{
     known_tags::KnownTags,
     name::{Name, TagName},
     path::Path,
+    problem::Spot,
     report::code,
     tag::{DeviceTraits, Tag, TagTable},
     word_order::{WordOrder, WordOrderName},
@@ -40,6 +41,8 @@ pub struct Device {
     pub max_bits: u16,
     /// How often a request is asked again when nothing comes back.
     pub retries: u8,
+    /// Where its interval stands, for what is found out about it later.
+    pub every_at: Spot,
 }
 
 /// What the plant's other systems call a device. At least one of these is there.
@@ -123,9 +126,10 @@ impl DeviceTable {
         let name = check.name(self.name.as_ref(), &at.key("name"));
         let every = self.every.as_ref().and_then(|every| every.check_some(&at.key("every"), &mut check.report));
         let asset = self.asset.as_ref().map(|asset| asset.check(&at.key("asset"), check));
-        let (names, tags) = self.tags(at, check);
+        let (names, tags) = self.tags(every, at, check);
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-        let events = self.events(&KnownTags { names: &names, tags: &tags }, every, &at.key("event"), check);
+        let shortest = tags.iter().map(|tag| tag.every).min();
+        let events = self.events(&KnownTags { names: &names, tags: &tags }, shortest, &at.key("event"), check);
         Some(Device {
             name: name?,
             unit: self.unit?,
@@ -136,15 +140,17 @@ impl DeviceTable {
             max_registers: self.max_registers,
             max_bits: self.max_bits,
             retries: self.retries,
+            every_at: check.spot(&at.key("every")),
         })
     }
 
     /// The names of all tags, and the tags that are right.
-    fn tags(&self, at: &Path, check: &mut Check<'_>) -> (Vec<TagName>, Vec<Tag>) {
+    fn tags(&self, every: Option<Duration>, at: &Path, check: &mut Check<'_>) -> (Vec<TagName>, Vec<Tag>) {
         let device = DeviceTraits {
             numbering: self.numbering,
             word_order: WordOrder::from(self.word_order),
             max_registers: self.max_registers,
+            every,
         };
         let mut known = HashMap::new();
         let (mut names, mut tags, mut exponents) = (Vec::new(), Vec::new(), Vec::new());
@@ -165,7 +171,7 @@ impl DeviceTable {
     fn events(
         &self,
         known: &KnownTags<'_>,
-        every: Option<Duration>,
+        shortest: Option<Duration>,
         at: &Path,
         check: &mut Check<'_>,
     ) -> Vec<Derivation> {
@@ -178,7 +184,7 @@ impl DeviceTable {
                 // Two of these would count every piece twice.
                 check.unique(&mut counters, good, &at.key("good"));
             }
-            events.extend(table.check(known, every, &at, check));
+            events.extend(table.check(known, shortest, &at, check));
         }
         events
     }

@@ -71,7 +71,7 @@ pub use name::{EventType, Name, TagName};
 pub use odoo::OdooDestination;
 pub use pattern::{EventPattern, NamePattern};
 pub use plant::Plant;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, Spot};
 pub use record::Record;
 pub use secret::{Secret, SecretError, SecretText};
 pub use source::Source;

@@ -37,6 +37,27 @@ pub enum Severity {
 }
 
 /// `file:line:column  path: message (help)`, a warning with that word before the path.
+/// A place in the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// The file as the command, `include` or `tag_sheet` names it.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The key, as in `source.modbus[0].device[0].every`.
+    pub path: String,
+}
+
+impl Problem {
+    /// A warning about what only the agent can know.
+    pub fn warning(spot: &Spot, code: &'static str, message: String) -> Self {
+        let Spot { file, line, column, path } = spot.clone();
+        Self { severity: Severity::Warning, code, file, line, column, path, message, help: None }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}:{}  ", self.file, self.line, self.column)?;

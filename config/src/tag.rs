@@ -1,11 +1,14 @@
 //! A tag: one named signal of a device and how its registers become a value.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     address::{Address, AddressError, Numbering},
     check::Check,
+    interval::Interval,
     items::Items,
     labels::LabelTable,
     name::TagName,
@@ -36,6 +39,8 @@ pub struct Tag {
     pub missing: Vec<u64>,
     /// A UCUM code or a word such as `pcs`.
     pub unit_of_measure: Option<String>,
+    /// How often it is read, never zero; the device's interval where the tag names none.
+    pub every: Duration,
 }
 
 /// A named signal. Value = raw x scale x 10^scale_from + offset.
@@ -72,6 +77,9 @@ pub(crate) struct TagTable {
     offset: f64,
     /// A UCUM code or a word such as pcs.
     unit_of_measure: Option<String>,
+    /// How often it is read, when that differs from the device's `every`. What an event needs is read together with it
+    /// in any case.
+    every: Option<Interval>,
     /// Raw values, after the word order, that mean that there is none: 0x8000.
     #[serde(default)]
     #[schemars(inner(range(max = 0xFFFF_FFFF_FFFF_FFFF_u64)))]
@@ -89,6 +97,8 @@ pub(crate) struct DeviceTraits {
     pub(crate) numbering: Numbering,
     pub(crate) word_order: WordOrder,
     pub(crate) max_registers: u16,
+    /// Absent when it is wrong.
+    pub(crate) every: Option<Duration>,
 }
 
 impl Tag {
@@ -132,6 +142,10 @@ impl TagTable {
         let missing = kind.as_ref().map(|kind| self.missing(kind, address, &at.key("missing"), check));
         let unit_of_measure =
             self.unit_of_measure.as_ref().map(|unit| check.filled(Some(unit), &at.key("unit_of_measure")));
+        let every = match &self.every {
+            Some(every) => every.check_some(&at.key("every"), &mut check.report),
+            None => device.every,
+        };
         Some(Tag {
             name,
             at: address?,
@@ -142,6 +156,7 @@ impl TagTable {
             offset: self.offset,
             missing: missing?,
             unit_of_measure: unit_of_measure.flatten(),
+            every: every?,
         })
     }
 

@@ -50,6 +50,8 @@ fn a_modbus_line_becomes_what_the_file_says() {
     assert_eq!((good.at, &good.kind), (Address { table: Table::Holding, wire: 0 }, &TagType::U32));
     assert_eq!((scrap.word_order, good.word_order), (WordOrder::Cdab, WordOrder::Abcd));
     assert_eq!(guard.kind, TagType::Bit(4));
+    assert_eq!((good.every, tag("speed").every), (press.every, Duration::from_secs(5)));
+    assert_eq!((press.every_at.line, &*press.every_at.path), (24, "source.modbus[0].device[0].every"));
     let speed = &second.devices[0].tags[0];
     assert_eq!((speed.at.wire, speed.word_order), (7, WordOrder::Dcba));
     let state = Labels::from_iter([(0, "stopped"), (3, "run")]);

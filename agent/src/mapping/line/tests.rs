@@ -1,6 +1,8 @@
 //! Scans of a line, and the events they become.
 
-use plantlink_config::{Address, DataTemplate, Name, Sampled, SampledTags, Table, Tag, TagType, Template, WordOrder};
+use plantlink_config::{
+    Address, DataTemplate, Name, Sampled, SampledTags, Spot, Table, Tag, TagType, Template, WordOrder,
+};
 use serde_json::json;
 
 use super::*;
@@ -17,6 +19,7 @@ fn tag(name: &str, kind: TagType) -> Tag {
         offset: 0.0,
         missing: Vec::new(),
         unit_of_measure: None,
+        every: Duration::from_secs(1),
     }
 }
 
@@ -31,6 +34,7 @@ fn line(events: Vec<Derivation>) -> ModbusLine {
         max_registers: 125,
         max_bits: 2000,
         retries: 0,
+        every_at: Spot::default(),
     };
     ModbusLine {
         name: Name::new("line-3").unwrap(),

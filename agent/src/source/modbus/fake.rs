@@ -4,12 +4,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plantlink_config::{Address, Device, LineAddress, Name, Table, Tag, TagName, TagType, WordOrder};
+use plantlink_config::{Address, Device, LineAddress, Name, Spot, Table, Tag, TagName, TagType, WordOrder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::reading::{Quality, Value};
+
+/// The interval of every device and tag that is given no other.
+pub(crate) const EVERY: Duration = Duration::from_millis(10);
 
 /// A request as it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,7 @@ pub(crate) fn tag(table: Table, wire: u16, kind: TagType) -> Tag {
         offset: 0.0,
         missing: Vec::new(),
         unit_of_measure: None,
+        every: EVERY,
     }
 }
 
@@ -158,12 +162,13 @@ pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
     Device {
         name: Name::new("device").unwrap(),
         unit,
-        every: Duration::from_millis(10),
+        every: EVERY,
         tags,
         events: Vec::new(),
         asset: None,
         max_registers: 125,
         max_bits: 2000,
         retries: 0,
+        every_at: Spot::default(),
     }
 }

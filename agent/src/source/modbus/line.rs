@@ -8,14 +8,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
 use super::device::Device;
+use super::line_time::LineTime;
 use crate::clock::Clock;
 use crate::reading::Reading;
 use crate::source::{Ack, Content, Intake, Scan, Source, SourceError};
 
 /// One Modbus line as a source of scans.
 ///
-/// A scan has a reading of every tag of its device, in the order of the tags. A silent unit is a scan without values; the
-/// other units go on. When no connection can be made, every device that was not silent already gives one such scan, then
+/// A scan has a reading of every tag that was due, in the order of the tags. A silent unit is a scan of all of its tags
+/// without values; the other units go on. When no connection can be made, every device that was not silent already gives one such scan, then
 /// the error follows, and after it every device is due.
 pub(crate) struct Line {
     connection: Connection,
@@ -32,8 +33,10 @@ impl Line {
         let start = Instant::now();
         let count = u32::try_from(line.devices.len()).unwrap_or(u32::MAX);
         // The devices are spread over their intervals, so that they do not all want the line in the same moment.
-        let devices =
-            (0..).zip(&line.devices).map(|(place, device)| Device::new(device, start, device.every / count * place));
+        let time = LineTime::of(line);
+        let devices = (0..)
+            .zip(&line.devices)
+            .map(|(place, device)| Device::new(device, time, start, device.every / count * place));
         let LineAddress::Tcp { host, port } = &line.address;
         Line {
             connection: Connection::new(line.address.clone(), line.timeout, line.pause),
@@ -46,9 +49,10 @@ impl Line {
 
     /// Waits until a device is due and scans it. Fails when there is no connection to do it with.
     async fn poll(&mut self) -> io::Result<Intake> {
-        let first_due = self.devices.iter_mut().enumerate().min_by_key(|(_, device)| device.due());
-        let Some((place, device)) = first_due else { return pending().await };
-        sleep_until(device.due()).await;
+        let due =
+            self.devices.iter_mut().enumerate().filter_map(|(place, device)| Some((device.due()?, place, device)));
+        let Some((due, place, device)) = due.min_by_key(|(due, ..)| *due) else { return pending().await };
+        sleep_until(due).await;
         self.connection.open().await?;
         let readings = device.scan(&mut self.connection).await;
         Ok(self.intake(place, readings))
@@ -94,7 +98,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use plantlink_config::Name;
+    use plantlink_config::{Name, Tag};
     use tokio::net::TcpListener;
     use tokio::time::timeout;
 
@@ -115,6 +119,12 @@ mod tests {
             devices,
         };
         Line::new(&line, Clock)
+    }
+
+    /// A device whose second scan no test waits for.
+    fn hourly(unit: u8) -> plantlink_config::Device {
+        let [tag] = holding(&[0]).try_into().unwrap();
+        plantlink_config::Device { every: HOUR, ..device(unit, vec![Tag { every: HOUR, ..tag }]) }
     }
 
     async fn next(line: &mut Line) -> Result<(usize, Vec<Quality<Value>>), SourceError> {
@@ -189,8 +199,7 @@ mod tests {
     async fn without_a_connection_each_device_says_so_once_and_all_are_read_when_it_is_back() {
         let local = free_port().await;
         let address = LineAddress::Tcp { host: local.ip().to_string(), port: local.port() };
-        let mut devices = vec![device(1, holding(&[0, 1])), device(2, holding(&[0]))];
-        devices[1].every = HOUR;
+        let devices = vec![device(1, holding(&[0, 1])), hourly(2)];
         let mut line = line(address, devices);
 
         assert_eq!(next(&mut line).await.unwrap(), (0, vec![lost(), lost()]));
@@ -208,8 +217,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_is_lost_is_told_by_every_device_and_when_it_is_back_every_device_is_read() {
         let fake = Fake::start(|asked| Reply::Words(addresses(asked))).await;
-        let mut devices = vec![device(1, holding(&[0, 500])), device(2, holding(&[0]))];
-        devices[1].every = HOUR;
+        let devices = vec![device(1, holding(&[0, 500])), hourly(2)];
         let mut line = line(fake.address(), devices);
         assert_eq!(next_of(&mut line, 1).await, [good(0)]);
         let LineAddress::Tcp { host, port } = fake.address();

@@ -1,0 +1,116 @@
+//! Which tags of a device are read when: those of one interval together, and with each what cannot be used without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use plantlink_config::{DataTemplate, Derivation, Device, Part, Reference};
+use tokio::time::Instant;
+
+use super::timetable::Timetable;
+
+/// The rounds of a device, the most frequent first. Their grids begin at one point, so that rounds whose intervals are
+/// multiples of each other fall due together and share requests.
+#[derive(Debug)]
+pub(crate) struct Rounds(Vec<Round>);
+
+#[derive(Debug)]
+struct Round {
+    /// The places of its tags, ascending.
+    tags: Vec<usize>,
+    timetable: Timetable,
+}
+
+impl Rounds {
+    /// All are due at `start`, then on their grids from `start + phase` on.
+    pub(crate) fn new(device: &Device, start: Instant, phase: Duration) -> Self {
+        let round = |(every, tags)| Round { tags, timetable: Timetable::new(start, phase, every) };
+        Rounds(by_interval(device).into_iter().map(round).collect())
+    }
+
+    /// When the next pass shall begin. A silent device is asked for its most frequent round alone.
+    pub(crate) fn due(&self, silent: bool) -> Option<Instant> {
+        let rounds = if silent { self.0.get(..1)? } else { &self.0 };
+        rounds.iter().map(|round| round.timetable.due()).min()
+    }
+
+    /// Which rounds a pass that begins now serves, in their order.
+    pub(crate) fn serving(&self, now: Instant, silent: bool) -> Vec<bool> {
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(place, round)| round.timetable.due() <= now && (place == 0 || !silent))
+            .collect()
+    }
+
+    /// The places of the tags of those rounds, ascending.
+    pub(crate) fn tags(&self, served: &[bool]) -> Vec<usize> {
+        let rounds = self.0.iter().zip(served).filter(|(_, served)| **served);
+        rounds.flat_map(|(round, _)| &round.tags).copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The device answered a pass that began at `started`. After a silence everything is due.
+    pub(crate) fn answered(&mut self, served: &[bool], started: Instant, was_silent: bool) {
+        for (round, served) in self.0.iter_mut().zip(served) {
+            match (served, was_silent) {
+                (true, _) => round.timetable.answered(started),
+                (false, true) => round.timetable.at_once(started),
+                (false, false) => {}
+            }
+        }
+    }
+
+    /// The device was silent in a pass that began at `started`.
+    pub(crate) fn silent(&mut self, started: Instant) {
+        if let Some(round) = self.0.first_mut() {
+            round.timetable.silent(started);
+        }
+    }
+
+    /// Makes everything due at `now`, as if the device had never been silent.
+    pub(crate) fn at_once(&mut self, now: Instant) {
+        self.0.iter_mut().for_each(|round| round.timetable.at_once(now));
+    }
+}
+
+/// The places of the tags that are read at each interval, the shortest first. A tag brings along the one that holds its
+/// power of ten, and a counter of good pieces the other tags of its event: what is used together is of one pass.
+pub(crate) fn by_interval(device: &Device) -> Vec<(Duration, Vec<usize>)> {
+    let places: BTreeMap<&str, usize> =
+        device.tags.iter().enumerate().map(|(place, tag)| (&*tag.name, place)).collect();
+    let place = |name: &str| places.get(name).copied();
+    let mut rounds: BTreeMap<Duration, BTreeSet<usize>> = BTreeMap::new();
+    for (own, tag) in device.tags.iter().enumerate() {
+        rounds.entry(tag.every).or_default().insert(own);
+    }
+    for event in &device.events {
+        let Derivation::Counted(counted) = event else { continue };
+        let Some(good) = place(&counted.good) else { continue };
+        let mut names: Vec<&str> =
+            [&counted.scrap, &counted.rework].into_iter().flatten().map(|name| &**name).collect();
+        counted.data.iter().for_each(|(_, template)| looked_up(template, &mut names));
+        let others: Vec<usize> = names.into_iter().filter_map(place).collect();
+        rounds.values_mut().filter(|round| round.contains(&good)).for_each(|round| round.extend(&others));
+    }
+    let exponent = |tag: &usize| device.tags.get(*tag)?.scale_from.as_deref().and_then(place);
+    let complete = |mut round: BTreeSet<usize>| {
+        let exponents: Vec<usize> = round.iter().filter_map(exponent).collect();
+        round.extend(exponents);
+        round.into_iter().collect()
+    };
+    rounds.into_iter().map(|(every, round)| (every, complete(round))).collect()
+}
+
+/// The names that a template looks up.
+fn looked_up<'a>(template: &'a DataTemplate, names: &mut Vec<&'a str>) {
+    match template {
+        DataTemplate::Constant(_) => {}
+        DataTemplate::Template(template) => {
+            names.extend(template.parts.iter().filter_map(|part| match part {
+                Part::Look { up: Reference::Name(name), .. } => Some(name.as_str()),
+                Part::Look { up: Reference::Pointer(_), .. } | Part::Text(_) => None,
+            }));
+        }
+        DataTemplate::Table(keys) => keys.iter().for_each(|(_, template)| looked_up(template, names)),
+        DataTemplate::List(items) => items.iter().for_each(|template| looked_up(template, names)),
+    }
+}
