@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::clip::clip;
 use crate::clock::Clock;
-use crate::reading::Quality;
+use crate::reading::{Fault, Quality};
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
 
@@ -18,6 +18,8 @@ use crate::template::rfc3339;
 const SELDOM: Duration = Duration::from_secs(60);
 /// How often a wait for a state looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// So many tags without a value are named; the others are counted.
+const FAULTS_SHOWN: usize = 20;
 
 /// Whether a report changed the picture; only then it is worth a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl Seldom {
     }
 }
 
-/// A device, by its last scan.
+/// A device, by the last reading of each of its tags.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct DeviceHealth {
     pub(crate) line: String,
@@ -98,6 +100,16 @@ pub(crate) struct DeviceHealth {
     pub(crate) last_scan: Option<String>,
     pub(crate) tags_good: usize,
     pub(crate) tags_bad: usize,
+    /// Some of the tags without a value, while others have one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) faults: Vec<TagFault>,
+}
+
+/// Why a tag has no value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TagFault {
+    pub(crate) tag: TagName,
+    pub(crate) reason: String,
 }
 
 /// A device that went up, or down because of a fault.
@@ -145,8 +157,20 @@ pub(crate) struct Picture {
     pub(crate) heartbeats: BTreeMap<Name, Condition>,
 }
 
-/// A device and its tags, in their order.
-type Known = (Name, Vec<TagName>);
+/// A device with its tags, in their order.
+struct Known {
+    device: Name,
+    tags: Vec<TagName>,
+    /// The last reading of each tag; scans bring those that were due.
+    last: Mutex<Vec<Option<Result<(), Fault>>>>,
+}
+
+impl Known {
+    fn new(device: &plantlink_config::Device) -> Self {
+        let tags: Vec<TagName> = device.tags.iter().map(|tag| tag.name.clone()).collect();
+        Known { device: device.name.clone(), last: Mutex::new(vec![None; tags.len()]), tags }
+    }
+}
 
 /// Cheap to clone; all clones show the same picture.
 #[derive(Clone, Default)]
@@ -170,10 +194,7 @@ impl Health {
                         let health = DeviceHealth { line: line.name.to_string(), ..DeviceHealth::default() };
                         picture.devices.insert(device.name.clone(), health);
                     }
-                    lines.insert(
-                        line.name.clone(),
-                        line.devices.iter().map(|device| (device.name.clone(), tags(device))).collect(),
-                    );
+                    lines.insert(line.name.clone(), line.devices.iter().map(Known::new).collect());
                 }
             }
         }
@@ -216,22 +237,33 @@ impl Health {
     /// Takes a device's state from its scan, and tells if it turned. A device is down when none of its tags has a value.
     pub(crate) fn readings(&self, source: &Name, intake: &Intake) -> Option<DeviceTurn> {
         let Content::Scan(scan) = &intake.content else { return None };
-        let (device, tags) = self.lines.get(source)?.get(scan.device)?;
+        let Known { device, tags, last } = self.lines.get(source)?.get(scan.device)?;
+        let mut last = last.lock();
+        for reading in &scan.readings {
+            if let Some(last) = last.get_mut(reading.tag) {
+                *last = Some(match &reading.value {
+                    Quality::Good(_) => Ok(()),
+                    Quality::Bad(fault) => Err(fault.clone()),
+                });
+            }
+        }
         let mut picture = self.picture.lock();
         let health = picture.devices.get_mut(device)?;
-        health.tags_good = scan.readings.iter().filter(|reading| reading.value.value().is_some()).count();
-        health.tags_bad = scan.readings.len() - health.tags_good;
         health.last_scan = Some(rfc3339(scan.stamp.wall_us));
-        let fault = scan.readings.iter().find_map(|reading| match &reading.value {
-            Quality::Bad(fault) => Some((reading.tag, fault.to_string())),
-            Quality::Good(_) => None,
-        });
-        // With the whole device down, one tag's name would mislead.
-        let fault = fault.map(|(tag, fault)| match tags.get(tag) {
-            Some(name) if health.tags_good > 0 => format!("{name}: {fault}"),
-            Some(_) | None => fault,
-        });
-        let state = if health.tags_good == 0 && fault.is_some() { State::Down } else { State::Up };
+        health.tags_good = last.iter().flatten().filter(|last| last.is_ok()).count();
+        health.tags_bad = last.iter().flatten().count() - health.tags_good;
+        let faults = tags.iter().zip(&*last).filter_map(|(tag, last)| Some((tag, last.as_ref()?.as_ref().err()?)));
+        let first = faults.clone().next();
+        let state = if health.tags_good == 0 && first.is_some() { State::Down } else { State::Up };
+        let (fault, named) = match state {
+            // With the whole device down, one tag's name would mislead.
+            State::Down => (first.map(|(_, fault)| fault.to_string()), Vec::new()),
+            State::Up | State::Unknown => {
+                let named = |(tag, fault): (&TagName, &Fault)| TagFault { tag: tag.clone(), reason: fault.to_string() };
+                (first.map(|(tag, fault)| format!("{tag}: {fault}")), faults.take(FAULTS_SHOWN).map(named).collect())
+            }
+        };
+        health.faults = named;
         match health.condition.turn(state, fault.as_deref()) {
             Turned::Yes => Some(DeviceTurn { device: device.clone(), fault: fault.filter(|_| state == State::Down) }),
             Turned::No => None,
@@ -333,10 +365,6 @@ impl Health {
     fn destination(&self, name: &Name, state: State, error: Option<&str>) -> Turned {
         self.picture.lock().destinations.get_mut(name).map_or(Turned::No, |condition| condition.turn(state, error))
     }
-}
-
-fn tags(device: &plantlink_config::Device) -> Vec<TagName> {
-    device.tags.iter().map(|tag| tag.name.clone()).collect()
 }
 
 fn remark(reason: &str) -> Remark {

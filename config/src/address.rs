@@ -1,5 +1,7 @@
 //! Where a tag lives in a device: its table and its address on the wire, in every spelling that people use.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +96,8 @@ impl Table {
         }
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As it stands before the colon of a wire address.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Coil => "coil",
             Self::Discrete => "discrete",
@@ -105,6 +108,18 @@ impl Table {
 }
 
 impl Address {
+    /// As most PLCs name it: the digit of the table, then the number counted from 1, in five digits or in six.
+    pub fn modicon(&self) -> String {
+        let table = match self.table {
+            Table::Coil => 0,
+            Table::Discrete => 1,
+            Table::Input => 3,
+            Table::Holding => 4,
+        };
+        let number = u32::from(self.wire) + 1;
+        if number <= 9_999 { format!("{table}{number:04}") } else { format!("{table}{number:05}") }
+    }
+
     /// Reads an address in any spelling.
     pub(crate) fn parse(text: &str, numbering: Numbering) -> Result<Self, AddressError> {
         let text = text.trim();
@@ -179,6 +194,13 @@ fn parse_number(text: &str) -> Option<u16> {
     if digits.starts_with(['+', '-']) { None } else { u16::from_str_radix(digits, radix).ok() }
 }
 
+/// The wire address, as it may stand in the file.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.table.name(), self.wire)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +252,21 @@ mod tests {
         ] {
             let error = Address::parse(text, numbering).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_an_address_mean_it_again() {
+        for (table, wire, shown, modicon) in [
+            (Table::Coil, 16, "coil:16", "00017"),
+            (Table::Discrete, 9_998, "discrete:9998", "19999"),
+            (Table::Input, 9_999, "input:9999", "310000"),
+            (Table::Holding, 65_535, "holding:65535", "465536"),
+        ] {
+            let address = Address { table, wire };
+            assert_eq!((&*address.to_string(), &*address.modicon()), (shown, modicon));
+            assert_eq!(Address::parse(shown, Numbering::Modicon), Ok(address));
+            assert_eq!(Address::parse(modicon, Numbering::Modicon), Ok(address));
         }
     }
 }

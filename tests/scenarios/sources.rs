@@ -81,10 +81,11 @@ async fn a_silent_unit_stops_no_other_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_request_makes_its_own_tags_bad_and_no_others() {
+async fn a_refused_register_makes_its_own_tag_bad_and_not_its_neighbor() {
     let mut line = ModbusLine::start(&[1]).await;
     line.refuse(1, Table::Holding, 5, 5).await;
     line.set(1, Table::Input, 6, &[60]).await;
+    line.set(1, Table::Holding, 6, &[61]).await;
     let plant = Plant::start().await;
     let config = machines(
         &plant,
@@ -96,6 +97,7 @@ unit = 1
 every = "100ms"
 tag = [
     { name = "refused", at = "holding:5", type = "u16" },
+    { name = "neighbor", at = "holding:6", type = "u16" },
     { name = "answered", at = "input:6", type = "u16" },
 ]
 event = [{ type = "measurement.sampled", sample = "*" }]
@@ -110,8 +112,45 @@ event = [{ type = "measurement.sampled", sample = "*" }]
         })
         .await;
     assert!(event.data("refused").is_null(), "{}", event.envelope());
+    assert_eq!(event.data("neighbor"), 61, "{}", event.envelope());
     let quality = event.envelope()["metadata"]["quality"]["refused"].to_string();
     assert!(quality.contains("exception 2"), "{}", event.envelope());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_takes_the_requests_that_plan_shows() {
+    let mut line = ModbusLine::start(&[1]).await;
+    let plant = Plant::start().await;
+    let config = machines(
+        &plant,
+        line.port(),
+        r#"
+[[source.modbus.device]]
+name = "press"
+unit = 1
+every = "1h"
+tag = [
+    { name = "first", at = "holding:0", type = "u16" },
+    { name = "far", at = "holding:124", type = "u16" },
+    { name = "farther", at = "40126", type = "u32" },
+    { name = "input", at = "input:6", type = "u16" },
+]
+event = [{ type = "measurement.sampled", sample = "*" }]
+"#,
+    );
+    let agent = Agent::start(&config);
+    sampled(&plant, "press", |_| true).await;
+    let planned = agent.run(&["plan", "press", "--json"]).json();
+    let requests: Vec<_> = planned["requests"]
+        .as_array()
+        .expect("requests")
+        .iter()
+        .map(|request| (request["at"].clone(), request["wire"].clone(), request["count"].clone()))
+        .collect();
+    let expected = [("30007", 6, 1), ("40001", 0, 1), ("40125", 124, 3)];
+    assert_eq!(requests, expected.map(|(at, wire, count)| (json!(at), json!(wire), json!(count))), "{planned}");
+    assert_eq!(line.requests().await.values().sum::<u64>(), 3);
+    assert_eq!(planned["possible"], true, "{planned}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use plantlink_config::{Environment, Problem, Severity, load};
 
+use crate::source::modbus;
+
 use super::{ConfigArgs, EXIT_CONFIG, print};
 
 #[derive(Args)]
@@ -17,7 +19,8 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
-    let loaded = load(&args.config.config, Environment::Check);
+    let mut loaded = load(&args.config.config, Environment::Check);
+    loaded.problems.extend(loaded.config.iter().flat_map(modbus::doubts));
     let printed = if args.json {
         print(&format!("{}\n", serde_json::json!({ "problems": loaded.problems })))
     } else {

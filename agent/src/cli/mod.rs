@@ -4,6 +4,7 @@ mod check;
 mod flows;
 mod moment;
 mod order;
+mod plan;
 mod replay;
 mod run;
 mod status;
@@ -34,6 +35,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows what the running agent is doing
     Status(status::StatusArgs),
+    /// Shows the requests that each Modbus device will get, the time they take on the line, and whether the intervals can
+    /// be met
+    Plan(plan::PlanArgs),
     /// Shows every flow: what it takes, where that goes, and how far it is; `drop` ends one that is no longer configured
     Flows(flows::FlowsArgs),
     /// Offers delivered events of a flow again, as far as they are kept; the event ids stay as they were
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Status(args) => on_one_thread(status::status(args)),
+        Command::Plan(args) => plan::plan(&args),
         Command::Flows(args) => on_one_thread(flows::flows(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),
         Command::Schema => schema(),

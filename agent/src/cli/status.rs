@@ -157,6 +157,10 @@ fn section(out: &mut String, status: &Value, kind: &str, more: impl Fn(&Value) -
             }
         }
         out.push('\n');
+        // The first one is the error above.
+        for fault in items(thing, "faults").skip(1) {
+            let _ = writeln!(out, "  {:<16} {}: {}", "", text(fault, "tag"), text(fault, "reason"));
+        }
     }
 }
 

@@ -13,8 +13,9 @@ pub(super) struct Sampler {
     every_us: Option<i64>,
     /// What was reported last, by place in `tags`.
     reported: Vec<Option<Quality<crate::reading::Value>>>,
-    /// By the clock that runs from boot.
-    due_us: Option<i64>,
+    /// When each is to be reported again, by place in `tags` and the clock that runs from boot. Tags that are read at
+    /// different intervals fall due at different scans.
+    due_us: Vec<Option<i64>>,
 }
 
 /// What a scan has to report: the data, and the tags that are not good with their quality.
@@ -33,35 +34,33 @@ impl Sampler {
         };
         Sampler {
             reported: vec![None; tags.len()],
-            tags,
             every_us: sampled.every.map(|every| i64::try_from(every.as_micros()).unwrap_or(i64::MAX)),
-            due_us: None,
+            due_us: vec![None; tags.len()],
+            tags,
         }
     }
 
     /// The sample of this scan, if there is one to report. Without `every` it holds the tags that changed.
     pub(super) fn sample(&mut self, device: &Device, readings: &[Reading], stamp: Stamp) -> Option<Sample> {
-        let all = match self.every_us {
-            None => false,
-            Some(every_us) => {
-                if self.due_us.is_some_and(|due_us| stamp.boottime_us < due_us) {
-                    return None;
-                }
-                self.due_us = Some(stamp.boottime_us.saturating_add(every_us));
-                true
-            }
-        };
         // A device that never answered has nothing to say; one that went silent says so once.
         if self.reported.iter().all(Option::is_none) && readings.iter().all(|reading| reading.value.value().is_none()) {
-            self.due_us = None;
             return None;
         }
         let mut sample = Sample { data: Map::new(), quality: Map::new() };
         let silent = readings.iter().all(|reading| reading.value.value().is_none());
         let silent_already = self.reported.iter().flatten().all(|value| value.value().is_none());
-        for (reported, &place) in self.reported.iter_mut().zip(&self.tags) {
-            let Some(reading) = readings.iter().find(|reading| reading.tag == place) else { continue };
+        for ((reported, due_us), &place) in self.reported.iter_mut().zip(&mut self.due_us).zip(&self.tags) {
+            let found = readings.binary_search_by_key(&place, |reading| reading.tag);
+            let Some(reading) = found.ok().and_then(|at| readings.get(at)) else { continue };
             let Some(tag) = device.tags.get(place) else { continue };
+            let all = match self.every_us {
+                None => false,
+                Some(_) if due_us.is_some_and(|due_us| stamp.boottime_us < due_us) => continue,
+                Some(every_us) => {
+                    *due_us = Some(stamp.boottime_us.saturating_add(every_us));
+                    true
+                }
+            };
             // Another reason for the same silence is no news.
             let changed =
                 reported.as_ref() != Some(&reading.value) && !(silent && silent_already && reported.is_some());

@@ -84,6 +84,7 @@ pub(crate) struct Scan {
     pub(crate) device: usize,
     /// When the answers were there.
     pub(crate) stamp: Stamp,
+    /// Of the tags that were due, in their order.
     pub(crate) readings: Vec<Reading>,
 }
 

@@ -120,12 +120,14 @@ impl Device {
 
     /// The readings of what was read, with their values in place of the raw ones.
     fn scale(&self, raw: &[Option<Quality<Value>>]) -> Vec<Reading> {
-        let tags = self.tags.iter().zip(&self.exponents).zip(raw).enumerate();
-        let reading = |(place, ((tag, from), value)): (usize, ((&Tag, &Option<usize>), &Option<Quality<Value>>))| {
+        let mut readings = Vec::with_capacity(self.tags.len());
+        for (place, (tag, from)) in self.tags.iter().zip(&self.exponents).enumerate() {
             let exponent = from.and_then(|from| raw.get(from)?.as_ref());
-            Some(Reading { tag: place, value: scaled(tag, value.clone()?, exponent) })
-        };
-        tags.filter_map(reading).collect()
+            if let Some(Some(value)) = raw.get(place) {
+                readings.push(Reading { tag: place, value: scaled(tag, value.clone(), exponent) });
+            }
+        }
+        readings
     }
 }
 

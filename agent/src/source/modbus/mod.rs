@@ -1,7 +1,8 @@
 //! Modbus lines: one connection each, the devices behind it read on their intervals. Nothing here can write to a machine.
 //!
 //! `line` scans its devices one after the other; for each `device`, `rounds` says which tags and `timetable` when, `plan`
-//! with which requests and `pass` executes them; `refusals` remembers what the device does not give. `connection` asks,
+//! with which requests and `pass` executes them; `refusals` remembers what the device does not give. `forecast` says what all of that
+//! will cost. `connection` asks,
 //! `decode` makes raw values of the answers and `scaling` values of those. Function codes, limits and exceptions follow the
 //! MODBUS Application Protocol Specification V1.1b3.
 
@@ -11,6 +12,7 @@ mod decode;
 mod device;
 #[cfg(test)]
 mod fake;
+mod forecast;
 mod line;
 mod line_time;
 mod pass;
@@ -20,4 +22,6 @@ mod rounds;
 mod scaling;
 mod timetable;
 
+pub(crate) use forecast::{LineForecast, RoundForecast, doubts};
 pub(crate) use line::Line;
+pub(crate) use plan::Request;

@@ -114,3 +114,71 @@ fn looked_up<'a>(template: &'a DataTemplate, names: &mut Vec<&'a str>) {
         DataTemplate::List(items) => items.iter().for_each(|template| looked_up(template, names)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plantlink_config::{Counted, Tag, TagName, TagType, Template};
+
+    use super::super::fake::{device, tag};
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn every(seconds: u32, name: &str) -> Tag {
+        let tag = tag(plantlink_config::Table::Holding, 0, TagType::U16);
+        Tag { name: TagName::new(name).unwrap(), every: SECOND * seconds, ..tag }
+    }
+
+    #[test]
+    fn what_is_used_together_is_read_together() {
+        let power = Tag { scale_from: TagName::new("factor"), ..every(5, "power") };
+        let tags = vec![every(1, "good"), every(10, "scrap"), every(60, "order"), power, every(10, "factor")];
+        let counted = Counted {
+            good: TagName::new("good").unwrap(),
+            scrap: TagName::new("scrap"),
+            rework: None,
+            max_step: None,
+            data: vec![("order".into(), DataTemplate::Template(Template::new("{plant}/{order}").unwrap()))],
+        };
+        let device = Device { events: vec![Derivation::Counted(counted)], ..device(1, tags) };
+        let expected = [(1, vec![0, 1, 2]), (5, vec![3, 4]), (10, vec![1, 4]), (60, vec![2])];
+        assert_eq!(by_interval(&device), expected.map(|(seconds, tags)| (SECOND * seconds, tags)));
+    }
+
+    #[test]
+    fn rounds_that_fall_due_together_are_one_pass() {
+        let start = Instant::now();
+        let mut rounds = Rounds::new(&device(1, vec![every(1, "fast"), every(3, "slow")]), start, SECOND / 4);
+        let mut passes = Vec::new();
+        for _ in 0..8 {
+            let due = rounds.due(false).unwrap();
+            let served = rounds.serving(due, false);
+            passes.push(((due - start).as_millis(), rounds.tags(&served)));
+            rounds.answered(&served, due, false);
+        }
+        let both = || vec![0, 1];
+        let fast = || vec![0];
+        let expected = [
+            (0, both()),
+            (250, both()),
+            (1250, fast()),
+            (2250, fast()),
+            (3250, both()),
+            (4250, fast()),
+            (5250, fast()),
+            (6250, both()),
+        ];
+        assert_eq!(passes, expected);
+    }
+
+    #[test]
+    fn a_silent_device_is_asked_for_one_round_and_then_for_all() {
+        let start = Instant::now();
+        let mut rounds = Rounds::new(&device(1, vec![every(1, "fast"), every(3, "slow")]), start, Duration::ZERO);
+        rounds.silent(start);
+        let probe = rounds.due(true).unwrap();
+        assert_eq!((probe, rounds.serving(probe, true)), (start + SECOND, vec![true, false]));
+        rounds.answered(&[true, false], probe, true);
+        assert_eq!((rounds.due(false), rounds.serving(probe, false)), (Some(probe), vec![false, true]));
+    }
+}

@@ -1,0 +1,123 @@
+//! `plantlink plan`: the requests that each device will get, and what they cost its line.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use plantlink_config::{Address, Environment, Source, load};
+use serde_json::{Value, json};
+
+use super::{ConfigArgs, EXIT_CONFIG, check, print};
+use crate::source::modbus::{LineForecast, Request, RoundForecast};
+
+/// So many tags of a request are named for people; scripts get all.
+const NAMES_SHOWN: usize = 8;
+
+#[derive(Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Only this device
+    device: Option<String>,
+    /// One JSON object for each device and interval, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn plan(args: &PlanArgs) -> ExitCode {
+    let loaded = load(&args.config.config, Environment::Check);
+    let Some(config) = loaded.config else {
+        check::print_problems(&loaded.problems);
+        return ExitCode::from(EXIT_CONFIG);
+    };
+    let lines = config.sources.iter().filter_map(|source| match source {
+        Source::Modbus(line) => Some(LineForecast::new(line)),
+        Source::Mqtt(_) => None,
+    });
+    let mut out = String::new();
+    for line in lines {
+        let wanted = |round: &&RoundForecast<'_>| args.device.as_deref().is_none_or(|name| *round.device.name == *name);
+        let rounds: Vec<_> = line.rounds.iter().filter(wanted).collect();
+        if rounds.is_empty() {
+            continue;
+        }
+        if args.json {
+            rounds.iter().for_each(|round| out.push_str(&format!("{}\n", object(&line, round))));
+        } else {
+            describe(&mut out, &line, &rounds);
+        }
+    }
+    match (&args.device, out.is_empty()) {
+        (Some(name), true) => {
+            eprintln!("plantlink: no device is called `{name}`");
+            ExitCode::FAILURE
+        }
+        (None, true) if !args.json => print("no Modbus device is configured\n"),
+        (_, _) => print(&out),
+    }
+}
+
+fn object(line: &LineForecast<'_>, round: &RoundForecast<'_>) -> Value {
+    let requests = round.requests.iter().map(|request| {
+        let at = address(request);
+        let tags: Vec<&str> = names(round, request).collect();
+        json!({
+            "table": at.table.name(), "wire": at.wire, "at": at.modicon(), "count": request.count, "tags": tags,
+        })
+    });
+    let interval = line.interval(round);
+    json!({
+        "line": &*line.line.name,
+        "line_load": line.load(),
+        "device": &*round.device.name,
+        "unit": round.device.unit,
+        "every_s": round.every.as_secs_f64(),
+        "busy_s": round.time.as_secs_f64(),
+        "interval_s": interval.as_secs_f64(),
+        "possible": interval <= round.every,
+        "requests": requests.collect::<Vec<_>>(),
+    })
+}
+
+fn describe(out: &mut String, line: &LineForecast<'_>, rounds: &[&RoundForecast<'_>]) {
+    // Writing into a String cannot fail.
+    let _ = writeln!(out, "{}: about {:.0} % of the line's time is asked for", line.line.name, line.load() * 100.0);
+    for round in rounds {
+        let count = round.requests.len();
+        let _ = write!(
+            out,
+            "\n  {}, unit {}, every {:?}: {count} request{}, about {:.1?}",
+            round.device.name,
+            round.device.unit,
+            round.every,
+            if count == 1 { "" } else { "s" },
+            round.time,
+        );
+        let interval = line.interval(round);
+        if interval > round.every {
+            let _ = write!(out, "; the interval cannot be met, about {interval:.1?} is possible");
+        }
+        out.push('\n');
+        for request in &round.requests {
+            let at = address(request);
+            let what = if at.table.is_registers() { "registers" } else { "bits" };
+            let mut tags: Vec<&str> = names(round, request).take(NAMES_SHOWN).collect();
+            let more = request.tags.len() - tags.len();
+            let more = format!("and {more} more");
+            if request.tags.len() > tags.len() {
+                tags.push(&more);
+            }
+            let (wire, modicon) = (at.to_string(), at.modicon());
+            let _ = writeln!(out, "    {wire:<15} {modicon:>6} {:>5} {what:<9}  {}", request.count, tags.join(" "));
+        }
+    }
+}
+
+fn address(request: &Request) -> Address {
+    Address { table: request.table, wire: request.first }
+}
+
+fn names<'a>(round: &RoundForecast<'a>, request: &Request) -> impl Iterator<Item = &'a str> {
+    let tags = &round.device.tags;
+    request.tags.iter().filter_map(|place| tags.get(*place)).map(|tag| &*tag.name).collect::<Vec<_>>().into_iter()
+}
