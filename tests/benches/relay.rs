@@ -13,6 +13,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
+use plantlink_tests::usage::{cpu_s, peak_memory_mb};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Codec, Connect, ConnectProperties, Filter, Packet, PubAck, Publish, Subscribe};
 use tokio::net::TcpStream;
@@ -23,8 +24,6 @@ const CLIENT: &str = "contender";
 const FILTER: &str = "mes/#";
 /// For one contender to pass everything on.
 const LIMIT: Duration = Duration::from_secs(60);
-/// `/proc` counts processor time in hundredths of a second.
-const TICKS_PER_S: f64 = 100.0;
 
 /// What one run of a contender showed.
 struct Run {
@@ -88,12 +87,12 @@ async fn run<T>(events: usize, start: fn(u16, u16) -> T, process: fn(&T) -> u32,
     let contender = start(plant.port(), centre.port());
     let process = process(&contender);
     arrived(&received, 1).await;
-    let (first, cpu_before) = (Instant::now(), cpu_ticks(process));
+    let (first, cpu_before) = (Instant::now(), cpu_s(process));
     arrived(&received, events).await;
     let wall = first.elapsed();
     let run = Run {
         events_per_s: events as f64 / wall.as_secs_f64(),
-        cpu_us_per_event: (cpu_ticks(process) - cpu_before) / TICKS_PER_S * 1e6 / events as f64,
+        cpu_us_per_event: (cpu_s(process) - cpu_before) * 1e6 / events as f64,
         memory_mb: peak_memory_mb(process),
     };
     end(contender);
@@ -198,20 +197,6 @@ async fn connect(port: u16, client: &str, clean_start: bool) -> Framed<TcpStream
         Some(Ok(Packet::ConnAck(_))) => framed,
         other => panic!("the broker answered {other:?}"),
     }
-}
-
-/// User and system time of a process, in ticks.
-fn cpu_ticks(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
-    // The name in brackets may hold blanks; the 12th and 13th words after it are the times.
-    let (_, after) = stat.rsplit_once(") ").expect("a name in brackets");
-    after.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum()
-}
-
-fn peak_memory_mb(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).expect("kilobytes") / 1_000.0
 }
 
 fn median(runs: &[Run]) -> Run {

@@ -18,4 +18,5 @@ pub mod proxy;
 pub mod random;
 pub mod small_disk;
 pub mod trace;
+pub mod usage;
 pub mod wait;

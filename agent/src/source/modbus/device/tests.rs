@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use plantlink_config::{Table, TagName, TagType};
 
+use proptest::prelude::*;
+
 use super::super::fake::{self, Fake, Reply, addresses, good, holding, tag};
 use super::*;
 
@@ -42,8 +44,9 @@ async fn each_table_is_read_with_its_own_function() {
 }
 
 /// A device in which every register holds its own address, but for some, which are refused with exception 2.
-async fn with_holes(holes: &'static [u16]) -> Fake {
-    Fake::start(|asked| match addresses(asked).iter().any(|address| holes.contains(address)) {
+async fn with_holes(holes: &[u16]) -> Fake {
+    let holes = holes.to_vec();
+    Fake::start(move |asked| match addresses(asked).iter().any(|address| holes.contains(address)) {
         true => Reply::Exception(2),
         false => Reply::Words(addresses(asked)),
     })
@@ -79,6 +82,42 @@ async fn one_refused_register_of_a_thousand_costs_its_own_tag_and_no_other() {
         assert_eq!(scan_all(&fake, &mut device, &mut connection).await, (expected.clone(), 4 + 5));
     }
     assert!(fake.asked().iter().all(|asked| asked.connection == 0), "an exception is no reason to reconnect");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Values may overlap each other and the holes; some are wide, and the map is in two requests at least.
+    #[test]
+    fn whatever_is_refused_every_value_without_a_hole_is_read(
+        holes in prop::collection::vec(0_u16..160, 0..6),
+        values in prop::collection::vec((0_u16..150, 1_u16..8), 1..30),
+    ) {
+        let tags: Vec<Tag> = values
+            .iter()
+            .map(|(wire, registers)| tag(Table::Holding, *wire, TagType::Text { bytes: registers * 2 }))
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (readings, asked_in_vain) = runtime.block_on(async {
+            let fake = with_holes(&holes).await;
+            let (mut device, mut connection) = connected(&fake, &fake::device(9, tags));
+            let mut readings = Vec::new();
+            for _ in 0..12 {
+                readings = scan_all(&fake, &mut device, &mut connection).await.0;
+            }
+            let before = fake.asked().len();
+            scan_all(&fake, &mut device, &mut connection).await;
+            let asked = fake.asked();
+            let in_vain = |asked: &&fake::Asked| addresses(**asked).iter().any(|address| holes.contains(address));
+            (readings, asked[before..].iter().filter(in_vain).count())
+        });
+        for ((wire, registers), reading) in values.iter().zip(&readings) {
+            let given = !holes.iter().any(|hole| (*wire..wire + registers).contains(hole));
+            prop_assert_eq!(reading.value().is_some(), given, "{} registers at {}", registers, wire);
+        }
+        prop_assert_eq!(readings.len(), values.len());
+        prop_assert_eq!(asked_in_vain, 0, "what is refused is known by then");
+    }
 }
 
 #[tokio::test]

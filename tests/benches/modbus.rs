@@ -1,0 +1,161 @@
+//! Thousands of tags over Modbus TCP: the requests of a scan against the fewest possible, the interval that is achieved,
+//! and what that costs the agent.
+//!
+//! The machine is in this process and answers at once; every hundredth register changes with each scan and becomes part
+//! of a `measurement.sampled`, which goes to disk. Each device has 1,000 tags in 1,000 holding registers: 8 requests of up
+//! to 125 are the fewest. Intervals are measured at the machine, between the first requests of the scans.
+//!
+//! `cargo bench -p plantlink-tests --bench modbus`; `PLANTLINK_BENCH_SECONDS` makes it longer. The agent is the release
+//! build beside the benchmark (`cargo build --release --no-default-features` makes it).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use plantlink_tests::agent::Agent;
+use plantlink_tests::usage::{cpu_s, peak_memory_mb};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const TAGS_PER_DEVICE: u16 = 1_000;
+const REQUESTS_MIN: f64 = 8.0;
+/// For connecting and for the first scans, which are not counted.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// What is read, and how often.
+struct Case {
+    devices: u8,
+    every: Duration,
+    /// Whether registers change.
+    busy: bool,
+}
+
+/// What came in.
+#[derive(Default)]
+struct Seen {
+    requests: usize,
+    /// When each unit's scans began.
+    scans: BTreeMap<u8, Vec<Instant>>,
+}
+
+type Machine = Arc<Mutex<Seen>>;
+
+fn main() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let seconds = std::env::var("PLANTLINK_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    for case in [
+        Case { devices: 1, every: Duration::from_millis(100), busy: true },
+        Case { devices: 10, every: Duration::from_secs(1), busy: true },
+        Case { devices: 1, every: Duration::from_secs(1), busy: false },
+    ] {
+        runtime.block_on(measure(&case, Duration::from_secs(seconds)));
+    }
+}
+
+async fn measure(case: &Case, length: Duration) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("its port").port();
+    let machine = Machine::default();
+    let serving = tokio::spawn(accept(listener, Arc::clone(&machine), case.busy));
+    let agent = start_agent(case, port);
+    let process = agent.process();
+    tokio::time::sleep(WARM_UP).await;
+    *machine.lock().expect("nobody panics") = Seen::default();
+    let (began, cpu) = (Instant::now(), cpu_s(process));
+    tokio::time::sleep(length).await;
+    let cpu = (cpu_s(process) - cpu) / began.elapsed().as_secs_f64();
+    let Seen { requests, scans } = std::mem::take(&mut *machine.lock().expect("nobody panics"));
+    serving.abort();
+
+    let mut intervals: Vec<Duration> =
+        scans.values().flat_map(|scans| scans.windows(2).map(|pair| pair[1] - pair[0])).collect();
+    intervals.sort_unstable();
+    let quantile = |part: f64| intervals[((intervals.len() - 1) as f64 * part) as usize];
+    let count: usize = scans.values().map(Vec::len).sum();
+    println!(
+        "{:>6} tags at {:?}{}: {:.2} requests a scan and device (the fewest are {REQUESTS_MIN}), interval p50 {:.1?} p99 \
+         {:.1?}, {:.1} % of a core, {:.1} MB",
+        u32::from(case.devices) * u32::from(TAGS_PER_DEVICE),
+        case.every,
+        if case.busy { "" } else { ", nothing changes" },
+        requests as f64 / count as f64,
+        quantile(0.5),
+        quantile(0.99),
+        cpu * 100.0,
+        peak_memory_mb(process),
+    );
+}
+
+fn start_agent(case: &Case, port: u16) -> Agent {
+    let mut config = format!(
+        r#"
+[plant]
+id = "mill"
+gateway = "gw"
+[buffer]
+path = "buffer.db"
+[[destination.mqtt]]
+name = "central"
+url = "mqtt://127.0.0.1:1"
+[[flow]]
+name = "all"
+events = ["*"]
+to = "central"
+[[source.modbus]]
+name = "line"
+address = "tcp://127.0.0.1:{port}"
+"#
+    );
+    for unit in 1..=case.devices {
+        let every = case.every.as_millis();
+        // Writing into a String cannot fail.
+        let _ = write!(
+            config,
+            "[[source.modbus.device]]\nname = \"machine-{unit}\"\nunit = {unit}\nevery = \"{every}ms\"\n\
+             tag_sheet = \"tags.csv\"\nevent = [{{ type = \"measurement.sampled\", sample = \"*\" }}]\n",
+        );
+    }
+    let mut sheet = "name,at,type\n".to_owned();
+    for register in 0..TAGS_PER_DEVICE {
+        let _ = writeln!(sheet, "tag{register},holding:{register},u16");
+    }
+    Agent::start_with(&config, &[("tags.csv", &sheet)])
+}
+
+async fn accept(listener: TcpListener, machine: Machine, busy: bool) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream, Arc::clone(&machine), busy));
+    }
+}
+
+/// Answers requests for holding registers until the agent ends the connection.
+async fn serve(mut stream: TcpStream, machine: Machine, busy: bool) {
+    stream.set_nodelay(true).expect("an option of the socket");
+    let mut request = [0; 12];
+    let mut scan: u16 = 0;
+    while stream.read_exact(&mut request).await.is_ok() {
+        let word = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
+        let (first, count) = (word(8), word(10));
+        {
+            let mut seen = machine.lock().expect("nobody panics");
+            seen.requests += 1;
+            if first == 0 {
+                seen.scans.entry(request[6]).or_default().push(Instant::now());
+                scan = scan.wrapping_add(1);
+            }
+        }
+        let bytes = u8::try_from(count * 2).expect("125 registers at most");
+        let mut answer = request[..4].to_vec();
+        answer.extend(u16::from(bytes).saturating_add(3).to_be_bytes());
+        answer.extend([request[6], request[7], bytes]);
+        for register in first..first + count {
+            let value = if busy && register % 100 == 0 { scan } else { register };
+            answer.extend(value.to_be_bytes());
+        }
+        if stream.write_all(&answer).await.is_err() {
+            return;
+        }
+    }
+}

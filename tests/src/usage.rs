@@ -1,0 +1,26 @@
+//! What a process has used of the machine, as `/proc` counts it.
+
+/// `/proc` counts processor time in hundredths of a second.
+const TICKS_PER_S: f64 = 100.0;
+
+/// User and system time of a process so far, in seconds.
+///
+/// # Panics
+/// When there is no such process.
+pub fn cpu_s(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
+    // The name in brackets may hold blanks; the 12th and 13th words after it are the times.
+    let (_, after) = stat.rsplit_once(") ").expect("a name in brackets");
+    let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    ticks / TICKS_PER_S
+}
+
+/// The most memory that a process has had resident, in megabytes.
+///
+/// # Panics
+/// When there is no such process.
+pub fn peak_memory_mb(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).expect("kilobytes") / 1_000.0
+}
