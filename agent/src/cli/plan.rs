@@ -60,9 +60,12 @@ pub(super) fn plan(args: &PlanArgs) -> ExitCode {
 fn object(line: &LineForecast<'_>, round: &RoundForecast<'_>) -> Value {
     let requests = round.requests.iter().map(|request| {
         let at = address(request);
-        let tags: Vec<&str> = names(round, request).collect();
         json!({
-            "table": at.table.name(), "wire": at.wire, "at": at.modicon(), "count": request.count, "tags": tags,
+            "table": at.table.name(),
+            "wire": at.wire,
+            "at": at.modicon(),
+            "count": request.count,
+            "tags": names(round, request),
         })
     });
     let interval = line.interval(round);
@@ -101,14 +104,14 @@ fn describe(out: &mut String, line: &LineForecast<'_>, rounds: &[&RoundForecast<
         for request in &round.requests {
             let at = address(request);
             let what = if at.table.is_registers() { "registers" } else { "bits" };
-            let mut tags: Vec<&str> = names(round, request).take(NAMES_SHOWN).collect();
-            let more = request.tags.len() - tags.len();
-            let more = format!("and {more} more");
-            if request.tags.len() > tags.len() {
-                tags.push(&more);
-            }
+            let names = names(round, request);
+            let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(" ");
+            let more = match names.len().saturating_sub(NAMES_SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             let (wire, modicon) = (at.to_string(), at.modicon());
-            let _ = writeln!(out, "    {wire:<15} {modicon:>6} {:>5} {what:<9}  {}", request.count, tags.join(" "));
+            let _ = writeln!(out, "    {wire:<15} {modicon:>6} {:>5} {what:<9}  {shown}{more}", request.count);
         }
     }
 }
@@ -117,7 +120,6 @@ fn address(request: &Request) -> Address {
     Address { table: request.table, wire: request.first }
 }
 
-fn names<'a>(round: &RoundForecast<'a>, request: &Request) -> impl Iterator<Item = &'a str> {
-    let tags = &round.device.tags;
-    request.tags.iter().filter_map(|place| tags.get(*place)).map(|tag| &*tag.name).collect::<Vec<_>>().into_iter()
+fn names<'a>(round: &RoundForecast<'a>, request: &Request) -> Vec<&'a str> {
+    request.tags.iter().filter_map(|place| round.device.tags.get(*place)).map(|tag| &*tag.name).collect()
 }

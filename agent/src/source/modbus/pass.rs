@@ -25,7 +25,10 @@ pub(crate) struct Pass<'a> {
     refusals: &'a mut Refusals,
     /// The last one is next.
     steps: Vec<Step>,
+    /// Requests that parts of others were.
     divided: usize,
+    /// How many requests were refused.
+    refused: usize,
     /// By the tags' places.
     raw: Vec<Option<Quality<Value>>>,
 }
@@ -40,11 +43,11 @@ pub(crate) struct Brought {
 
 enum Step {
     Ask(Request),
-    /// Both parts of a divided request have been asked. If nothing was found in them, it is what lies between.
+    /// Both parts of a divided request have been asked. If neither was refused, the fault is what lies between.
     Conclude {
         between: Barrier,
-        /// What `Refusals::changes` was before.
-        known: u64,
+        /// How many refusals the pass had met before.
+        refused: usize,
     },
 }
 
@@ -52,7 +55,7 @@ impl<'a> Pass<'a> {
     /// A pass with the requests of a plan.
     pub(crate) fn new(unit: u8, retries: u8, tags: &'a [Tag], plan: &[Request], refusals: &'a mut Refusals) -> Self {
         let steps = plan.iter().rev().cloned().map(Step::Ask).collect();
-        Pass { unit, retries, tags, refusals, steps, divided: 0, raw: vec![None; tags.len()] }
+        Pass { unit, retries, tags, refusals, steps, divided: 0, refused: 0, raw: vec![None; tags.len()] }
     }
 
     /// Asks for everything, and for one of the values that were refused in earlier passes.
@@ -61,11 +64,11 @@ impl<'a> Pass<'a> {
             match step {
                 Step::Ask(request) => match connection.read(self.unit, &request, self.retries).await {
                     Ok(answer) => self.take(&request, &answer),
-                    Err(Failure::Refused(fault)) => self.refused(request, &fault),
+                    Err(Failure::Refused(fault)) => self.give_up(request, &fault),
                     Err(Failure::Silent(fault)) => return Brought { raw: self.raw, silence: Some(fault) },
                 },
-                Step::Conclude { between, known } => {
-                    if self.refusals.changes() == known {
+                Step::Conclude { between, refused } => {
+                    if self.refused == refused {
                         self.refusals.add_hole(between);
                     }
                 }
@@ -85,8 +88,9 @@ impl<'a> Pass<'a> {
         self.set(request, |tag| value(tag, request, answer));
     }
 
-    /// Makes the request's tags bad, until a part of it brings something better.
-    fn refused(&mut self, request: Request, fault: &Fault) {
+    /// Makes the tags of a refused request bad, until a part of it brings something better.
+    fn give_up(&mut self, request: Request, fault: &Fault) {
+        self.refused += 1;
         self.set(&request, |_| Quality::Bad(fault.clone()));
         if !DIVISIBLE.contains(fault) {
             return;
@@ -99,7 +103,7 @@ impl<'a> Pass<'a> {
         if self.divided < DIVIDED_MAX {
             self.divided += 2;
             let between = Barrier::between(&left, &right);
-            self.steps.push(Step::Conclude { between, known: self.refusals.changes() });
+            self.steps.push(Step::Conclude { between, refused: self.refused });
             self.steps.extend([Step::Ask(right), Step::Ask(left)]);
         }
     }
