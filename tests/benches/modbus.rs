@@ -31,15 +31,16 @@ struct Case {
     busy: bool,
 }
 
-/// What came in.
+/// What came in for one unit.
 #[derive(Default)]
 struct Seen {
     requests: usize,
-    /// When each unit's scans began.
-    scans: BTreeMap<u8, Vec<Instant>>,
+    /// When each scan began, and how many requests had come before it.
+    scans: Vec<(Instant, usize)>,
 }
 
-type Machine = Arc<Mutex<Seen>>;
+/// By unit.
+type Machine = Arc<Mutex<BTreeMap<u8, Seen>>>;
 
 fn main() {
     let runtime =
@@ -62,25 +63,25 @@ async fn measure(case: &Case, length: Duration) {
     let agent = start_agent(case, port);
     let process = agent.process();
     tokio::time::sleep(WARM_UP).await;
-    *machine.lock().expect("nobody panics") = Seen::default();
+    *machine.lock().expect("nobody panics") = BTreeMap::new();
     let (began, cpu) = (Instant::now(), cpu_s(process));
     tokio::time::sleep(length).await;
     let cpu = (cpu_s(process) - cpu) / began.elapsed().as_secs_f64();
-    let Seen { requests, scans } = std::mem::take(&mut *machine.lock().expect("nobody panics"));
+    let seen = std::mem::take(&mut *machine.lock().expect("nobody panics"));
     serving.abort();
 
-    let mut intervals: Vec<Duration> =
-        scans.values().flat_map(|scans| scans.windows(2).map(|pair| pair[1] - pair[0])).collect();
+    let pairs = || seen.values().flat_map(|seen| seen.scans.windows(2).map(|pair| (pair[0], pair[1])));
+    let requests: usize = pairs().map(|((_, before), (_, after))| after - before).sum();
+    let mut intervals: Vec<Duration> = pairs().map(|((one, _), (next, _))| next - one).collect();
     intervals.sort_unstable();
     let quantile = |part: f64| intervals[((intervals.len() - 1) as f64 * part) as usize];
-    let count: usize = scans.values().map(Vec::len).sum();
     println!(
         "{:>6} tags at {:?}{}: {:.2} requests a scan and device (the fewest are {REQUESTS_MIN}), interval p50 {:.1?} p99 \
          {:.1?}, {:.1} % of a core, {:.1} MB",
         u32::from(case.devices) * u32::from(TAGS_PER_DEVICE),
         case.every,
         if case.busy { "" } else { ", nothing changes" },
-        requests as f64 / count as f64,
+        requests as f64 / intervals.len() as f64,
         quantile(0.5),
         quantile(0.99),
         cpu * 100.0,
@@ -139,12 +140,13 @@ async fn serve(mut stream: TcpStream, machine: Machine, busy: bool) {
         let word = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
         let (first, count) = (word(8), word(10));
         {
-            let mut seen = machine.lock().expect("nobody panics");
-            seen.requests += 1;
+            let mut machine = machine.lock().expect("nobody panics");
+            let seen = machine.entry(request[6]).or_default();
             if first == 0 {
-                seen.scans.entry(request[6]).or_default().push(Instant::now());
+                seen.scans.push((Instant::now(), seen.requests));
                 scan = scan.wrapping_add(1);
             }
+            seen.requests += 1;
         }
         let bytes = u8::try_from(count * 2).expect("125 registers at most");
         let mut answer = request[..4].to_vec();
