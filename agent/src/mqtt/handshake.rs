@@ -55,6 +55,9 @@ async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), connect: &
         Received::Disconnect(reason) => return Err(LinkError::Closed { reason: Some(reason) }),
         Received::Publish(_)
         | Received::Puback { .. }
+        | Received::Pubrec { .. }
+        | Received::Pubrel { .. }
+        | Received::Pubcomp { .. }
         | Received::Suback { .. }
         | Received::Unsuback { .. }
         | Received::Pingresp => return Err(PacketError::Unexpected("packet before CONNACK").into()),

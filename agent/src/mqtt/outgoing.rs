@@ -98,13 +98,13 @@ impl Outgoing {
         let id = free_id(self.last_id, &self.in_flight);
         self.last_id = id;
         let qos = message.qos;
-        match (codec.publish(id, message, out)?, qos) {
+        match (codec.publish(id, false, message, out)?, qos) {
             (Written::Refused(reason), _) => batch.answers.push(Some(Answer::Refused(reason))),
             (Written::Whole, Qos::AtMostOnce) => {
                 self.unwritten = true;
                 batch.answers.push(Some(Answer::Accepted));
             }
-            (Written::Whole, Qos::AtLeastOnce) => {
+            (Written::Whole, Qos::AtLeastOnce | Qos::ExactlyOnce) => {
                 self.unwritten = true;
                 self.in_flight.insert(id, Some(batch.answers.len()));
                 self.waiting_since = Some(now);

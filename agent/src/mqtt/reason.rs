@@ -18,6 +18,8 @@ impl Reason {
     pub(crate) const UNSUPPORTED_VERSION: u8 = 0x84;
     pub(crate) const NOT_AUTHORIZED: u8 = 0x87;
     pub(crate) const TOPIC_NAME_INVALID: u8 = 0x90;
+    /// The broker holds a message under this id: with QoS 2, ours from an earlier attempt.
+    pub(crate) const PACKET_ID_IN_USE: u8 = 0x91;
     pub(crate) const PACKET_TOO_LARGE: u8 = 0x95;
     pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
     pub(crate) const QOS_NOT_SUPPORTED: u8 = 0x9B;

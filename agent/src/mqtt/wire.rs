@@ -196,13 +196,16 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             };
             match self.codec.read(frame)? {
                 Received::Publish(message) => {
-                    if message.qos == Qos::AtLeastOnce {
+                    if message.qos != Qos::AtMostOnce {
                         self.unacknowledged.insert(message.packet_id);
                     }
                     room = room.saturating_sub(message.weight());
                     arrived.push(message);
                 }
                 Received::Puback { packet_id, reason } => self.outgoing.answered(packet_id, reason, now),
+                Received::Pubrec { .. } => return Err(PacketError::Unexpected("PUBREC").into()),
+                Received::Pubrel { .. } => return Err(PacketError::Unexpected("PUBREL").into()),
+                Received::Pubcomp { .. } => return Err(PacketError::Unexpected("PUBCOMP").into()),
                 Received::Suback { packet_id, answers } => self.subscribed(packet_id, answers),
                 Received::Unsuback { packet_id, refusals } => self.unsubscribed(packet_id, refusals),
                 Received::Pingresp => self.keep_alive.answered(),
@@ -277,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             .filters
             .into_iter()
             .filter_map(|filter| match answers.next() {
-                Some(Ok(Qos::AtLeastOnce)) => None,
+                Some(Ok(Qos::AtLeastOnce | Qos::ExactlyOnce)) => None,
                 // Without acknowledgements nothing could be promised about what arrives.
                 Some(Ok(Qos::AtMostOnce)) => Some((filter, Reason::new(Reason::QOS_NOT_SUPPORTED))),
                 Some(Err(reason)) => Some((filter, reason)),

@@ -77,7 +77,7 @@ impl<N: Network> Subscription<N> {
             .iter()
             .filter(|message| match message.qos {
                 Qos::AtMostOnce => false,
-                Qos::AtLeastOnce => true,
+                Qos::AtLeastOnce | Qos::ExactlyOnce => true,
             })
             .map(|message| message.packet_id)
             .collect();
@@ -92,7 +92,7 @@ impl<N: Network> Subscription<N> {
             retained: message.retain,
             receipt: match message.qos {
                 Qos::AtMostOnce => None,
-                Qos::AtLeastOnce => Some(Receipt { packet_id: message.packet_id, dup: message.dup }),
+                Qos::AtLeastOnce | Qos::ExactlyOnce => Some(Receipt { packet_id: message.packet_id, dup: message.dup }),
             },
             stamp,
             correlation: message.correlation,

@@ -15,11 +15,12 @@ const TEXT_BYTES_MAX: usize = 65_535;
 /// The largest packet that the protocol can express: five bytes of header and a length of four times seven bits.
 const PACKET_BYTES_MAX: u32 = 5 + 268_435_455;
 
-/// How often a message may arrive. Exactly once is not spoken here.
+/// How often a message may arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Qos {
     AtMostOnce,
     AtLeastOnce,
+    ExactlyOnce,
 }
 
 /// A message to a broker.
@@ -78,9 +79,31 @@ impl Incoming {
 pub(crate) enum Received {
     Connack(Connack),
     Publish(Incoming),
-    Puback { packet_id: u16, reason: Reason },
-    Suback { packet_id: u16, answers: Vec<Result<Qos, Reason>> },
-    Unsuback { packet_id: u16, refusals: Vec<Reason> },
+    Puback {
+        packet_id: u16,
+        reason: Reason,
+    },
+    /// The broker has our message, or refuses it.
+    Pubrec {
+        packet_id: u16,
+        reason: Reason,
+    },
+    /// The broker has forgotten the id of its message: the message never comes again.
+    Pubrel {
+        packet_id: u16,
+    },
+    /// The broker has forgotten the id of our message. Whether it still knew the id changes nothing.
+    Pubcomp {
+        packet_id: u16,
+    },
+    Suback {
+        packet_id: u16,
+        answers: Vec<Result<Qos, Reason>>,
+    },
+    Unsuback {
+        packet_id: u16,
+        refusals: Vec<Reason>,
+    },
     Pingresp,
     Disconnect(Reason),
 }
@@ -186,8 +209,15 @@ impl Codec {
         }
     }
 
-    /// Writes a message, unless no broker (topic) or not this broker (size) would take it.
-    pub(crate) fn publish(&self, packet_id: u16, message: Publish, out: &mut BytesMut) -> Result<Written, PacketError> {
+    /// Writes a message, unless no broker (topic) or not this broker (size) would take it. `dup` is for one that may have
+    /// been sent before under this id.
+    pub(crate) fn publish(
+        &self,
+        packet_id: u16,
+        dup: bool,
+        message: Publish,
+        out: &mut BytesMut,
+    ) -> Result<Written, PacketError> {
         let topic = message.topic.as_str();
         if topic.is_empty() || topic.len() > TEXT_BYTES_MAX || topic.contains(['+', '#', '\0']) {
             return Ok(Written::Refused(Reason::new(Reason::TOPIC_NAME_INVALID)));
@@ -197,8 +227,8 @@ impl Codec {
             return Ok(Written::Refused(Reason::new(Reason::PACKET_TOO_LARGE)));
         }
         match self.version {
-            MqttVersion::V311 => v3::publish(packet_id, message, self.packet_bytes_max, out),
-            MqttVersion::V5 => v5::publish(packet_id, message, self.packet_bytes_max, out),
+            MqttVersion::V311 => v3::publish(packet_id, dup, message, self.packet_bytes_max, out),
+            MqttVersion::V5 => v5::publish(packet_id, dup, message, self.packet_bytes_max, out),
         }
     }
 
@@ -206,6 +236,30 @@ impl Codec {
         match self.version {
             MqttVersion::V311 => v3::puback(packet_id, out),
             MqttVersion::V5 => v5::puback(packet_id, out),
+        }
+    }
+
+    /// Says that we have the message of this id.
+    pub(crate) fn pubrec(&self, packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+        match self.version {
+            MqttVersion::V311 => v3::pubrec(packet_id, out),
+            MqttVersion::V5 => v5::pubrec(packet_id, out),
+        }
+    }
+
+    /// Has the broker pass the message of this id on, and forget the id.
+    pub(crate) fn pubrel(&self, packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+        match self.version {
+            MqttVersion::V311 => v3::pubrel(packet_id, out),
+            MqttVersion::V5 => v5::pubrel(packet_id, out),
+        }
+    }
+
+    /// Says that we have forgotten the id.
+    pub(crate) fn pubcomp(&self, packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+        match self.version {
+            MqttVersion::V311 => v3::pubcomp(packet_id, out),
+            MqttVersion::V5 => v5::pubcomp(packet_id, out),
         }
     }
 

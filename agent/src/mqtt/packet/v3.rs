@@ -17,6 +17,9 @@ pub(super) fn read(mut packet: BytesMut) -> Result<Received, PacketError> {
         })),
         Packet::Publish(publish) => incoming(publish).map(Received::Publish),
         Packet::PubAck(ack) => Ok(Received::Puback { packet_id: ack.pkid, reason: Reason::new(Reason::SUCCESS) }),
+        Packet::PubRec(ack) => Ok(Received::Pubrec { packet_id: ack.pkid, reason: Reason::new(Reason::SUCCESS) }),
+        Packet::PubRel(ack) => Ok(Received::Pubrel { packet_id: ack.pkid }),
+        Packet::PubComp(ack) => Ok(Received::Pubcomp { packet_id: ack.pkid }),
         Packet::SubAck(ack) => Ok(Received::Suback {
             packet_id: ack.pkid,
             answers: ack.return_codes.into_iter().map(subscribed).collect(),
@@ -24,9 +27,6 @@ pub(super) fn read(mut packet: BytesMut) -> Result<Received, PacketError> {
         Packet::UnsubAck(ack) => Ok(Received::Unsuback { packet_id: ack.pkid, refusals: Vec::new() }),
         Packet::PingResp => Ok(Received::Pingresp),
         Packet::Connect(_) => Err(PacketError::Unexpected("CONNECT")),
-        Packet::PubRec(_) => Err(PacketError::Unexpected("PUBREC")),
-        Packet::PubRel(_) => Err(PacketError::Unexpected("PUBREL")),
-        Packet::PubComp(_) => Err(PacketError::Unexpected("PUBCOMP")),
         Packet::Subscribe(_) => Err(PacketError::Unexpected("SUBSCRIBE")),
         Packet::Unsubscribe(_) => Err(PacketError::Unexpected("UNSUBSCRIBE")),
         Packet::PingReq => Err(PacketError::Unexpected("PINGREQ")),
@@ -89,12 +89,14 @@ pub(super) fn connect(connect: &Connect, out: &mut BytesMut) -> Result<(), Packe
 
 pub(super) fn publish(
     packet_id: u16,
+    dup: bool,
     message: Publish,
     packet_bytes_max: u32,
     out: &mut BytesMut,
 ) -> Result<Written, PacketError> {
     let mut packet = v4::Publish::from_bytes(message.topic, qos(message.qos), message.payload);
     packet.retain = message.retain;
+    packet.dup = dup;
     packet.pkid = packet_id;
     match Packet::Publish(packet).write(out, packet_bytes_max as usize) {
         Ok(_) => Ok(Written::Whole),
@@ -105,6 +107,18 @@ pub(super) fn publish(
 
 pub(super) fn puback(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
     write(Packet::PubAck(v4::PubAck::new(packet_id)), u32::MAX, out)
+}
+
+pub(super) fn pubrec(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+    write(Packet::PubRec(v4::PubRec::new(packet_id)), u32::MAX, out)
+}
+
+pub(super) fn pubrel(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+    write(Packet::PubRel(v4::PubRel::new(packet_id)), u32::MAX, out)
+}
+
+pub(super) fn pubcomp(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+    write(Packet::PubComp(v4::PubComp::new(packet_id)), u32::MAX, out)
 }
 
 pub(super) fn subscribe(
@@ -141,6 +155,7 @@ fn qos(qos: Qos) -> QoS {
     match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::v5::{
-    self, ConnectReturnCode, Filter, Packet, PubAckReason, SubscribeReasonCode, UnsubAckReason,
+    self, ConnectReturnCode, Filter, Packet, PubAckReason, PubRecReason, SubscribeReasonCode, UnsubAckReason,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 
@@ -32,6 +32,15 @@ pub(super) fn read(mut packet: BytesMut) -> Result<Received, PacketError> {
                 said: ack.properties.and_then(|found| found.reason_string),
             },
         }),
+        Packet::PubRec(ack) => Ok(Received::Pubrec {
+            packet_id: ack.pkid,
+            reason: Reason {
+                code: pubrec_code(ack.reason),
+                said: ack.properties.and_then(|found| found.reason_string),
+            },
+        }),
+        Packet::PubRel(ack) => Ok(Received::Pubrel { packet_id: ack.pkid }),
+        Packet::PubComp(ack) => Ok(Received::Pubcomp { packet_id: ack.pkid }),
         Packet::SubAck(ack) => {
             let said = ack.properties.and_then(|found| found.reason_string);
             let answers = ack.return_codes.into_iter().map(|code| subscribed(code, said.as_deref())).collect();
@@ -48,9 +57,6 @@ pub(super) fn read(mut packet: BytesMut) -> Result<Received, PacketError> {
         })),
         Packet::Auth(_) => Err(PacketError::Unexpected("AUTH")),
         Packet::Connect(..) => Err(PacketError::Unexpected("CONNECT")),
-        Packet::PubRec(_) => Err(PacketError::Unexpected("PUBREC")),
-        Packet::PubRel(_) => Err(PacketError::Unexpected("PUBREL")),
-        Packet::PubComp(_) => Err(PacketError::Unexpected("PUBCOMP")),
         Packet::Subscribe(_) => Err(PacketError::Unexpected("SUBSCRIBE")),
         Packet::Unsubscribe(_) => Err(PacketError::Unexpected("UNSUBSCRIBE")),
         Packet::PingReq(_) => Err(PacketError::Unexpected("PINGREQ")),
@@ -131,9 +137,23 @@ fn puback_code(reason: PubAckReason) -> u8 {
         PubAckReason::ImplementationSpecificError => 0x83,
         PubAckReason::NotAuthorized => 0x87,
         PubAckReason::TopicNameInvalid => Reason::TOPIC_NAME_INVALID,
-        PubAckReason::PacketIdentifierInUse => 0x91,
-        PubAckReason::QuotaExceeded => 0x97,
+        PubAckReason::PacketIdentifierInUse => Reason::PACKET_ID_IN_USE,
+        PubAckReason::QuotaExceeded => Reason::QUOTA_EXCEEDED,
         PubAckReason::PayloadFormatInvalid => 0x99,
+    }
+}
+
+fn pubrec_code(reason: PubRecReason) -> u8 {
+    match reason {
+        PubRecReason::Success => Reason::SUCCESS,
+        PubRecReason::NoMatchingSubscribers => Reason::NO_MATCHING_SUBSCRIBERS,
+        PubRecReason::UnspecifiedError => Reason::UNSPECIFIED_ERROR,
+        PubRecReason::ImplementationSpecificError => 0x83,
+        PubRecReason::NotAuthorized => Reason::NOT_AUTHORIZED,
+        PubRecReason::TopicNameInvalid => Reason::TOPIC_NAME_INVALID,
+        PubRecReason::PacketIdentifierInUse => Reason::PACKET_ID_IN_USE,
+        PubRecReason::QuotaExceeded => Reason::QUOTA_EXCEEDED,
+        PubRecReason::PayloadFormatInvalid => 0x99,
     }
 }
 
@@ -199,6 +219,7 @@ pub(super) fn connect(connect: &Connect, out: &mut BytesMut) -> Result<(), Packe
 
 pub(super) fn publish(
     packet_id: u16,
+    dup: bool,
     message: Publish,
     packet_bytes_max: u32,
     out: &mut BytesMut,
@@ -206,7 +227,7 @@ pub(super) fn publish(
     let properties = (!message.user_properties.is_empty())
         .then(|| v5::PublishProperties { user_properties: message.user_properties, ..Default::default() });
     let packet = v5::Publish {
-        dup: false,
+        dup,
         qos: qos(message.qos),
         retain: message.retain,
         topic: message.topic.into(),
@@ -223,6 +244,18 @@ pub(super) fn publish(
 
 pub(super) fn puback(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
     write(Packet::PubAck(v5::PubAck::new(packet_id, None)), u32::MAX, out)
+}
+
+pub(super) fn pubrec(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+    write(Packet::PubRec(v5::PubRec::new(packet_id, None)), u32::MAX, out)
+}
+
+pub(super) fn pubrel(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+    write(Packet::PubRel(v5::PubRel::new(packet_id, None)), u32::MAX, out)
+}
+
+pub(super) fn pubcomp(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
+    write(Packet::PubComp(v5::PubComp::new(packet_id, None)), u32::MAX, out)
 }
 
 pub(super) fn subscribe(
@@ -259,6 +292,7 @@ fn qos(qos: Qos) -> QoS {
     match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
     }
 }
 
