@@ -65,7 +65,7 @@ pub use heartbeat::Heartbeat;
 pub use labels::Labels;
 pub use modbus::{LineAddress, ModbusLine};
 pub use mqtt_destination::MqttDestination;
-pub use mqtt_link::{MqttLink, MqttVersion};
+pub use mqtt_link::{MqttLink, MqttQos, MqttVersion};
 pub use mqtt_source::{MqttSource, TopicMapping};
 pub use name::{EventType, Name, TagName};
 pub use odoo::OdooDestination;

@@ -11,7 +11,7 @@ use crate::{
     interval::Interval,
     items::Items,
     lookup::Lookup,
-    mqtt_link::{LinkKeys, MqttLink, MqttVersion, QOS, WINDOW},
+    mqtt_link::{LinkKeys, MqttLink, MqttQos, MqttVersion, QOS, WINDOW},
     name::{EventType, Name},
     path::Path,
     report::code,
@@ -21,7 +21,7 @@ use crate::{
     topic_filter::TopicFilter,
 };
 
-/// A broker that messages come from, subscribed with quality of service 1.
+/// A broker that messages come from.
 #[derive(Debug, Clone)]
 pub struct MqttSource {
     /// Unique among lines, devices and MQTT sources.
@@ -30,6 +30,8 @@ pub struct MqttSource {
     pub link: MqttLink,
     /// How long the broker keeps the session while the agent is away, never zero.
     pub session_expiry: Duration,
+    /// The quality of service of its subscriptions.
+    pub qos: MqttQos,
     /// What the topics mean, at least one; the first that matches maps a message.
     pub topics: Vec<TopicMapping>,
 }
@@ -75,12 +77,13 @@ pub(crate) struct MqttSourceTable {
     /// How long the broker keeps the session while the agent is away.
     #[serde(default = "session_expiry")]
     session_expiry: Interval,
-    /// The quality of service of its subscriptions.
+    /// The quality of service of its subscriptions. With 2, a message that its sender publishes with 2 is one event, also
+    /// without an id of its sender, after any crash and any cut, as long as the broker keeps the session.
     #[serde(default = "qos")]
-    #[schemars(range(min = 1, max = 1))]
-    #[expect(dead_code, reason = "the one value there is needs nothing")]
+    #[schemars(range(min = 1, max = 2))]
     qos: u8,
-    /// The most messages that the broker sends without an acknowledgement.
+    /// The most messages that the broker sends without an acknowledgement. With `qos = 2`, MQTT 5 counts a message until it
+    /// is released, two round trips and two commits later.
     #[serde(default = "window")]
     #[schemars(range(min = 1))]
     window: u16,
@@ -138,7 +141,13 @@ impl MqttSourceTable {
         let link = keys.check(at, check);
         let session_expiry = self.session_expiry.check_some(&at.key("session_expiry"), &mut check.report);
         let topics = self.topics(&at.key("topic"), check);
-        Some(MqttSource { name: name?, link: link?, session_expiry: session_expiry?, topics })
+        Some(MqttSource {
+            name: name?,
+            link: link?,
+            session_expiry: session_expiry?,
+            qos: MqttQos::new(self.qos),
+            topics,
+        })
     }
 
     fn topics(&self, at: &Path, check: &mut Check<'_>) -> Vec<TopicMapping> {

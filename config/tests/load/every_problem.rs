@@ -55,7 +55,7 @@ name = "press-12"
 url = "mqtt://mes:hunter2@broker"
 version = "4"
 password = "hunter2"
-qos = 2
+qos = 3
 
 [[source.mqtt.topic]]
 filter = "mes/#/finished"
@@ -107,7 +107,7 @@ plantlink.toml:49:8  source.mqtt[0].name: `press-12` is there twice: also at pla
 plantlink.toml:50:7  source.mqtt[0].url: a URL holds no user and no password here (use `username` and `password = { credential = "name" }`)
 plantlink.toml:51:11  source.mqtt[0].version: `4` is not allowed here (allowed: 5, 3.1.1)
 plantlink.toml:52:12  source.mqtt[0].password: expected a table, found a string (The password, when the broker asks for one: `{ credential = "name" }`, `{ file = "path" }` or `{ env = "NAME" }`.)
-plantlink.toml:53:7  source.mqtt[0].qos: 2 is out of range (allowed: 1)
+plantlink.toml:53:7  source.mqtt[0].qos: 3 is out of range (allowed: 1 to 2)
 plantlink.toml:56:10  source.mqtt[0].topic[0].filter: `#` has to be the last level, alone
 plantlink.toml:61:8  source.mqtt[0].topic[1].type: `workorder finished` is not an event type (allowed: two words of a to z, 0 to 9 and `_`, joined by a dot) (as in workorder.finished)
 plantlink.toml:62:6  source.mqtt[0].topic[1].id: a constant `id` is the same for every message (as in `{/messageId}`)
