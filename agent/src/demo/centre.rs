@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::SharedLedger;
 use super::client::{self, ClientError};
 use super::ledger::Event;
-use crate::mqtt::{Incoming, Link, Payload};
+use crate::mqtt::{Arrival, Incoming, Link, Payload, Qos};
 
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -19,6 +19,7 @@ pub(super) async fn listen(port: u16, plant: &str, ledger: SharedLedger) -> Resu
     let task = async move {
         loop {
             while let Ok(arrived) = link.next().await {
+                let arrived: Vec<Incoming> = arrived.into_iter().filter_map(Arrival::into_message).collect();
                 enter(&arrived, &ledger);
                 let packets: Vec<u16> = arrived.iter().map(|message| message.packet_id).collect();
                 link.acker().give(&packets);
@@ -36,8 +37,11 @@ pub(super) async fn listen(port: u16, plant: &str, ledger: SharedLedger) -> Resu
 }
 
 async fn subscribed(port: u16, filter: &str) -> Result<Link, ClientError> {
-    let mut link = client::connect(port, "centre").await?;
-    link.subscribe(&[filter.to_owned()]).await.map_err(ClientError::Link)?;
+    let link = client::connect(port, "centre").await?;
+    // A kept session has its subscription, and would answer only behind all that it kept for us.
+    if !link.session_present() {
+        link.subscribe(&[filter.to_owned()], Qos::AtLeastOnce).await.map_err(ClientError::Link)?;
+    }
     Ok(link)
 }
 
@@ -125,7 +129,8 @@ mod tests {
         let mut subscriber = subscribed(port, filter).await.unwrap();
         let mut payloads = Vec::new();
         while payloads.len() < 2 {
-            payloads.extend(subscriber.next().await.unwrap().into_iter().map(|message| message.payload));
+            let arrived = subscriber.next().await.unwrap().into_iter();
+            payloads.extend(arrived.filter_map(Arrival::into_message).map(|message| message.payload));
         }
         assert_eq!(payloads, [Payload::Whole("first".into()), Payload::Whole("second".into())]);
     }

@@ -111,13 +111,13 @@ mod tests {
 
     use super::*;
     use crate::demo::broker;
-    use crate::mqtt::Payload;
+    use crate::mqtt::{Arrival, Payload, Qos};
 
     #[tokio::test]
     async fn an_acknowledged_message_is_at_the_broker_and_a_second_sending_is_the_same_to_the_byte() {
         let port = broker::start("test-broker").await.unwrap();
         let mut subscriber = client::connect(port, "subscriber").await.unwrap();
-        subscriber.subscribe(&["mes/#".to_owned()]).await.unwrap();
+        subscriber.subscribe(&["mes/#".to_owned()], Qos::AtLeastOnce).await.unwrap();
         let ledger = SharedLedger::default();
         let mut mes = Mes::new(port, "demo", ledger.clone());
         mes.knock().await.unwrap();
@@ -127,7 +127,7 @@ mod tests {
         let mut seen: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         let watch = async {
             while !seen.values().any(|times| *times == 2) {
-                for message in subscriber.next().await.unwrap() {
+                for message in subscriber.next().await.unwrap().into_iter().filter_map(Arrival::into_message) {
                     subscriber.acker().give(&[message.packet_id]);
                     let Payload::Whole(payload) = message.payload else { panic!("a message of the MES is small") };
                     *seen.entry(payload.to_vec()).or_default() += 1;

@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::receipt::{Receipts, Recognized};
 use super::sender::{Known, Senders};
-use super::{Entry, Memory, asset_member, json, sender_event_id};
+use super::{Entry, Memory, Remembered, asset_member, json, sender_event_id};
 use crate::catalog;
 use crate::clip::clip;
-use crate::mqtt::Payload;
-use crate::source::{Ack, Message, Subscribed};
+use crate::mqtt::{Arrival, Payload};
+use crate::source::{Ack, Connected, Message, Subscribed};
 use crate::template::{self, Scope};
 
 /// Larger data is rejected: an event has to pass through every destination whole.
@@ -66,10 +66,10 @@ impl MessageMapper {
         }
     }
 
-    pub(crate) fn map(&mut self, messages: Vec<Message>, ack: Ack) -> Entry {
-        let mut events = Vec::with_capacity(messages.len());
+    pub(crate) fn map(&mut self, arrivals: &[Arrival<Message>], ack: Ack) -> Entry {
+        let mut events = Vec::with_capacity(arrivals.len());
         let mut unmapped = None;
-        let Recognized { repeated, receipts, memory, doubt } = self.receipts.recognize(&messages);
+        let Recognized { repeated, receipts, memory, doubt } = self.receipts.recognize(arrivals);
         let mut received = Received {
             source: self.name.clone(),
             counts: SourceCounts::default(),
@@ -77,7 +77,7 @@ impl MessageMapper {
             receipts,
             rejected: Vec::new(),
         };
-        for (message, repeated) in messages.iter().zip(repeated) {
+        for (message, repeated) in arrivals.iter().filter_map(Arrival::message).zip(repeated) {
             received.counts.received += 1;
             let fate =
                 if repeated { Fate::Repeated } else { self.message(message, &mut events, &mut received.senders) };
@@ -94,31 +94,28 @@ impl MessageMapper {
                 }
             }
         }
-        Entry {
-            events,
-            received: Some(received),
-            memory: memory.into_iter().collect(),
-            doubt,
-            unmapped,
-            ack,
-            wait: self.wait,
-        }
+        Entry { events, received: Some(received), memory, doubt, unmapped, ack, wait: self.wait }
     }
 
-    /// Remembers which session of the broker it is, if that has changed.
-    pub(crate) fn connected(&mut self, session_present: bool, ack: Ack) -> Entry {
-        let memory = self.receipts.connected(session_present).into_iter().collect();
-        Entry { events: Vec::new(), received: None, memory, doubt: None, unmapped: None, ack, wait: Duration::ZERO }
+    /// Remembers which session of the broker it is, and what it may hold of ours from now on.
+    pub(crate) fn connected(&mut self, connected: Connected, ack: Ack) -> Entry {
+        let Connected { session_present, filters } = connected;
+        let mut memory = self.receipts.connected(session_present);
+        memory.extend(self.holds(filters));
+        only_memory(memory, ack)
     }
 
     /// Remembers what the broker's session holds of ours, so that a later configuration can give it up.
     pub(crate) fn subscribed(&mut self, subscribed: Subscribed, ack: Ack) -> Entry {
-        let mut memory = Vec::new();
-        if self.filters != subscribed.filters {
-            memory.push((filters_owner(&self.name), Some(json(&subscribed.filters))));
-            self.filters = subscribed.filters;
+        only_memory(self.holds(subscribed.filters).into_iter().collect(), ack)
+    }
+
+    fn holds(&mut self, filters: Vec<String>) -> Option<Remembered> {
+        if self.filters == filters {
+            return None;
         }
-        Entry { events: Vec::new(), received: None, memory, doubt: None, unmapped: None, ack, wait: Duration::ZERO }
+        self.filters = filters;
+        Some((filters_owner(&self.name), Some(json(&self.filters))))
     }
 
     /// Either the whole message becomes events, or nothing of it does.
@@ -162,6 +159,11 @@ impl MessageMapper {
         events.extend(made);
         Fate::Mapped
     }
+}
+
+/// Nothing came but what has to be remembered.
+fn only_memory(memory: Vec<Remembered>, ack: Ack) -> Entry {
+    Entry { events: Vec::new(), received: None, memory, doubt: None, unmapped: None, ack, wait: Duration::ZERO }
 }
 
 /// What the broker's session of a source holds of ours, as far as it is remembered.

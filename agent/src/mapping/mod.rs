@@ -6,6 +6,8 @@ mod message;
 mod receipt;
 mod sample;
 mod sender;
+mod session;
+mod unreleased;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -63,12 +65,10 @@ impl Mapper {
         let Intake { content, ack, pressing } = intake;
         let mut entry = match (self, content) {
             (Mapper::Line(mapper), Content::Scan(scan)) => mapper.map(scan, ack),
-            (Mapper::Messages(mapper), Content::Messages(messages)) => mapper.map(messages, ack),
-            (Mapper::Messages(mapper), Content::Connected { session_present }) => {
-                mapper.connected(session_present, ack)
-            }
+            (Mapper::Messages(mapper), Content::Arrived(arrivals)) => mapper.map(&arrivals, ack),
+            (Mapper::Messages(mapper), Content::Connected(connected)) => mapper.connected(connected, ack),
             (Mapper::Messages(mapper), Content::Subscribed(subscribed)) => mapper.subscribed(subscribed, ack),
-            (Mapper::Line(_), Content::Messages(_) | Content::Connected { .. } | Content::Subscribed(_))
+            (Mapper::Line(_), Content::Arrived(_) | Content::Connected(_) | Content::Subscribed(_))
             | (Mapper::Messages(_), Content::Scan(_)) => {
                 unreachable!("a source is built together with its mapper")
             }

@@ -17,27 +17,45 @@ impl Acker {
         Acker { queue }
     }
 
-    /// Acknowledges messages by their packet ids, in this order. What is given before the connection's task comes round
-    /// leaves in one write. An id that waits for no acknowledgement, such as 0 with QoS 0, is passed over.
+    /// Acknowledges messages by their packet ids, in this order: PUBACK or PUBREC, as their QoS is. What is given before the
+    /// connection's task comes round leaves in one write. An id that waits for no acknowledgement, such as 0 with QoS 0, is
+    /// passed over.
     pub(crate) fn give(&self, packet_ids: &[u16]) {
+        self.put(|given| given.messages.extend_from_slice(packet_ids));
+    }
+
+    /// Answers releases by their packet ids, in this order, with PUBCOMP: the ids are forgotten, and the broker may use them
+    /// for other messages. Leaves together with what [`Self::give`] gives.
+    pub(crate) fn complete(&self, packet_ids: &[u16]) {
+        self.put(|given| given.releases.extend_from_slice(packet_ids));
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Given)) {
         if let Some(waiting) = self.queue.lock().as_mut() {
-            waiting.extend_from_slice(packet_ids);
+            put(waiting);
         }
         self.queue.given.notify_one();
     }
 }
 
+/// Packet ids whose acknowledgements may go out.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) messages: Vec<u16>,
+    pub(crate) releases: Vec<u16>,
+}
+
 /// What was given and not yet written.
 #[derive(Debug)]
 pub(crate) struct AckQueue {
-    /// `None` after the end of the connection. At most a window of ids, since only received messages have one to give.
-    waiting: Mutex<Option<Vec<u16>>>,
+    /// `None` after the end of the connection. At most what was handed over, since only that has one to give.
+    waiting: Mutex<Option<Given>>,
     given: Notify,
 }
 
 impl AckQueue {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(AckQueue { waiting: Mutex::new(Some(Vec::new())), given: Notify::new() })
+        Arc::new(AckQueue { waiting: Mutex::new(Some(Given::default())), given: Notify::new() })
     }
 
     /// Waits until something was given since the last look.
@@ -45,7 +63,7 @@ impl AckQueue {
         self.given.notified().await;
     }
 
-    pub(crate) fn take(&self) -> Vec<u16> {
+    pub(crate) fn take(&self) -> Given {
         self.lock().as_mut().map(mem::take).unwrap_or_default()
     }
 
@@ -54,7 +72,7 @@ impl AckQueue {
         *self.lock() = None;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<u16>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Given>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

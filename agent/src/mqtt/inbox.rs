@@ -1,14 +1,14 @@
-//! Messages that have arrived and were not asked for yet, and how the connection ended.
+//! What has arrived and was not asked for yet, and how the connection ended.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::arrival::Arrival;
 use super::error::LinkError;
-use super::packet::{Incoming, Qos};
 
-/// The most messages handed over at once.
+/// The most arrivals handed over at once.
 pub(crate) const TAKEN_MAX: usize = 256;
 
 /// No further message is handed over with others beyond this: they are recorded together, and a small buffer must have
@@ -18,10 +18,10 @@ const TAKEN_BYTES_MAX: usize = 1 << 20;
 /// Between the connection's task and the one consumer.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    /// The most messages handed over without an acknowledgement. A broker that sends more has them wait here.
+    /// The most arrivals handed over without an acknowledgement. A broker that sends more has them wait here.
     window: usize,
     state: Mutex<State>,
-    /// For the consumer: there are messages, or the connection has ended.
+    /// For the consumer: there are arrivals, or the connection has ended.
     arrived: Notify,
     /// For the connection: there is room again.
     taken: Notify,
@@ -29,7 +29,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<Incoming>,
+    arrivals: VecDeque<Arrival>,
     bytes: usize,
     /// Handed over, acknowledgement not given.
     open: usize,
@@ -43,9 +43,9 @@ impl Inbox {
         Inbox { window, state: Mutex::default(), arrived: Notify::new(), taken: Notify::new() }
     }
 
-    /// Waits for messages and hands over what there is. What nobody took before the end of the connection is gone with
+    /// Waits for arrivals and hands over what there is. What nobody took before the end of the connection is gone with
     /// it: it could not be acknowledged any more, and the broker delivers it again.
-    pub(crate) async fn take(&self) -> Result<Vec<Incoming>, LinkError> {
+    pub(crate) async fn take(&self) -> Result<Vec<Arrival>, LinkError> {
         loop {
             {
                 let mut state = self.lock();
@@ -54,7 +54,7 @@ impl Inbox {
                 }
                 let taken = state.take(self.window);
                 if !taken.is_empty() {
-                    state.bytes -= taken.iter().map(Incoming::weight).sum::<usize>();
+                    state.bytes -= taken.iter().map(Arrival::weight).sum::<usize>();
                     if std::mem::take(&mut state.waited_for) {
                         self.taken.notify_one();
                     }
@@ -65,15 +65,15 @@ impl Inbox {
         }
     }
 
-    pub(crate) fn put(&self, messages: Vec<Incoming>) {
+    pub(crate) fn put(&self, arrivals: Vec<Arrival>) {
         let mut state = self.lock();
-        state.bytes += messages.iter().map(Incoming::weight).sum::<usize>();
-        state.messages.extend(messages);
+        state.bytes += arrivals.iter().map(Arrival::weight).sum::<usize>();
+        state.arrivals.extend(arrivals);
         drop(state);
         self.arrived.notify_one();
     }
 
-    /// So many acknowledgements were given: as many messages may be handed over for them.
+    /// So many acknowledgements were given: as many arrivals may be handed over for them.
     pub(crate) fn acknowledged(&self, count: usize) {
         let mut state = self.lock();
         state.open = state.open.saturating_sub(count);
@@ -89,7 +89,7 @@ impl Inbox {
         room
     }
 
-    /// Waits until messages were taken since there was no room.
+    /// Waits until arrivals were taken since there was no room.
     pub(crate) async fn taken(&self) {
         self.taken.notified().await;
     }
@@ -98,7 +98,7 @@ impl Inbox {
     pub(crate) fn end(&self, error: LinkError) {
         let mut state = self.lock();
         state.ended.get_or_insert(error);
-        state.messages.clear();
+        state.arrivals.clear();
         state.bytes = 0;
         drop(state);
         self.arrived.notify_one();
@@ -115,17 +115,17 @@ impl Inbox {
 }
 
 impl State {
-    /// Takes messages out, in order, until a window of them is open.
-    fn take(&mut self, window: usize) -> Vec<Incoming> {
+    /// Takes arrivals out, in order, until a window of them is open.
+    fn take(&mut self, window: usize) -> Vec<Arrival> {
         let mut taken = Vec::new();
         let mut bytes = 0;
         while taken.len() < TAKEN_MAX
             && bytes < TAKEN_BYTES_MAX
-            && let Some(message) = self.messages.pop_front_if(|next| self.open < window || next.qos == Qos::AtMostOnce)
+            && let Some(arrival) = self.arrivals.pop_front_if(|next| self.open < window || !next.is_in_window())
         {
-            self.open += usize::from(message.qos == Qos::AtLeastOnce);
-            bytes += message.weight();
-            taken.push(message);
+            self.open += usize::from(arrival.is_in_window());
+            bytes += arrival.weight();
+            taken.push(arrival);
         }
         taken
     }

@@ -8,11 +8,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Connect;
 use super::acker::{AckQueue, Acker};
+use super::arrival::Arrival;
 use super::error::LinkError;
 use super::handshake;
 use super::inbox::Inbox;
 use super::outgoing::Published;
-use super::packet::{Incoming, Publish, Terms};
+use super::packet::{Publish, Qos, Terms};
 use super::wire::{Command, Wire};
 
 /// A connection after its CONNACK. Dropped, it closes the socket without a goodbye and its [`Acker`]s are dead.
@@ -56,28 +57,25 @@ impl Link {
         &self.terms
     }
 
-    /// Subscribes to all filters with QoS 1. With a refusal of some the others stand. Messages that arrive meanwhile
-    /// wait for [`Self::next`].
-    pub(crate) async fn subscribe(&mut self, filters: &[String]) -> Result<(), LinkError> {
-        if filters.is_empty() {
-            return Ok(());
-        }
-        let filters = filters.to_vec();
-        self.ask(|reply| Command::Subscribe { filters, reply }).await?
+    /// Subscribes to all filters with this QoS. With a refusal of some the others stand; a lower QoS than was asked for is a
+    /// refusal. The answer may stand behind everything that a kept session has for us: whoever waits for it has to take
+    /// what arrives meanwhile, and only the broker's silence counts against it.
+    pub(crate) fn subscribe(
+        &self,
+        filters: &[String],
+        qos: Qos,
+    ) -> impl Future<Output = Result<(), LinkError>> + use<> {
+        self.change(filters, move |filters, reply| Command::Subscribe { filters, qos, reply })
     }
 
-    /// Ends subscriptions; one that was not there is no error.
-    pub(crate) async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), LinkError> {
-        if filters.is_empty() {
-            return Ok(());
-        }
-        let filters = filters.to_vec();
-        self.ask(|reply| Command::Unsubscribe { filters, reply }).await?
+    /// Ends subscriptions; one that was not there is no error. Its answer is waited for like that of [`Self::subscribe`].
+    pub(crate) fn unsubscribe(&self, filters: &[String]) -> impl Future<Output = Result<(), LinkError>> + use<> {
+        self.change(filters, |filters, reply| Command::Unsubscribe { filters, reply })
     }
 
-    /// Waits for messages and returns all that have arrived, at most 256 and no more than leave a window of them without an
-    /// acknowledgement. May be dropped and called again.
-    pub(crate) async fn next(&mut self) -> Result<Vec<Incoming>, LinkError> {
+    /// Waits for what comes and returns all that has arrived, at most 256 and no more than leave a window of messages
+    /// without an acknowledgement. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Arrival>, LinkError> {
         self.inbox.take().await
     }
 
@@ -103,14 +101,38 @@ impl Link {
         }
     }
 
-    async fn ask<T>(&mut self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, LinkError> {
-        let (reply, answer) = oneshot::channel();
-        if self.commands.send(command(reply)).await.is_ok()
-            && let Ok(answer) = answer.await
-        {
-            return Ok(answer);
+    /// Nothing to ask for is an answer by itself.
+    fn change<C>(&self, filters: &[String], command: C) -> impl Future<Output = Result<(), LinkError>> + use<C>
+    where
+        C: FnOnce(Vec<String>, oneshot::Sender<Result<(), LinkError>>) -> Command,
+    {
+        let asking = (!filters.is_empty()).then(|| {
+            let filters = filters.to_vec();
+            self.ask(move |reply| command(filters, reply))
+        });
+        async move {
+            match asking {
+                Some(asking) => asking.await?,
+                None => Ok(()),
+            }
         }
-        Err(self.inbox.ended().unwrap_or(LinkError::Ended))
+    }
+
+    /// What is waited for does not hold on to the link.
+    fn ask<T, C>(&self, command: C) -> impl Future<Output = Result<T, LinkError>> + use<T, C>
+    where
+        C: FnOnce(oneshot::Sender<T>) -> Command,
+    {
+        let (commands, inbox) = (self.commands.clone(), Arc::clone(&self.inbox));
+        async move {
+            let (reply, answer) = oneshot::channel();
+            if commands.send(command(reply)).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return Ok(answer);
+            }
+            Err(inbox.ended().unwrap_or(LinkError::Ended))
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! `open` does it all; `dial` reaches the broker, `link` is the handle its user holds, `wire` the task that owns the socket.
 
 mod acker;
+mod arrival;
 pub(crate) mod dial;
 mod error;
 mod frame;
@@ -31,6 +32,7 @@ use bytes::Bytes;
 use plantlink_config::{MqttLink, MqttVersion, SecretError, SecretText};
 
 pub(crate) use acker::Acker;
+pub(crate) use arrival::Arrival;
 pub(crate) use dial::{Network, Tcp};
 pub(crate) use error::LinkError;
 pub(crate) use link::Link;

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{self, Instant};
 
-use super::acker::AckQueue;
+use super::acker::{AckQueue, Given};
+use super::arrival::Arrival;
 use super::error::{LinkError, Waiting};
 use super::frame::Frames;
 use super::handshake::Greeted;
@@ -31,22 +32,36 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 const FAREWELL: time::Duration = time::Duration::from_secs(1);
 /// What may wait for the consumer.
 const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The same while a SUBACK is waited for: it may stand behind everything that a kept session has for us, which nobody
-/// takes before the subscription is through.
-const INBOX_BYTES_MAX_SUBSCRIBING: usize = 32 * 1024 * 1024;
 
 /// What the handle asks of the task.
 pub(crate) enum Command {
-    Subscribe { filters: Vec<String>, reply: oneshot::Sender<Result<(), LinkError>> },
+    Subscribe { filters: Vec<String>, qos: Qos, reply: oneshot::Sender<Result<(), LinkError>> },
     Unsubscribe { filters: Vec<String>, reply: oneshot::Sender<Result<(), LinkError>> },
     Publish { messages: Vec<Publish>, window: u16, reply: oneshot::Sender<Published> },
     Close,
 }
 
+/// What a broker is asked for with filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    Subscribe { qos: Qos },
+    Unsubscribe,
+}
+
+impl Asking {
+    fn waiting(self) -> Waiting {
+        match self {
+            Asking::Subscribe { .. } => Waiting::Suback,
+            Asking::Unsubscribe => Waiting::Unsuback,
+        }
+    }
+}
+
 /// A SUBSCRIBE or UNSUBSCRIBE without its answer.
 struct Asked {
     packet_id: u16,
-    what: Waiting,
+    what: Asking,
+    /// When something last came that the answer may stand behind, or could not come because of us.
     since: Instant,
     filters: Vec<String>,
     reply: oneshot::Sender<Result<(), LinkError>>,
@@ -61,8 +76,12 @@ pub(crate) struct Wire<S> {
     frames: Frames,
     codec: Codec,
     outgoing: Outgoing,
-    /// Taken in, acknowledgement not given.
+    /// Taken in with QoS 1, PUBACK not given.
     unacknowledged: PacketIds,
+    /// Taken in with QoS 2, PUBREC not given.
+    unrecorded: PacketIds,
+    /// Released, PUBCOMP not given.
+    uncompleted: PacketIds,
     receive_maximum: usize,
     asked: Option<Asked>,
     keep_alive: KeepAlive,
@@ -97,6 +116,8 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             codec: greeted.codec,
             outgoing: Outgoing::new(terms.receive_maximum),
             unacknowledged: PacketIds::new(),
+            unrecorded: PacketIds::new(),
+            uncompleted: PacketIds::new(),
             receive_maximum: connect.receive_maximum.max(1).into(),
             asked: None,
             keep_alive: KeepAlive::new(interval, connect.limits.answer, Instant::now()),
@@ -126,8 +147,10 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
                 biased;
                 command = self.commands.recv() => match command {
                     Some(Command::Close) | None => return self.say_goodbye().await,
-                    Some(Command::Subscribe { filters, reply }) => self.ask(Waiting::Suback, filters, reply)?,
-                    Some(Command::Unsubscribe { filters, reply }) => self.ask(Waiting::Unsuback, filters, reply)?,
+                    Some(Command::Subscribe { filters, qos, reply }) => {
+                        self.ask(Asking::Subscribe { qos }, filters, reply)?;
+                    }
+                    Some(Command::Unsubscribe { filters, reply }) => self.ask(Asking::Unsubscribe, filters, reply)?,
                     Some(Command::Publish { messages, window, reply }) => self.outgoing.start(messages, window, reply),
                 },
                 written = self.output.write(&mut self.write), if self.output.is_pending() => {
@@ -151,13 +174,20 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
 
     /// Puts all that was given into the output, where it leaves together.
     fn acknowledge(&mut self) -> Result<(), LinkError> {
-        let given = self.acks.take();
-        if !given.is_empty() {
-            self.inbox.acknowledged(given.len());
+        let Given { messages, releases } = self.acks.take();
+        if !messages.is_empty() {
+            self.inbox.acknowledged(messages.len());
         }
-        for packet_id in given {
+        for packet_id in messages {
             if self.unacknowledged.remove(packet_id) {
                 self.codec.puback(packet_id, &mut self.output.bytes)?;
+            } else if self.unrecorded.remove(packet_id) {
+                self.codec.pubrec(packet_id, &mut self.output.bytes)?;
+            }
+        }
+        for packet_id in releases {
+            if self.uncompleted.remove(packet_id) {
+                self.codec.pubcomp(packet_id, &mut self.output.bytes)?;
             }
         }
         Ok(())
@@ -165,9 +195,8 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
 
     /// Takes in what has been read, as far as there is room for messages. True when more has to be read for more.
     fn take_in(&mut self) -> Result<bool, LinkError> {
-        let bytes_max = if self.asked.is_some() { INBOX_BYTES_MAX_SUBSCRIBING } else { INBOX_BYTES_MAX };
         loop {
-            let room = self.inbox.room(bytes_max);
+            let room = self.inbox.room(INBOX_BYTES_MAX);
             if room == 0 || self.is_window_full() {
                 return Ok(false);
             }
@@ -178,9 +207,10 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
         }
     }
 
-    /// With MQTT 5 a correct broker never gets there. Others are stopped here, but not while a SUBACK is waited for.
+    /// With MQTT 5 a correct broker never gets there. Others are stopped here. A message with QoS 2 counts until its PUBREC:
+    /// what follows it, PUBREL, has to be read.
     fn is_window_full(&self) -> bool {
-        self.asked.is_none() && self.unacknowledged.len() > self.receive_maximum
+        self.unacknowledged.len() + self.unrecorded.len() > self.receive_maximum
     }
 
     /// False when the next packet is not there as a whole.
@@ -196,16 +226,23 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             };
             match self.codec.read(frame)? {
                 Received::Publish(message) => {
-                    if message.qos != Qos::AtMostOnce {
-                        self.unacknowledged.insert(message.packet_id);
-                    }
+                    match message.qos {
+                        Qos::AtMostOnce => false,
+                        Qos::AtLeastOnce => self.unacknowledged.insert(message.packet_id),
+                        Qos::ExactlyOnce => self.unrecorded.insert(message.packet_id),
+                    };
                     room = room.saturating_sub(message.weight());
-                    arrived.push(message);
+                    arrived.push(Arrival::Message(message));
                 }
-                Received::Puback { packet_id, reason } => self.outgoing.answered(packet_id, reason, now),
+                Received::Pubrel { packet_id } => {
+                    self.uncompleted.insert(packet_id);
+                    let release = Arrival::Release { packet_id };
+                    room = room.saturating_sub(release.weight());
+                    arrived.push(release);
+                }
                 Received::Pubrec { .. } => return Err(PacketError::Unexpected("PUBREC").into()),
-                Received::Pubrel { .. } => return Err(PacketError::Unexpected("PUBREL").into()),
                 Received::Pubcomp { .. } => return Err(PacketError::Unexpected("PUBCOMP").into()),
+                Received::Puback { packet_id, reason } => self.outgoing.answered(packet_id, reason, now),
                 Received::Suback { packet_id, answers } => self.subscribed(packet_id, answers),
                 Received::Unsuback { packet_id, refusals } => self.unsubscribed(packet_id, refusals),
                 Received::Pingresp => self.keep_alive.answered(),
@@ -214,6 +251,7 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             }
         };
         if !arrived.is_empty() {
+            self.asked.iter_mut().for_each(|asked| asked.since = now);
             self.inbox.put(arrived);
         }
         Ok(more)
@@ -233,6 +271,9 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
         let now = Instant::now();
         let Limits { write, answer, .. } = self.limits;
         self.keep_alive.listen(listening, now);
+        if !listening {
+            self.asked.iter_mut().for_each(|asked| asked.since = now);
+        }
         if self.keep_alive.ping_at() <= now {
             self.codec.pingreq(&mut self.output.bytes)?;
             self.keep_alive.pinged(now);
@@ -242,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             (self.outgoing.overdue_at(answer), Waiting::Puback, answer),
             (self.keep_alive.dead_at(), Waiting::Pingresp, answer),
         ];
-        let asked = self.asked.as_ref().map(|asked| (Some(asked.since + answer), asked.what, answer));
+        let asked = self.asked.as_ref().map(|asked| (Some(asked.since + answer), asked.what.waiting(), answer));
         let mut wake_at = self.keep_alive.ping_at();
         for (deadline, what, limit) in deadlines.into_iter().chain(asked) {
             match deadline {
@@ -257,15 +298,16 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
     /// The question before, if it is still open, has lost its asker.
     fn ask(
         &mut self,
-        what: Waiting,
+        what: Asking,
         filters: Vec<String>,
         reply: oneshot::Sender<Result<(), LinkError>>,
     ) -> Result<(), LinkError> {
         let packet_id = self.outgoing.next_id();
-        if what == Waiting::Unsuback {
-            self.codec.unsubscribe(packet_id, &filters, &mut self.output.bytes)?;
-        } else {
-            self.codec.subscribe(packet_id, &filters, &mut self.output.bytes)?;
+        match what {
+            Asking::Subscribe { qos } => {
+                self.codec.subscribe(packet_id, &filters, qos, &mut self.output.bytes)?;
+            }
+            Asking::Unsubscribe => self.codec.unsubscribe(packet_id, &filters, &mut self.output.bytes)?,
         }
         self.asked = Some(Asked { packet_id, what, since: Instant::now(), filters, reply });
         Ok(())
@@ -275,14 +317,17 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
         let Some(asked) = self.asked.take_if(|asked| asked.packet_id == packet_id) else {
             return;
         };
+        let Asking::Subscribe { qos } = asked.what else {
+            return;
+        };
         let mut answers = answers.into_iter();
         let refusals: Vec<_> = asked
             .filters
             .into_iter()
             .filter_map(|filter| match answers.next() {
-                Some(Ok(Qos::AtLeastOnce | Qos::ExactlyOnce)) => None,
-                // Without acknowledgements nothing could be promised about what arrives.
-                Some(Ok(Qos::AtMostOnce)) => Some((filter, Reason::new(Reason::QOS_NOT_SUPPORTED))),
+                Some(Ok(granted)) if granted >= qos => None,
+                // With less, nothing that is promised of what arrives could be kept.
+                Some(Ok(_)) => Some((filter, Reason::new(Reason::QOS_NOT_SUPPORTED))),
                 Some(Err(reason)) => Some((filter, reason)),
                 None => Some((filter, Reason::new(Reason::UNSPECIFIED_ERROR))),
             })

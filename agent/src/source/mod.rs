@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use plantlink_buffer::Stamp;
 
-use crate::mqtt::Payload;
+use crate::mqtt::{Arrival, Payload};
 use crate::reading::{Fault, Quality, Reading};
 
 /// One connection or one serial line. Runs until stop; a silent unit on it is a bad reading, not an error.
@@ -37,8 +37,8 @@ impl Intake {
                 scan.readings.iter().any(|reading| reading.value != Quality::Bad(Fault::NoConnection))
             }
             // What it subscribes to may still be refused.
-            Content::Connected { .. } => false,
-            Content::Subscribed(_) | Content::Messages(_) => true,
+            Content::Connected(_) => false,
+            Content::Subscribed(_) | Content::Arrived(_) => true,
         }
     }
 
@@ -46,8 +46,8 @@ impl Intake {
     pub(crate) fn brings_something(&self) -> bool {
         match &self.content {
             Content::Scan(_) => self.shows_life(),
-            Content::Messages(messages) => !messages.is_empty(),
-            Content::Connected { .. } | Content::Subscribed(_) => false,
+            Content::Arrived(arrivals) => !arrivals.is_empty(),
+            Content::Connected(_) | Content::Subscribed(_) => false,
         }
     }
 }
@@ -58,14 +58,20 @@ pub(crate) enum Content {
     Scan(Scan),
     /// The broker has let us in. It is asked for nothing before this is acknowledged: no message of a new session may come
     /// before it is on disk that it is a new one.
-    Connected {
-        /// Whether the broker still knew us.
-        session_present: bool,
-    },
+    Connected(Connected),
     /// The source works, whether or not something comes.
     Subscribed(Subscribed),
-    /// Messages in the order of receipt, acknowledged together.
-    Messages(Vec<Message>),
+    /// In the order of receipt, acknowledged together.
+    Arrived(Vec<Arrival<Message>>),
+}
+
+/// What the broker said when it let us in, and what comes next.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    /// Whether it still knew us.
+    pub(crate) session_present: bool,
+    /// Everything that its session may hold of ours once it is asked: what it has held so far, and what it is asked for.
+    pub(crate) filters: Vec<String>,
 }
 
 /// What the broker answered to the subscription.
@@ -105,10 +111,23 @@ pub(crate) struct Message {
 
 /// What a broker says of a message that it delivers until it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Receipt {
-    pub(crate) packet_id: u16,
-    /// The broker may have delivered it before.
-    pub(crate) dup: bool,
+pub(crate) enum Receipt {
+    /// QoS 1.
+    AtLeastOnce {
+        packet_id: u16,
+        /// The broker may have delivered it before.
+        dup: bool,
+    },
+    /// QoS 2: until it is released, the packet id stands for this message.
+    ExactlyOnce { packet_id: u16 },
+}
+
+impl Receipt {
+    pub(crate) fn packet_id(self) -> u16 {
+        match self {
+            Receipt::AtLeastOnce { packet_id, .. } | Receipt::ExactlyOnce { packet_id } => packet_id,
+        }
+    }
 }
 
 /// What the sender waits for. Dropped without a commit, it is not given.

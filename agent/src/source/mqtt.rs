@@ -1,15 +1,17 @@
 //! The MQTT source: a kept session at the plant's broker, acknowledged after the commit.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use plantlink_config::{MqttSource, MqttVersion};
+use plantlink_buffer::Stamp;
+use plantlink_config::{MqttQos, MqttSource, MqttVersion};
 use tokio::sync::Notify;
 
-use super::{Ack, Content, Intake, Message, Receipt, Source, SourceError, Subscribed};
+use super::{Ack, Connected, Content, Intake, Message, Receipt, Source, SourceError, Subscribed};
 use crate::clock::Clock;
-use crate::mqtt::{Acker, Incoming, Link, LinkError, MqttError, Network, Qos, Session, Tcp, open};
+use crate::mqtt::{Acker, Arrival, Incoming, Link, LinkError, MqttError, Network, Qos, Session, Tcp, open};
 
 /// How long a stop waits for the commits whose acknowledgements are owed.
 const LAST_ACKS: Duration = Duration::from_secs(2);
@@ -24,37 +26,54 @@ pub(crate) struct Subscription<N = Tcp> {
     config: MqttSource,
     clock: Clock,
     /// What the broker's session may still hold of ours.
-    subscribed: Vec<String>,
+    held: Vec<String>,
     connection: Option<Connection>,
-    /// Messages of this connection that are not acknowledged.
+    /// What came by this connection and is not acknowledged.
     open: Arc<AtomicUsize>,
 }
 
 struct Connection {
     link: Link,
-    /// What the broker said of the session has still to be recorded; nothing is subscribed before.
-    unrecorded: Option<Arc<Notify>>,
+    stage: Stage,
 }
 
+/// How far a connection has come.
+enum Stage {
+    /// What is going to be true of the session has still to be recorded; the broker is asked for nothing before.
+    Recording(Arc<Notify>),
+    /// The answers are waited for. They may stand behind all that the broker has kept for us, which is taken meanwhile.
+    Subscribing(Subscribing),
+    Subscribed,
+}
+
+type Subscribing = Pin<Box<dyn Future<Output = Result<Subscribed, LinkError>> + Send>>;
+
 impl Subscription {
-    /// `subscribed` is what [`Content::Subscribed`] told last.
-    pub(crate) fn new(config: &MqttSource, subscribed: Vec<String>, clock: Clock) -> Self {
-        Subscription::over(Tcp, config, subscribed, clock)
+    /// `held` is what [`Content::Connected`] or [`Content::Subscribed`] told last.
+    pub(crate) fn new(config: &MqttSource, held: Vec<String>, clock: Clock) -> Self {
+        Subscription::over(Tcp, config, held, clock)
     }
 }
 
 impl<N: Network> Subscription<N> {
     /// The same over another network than this machine's.
-    pub(crate) fn over(network: N, config: &MqttSource, subscribed: Vec<String>, clock: Clock) -> Self {
-        Subscription { network, config: config.clone(), clock, subscribed, connection: None, open: Arc::default() }
+    pub(crate) fn over(network: N, config: &MqttSource, held: Vec<String>, clock: Clock) -> Self {
+        Subscription { network, config: config.clone(), clock, held, connection: None, open: Arc::default() }
     }
 
     async fn connect(&mut self) -> Result<Intake, MqttError> {
         let expiry_s = u32::try_from(self.config.session_expiry.as_secs()).unwrap_or(u32::MAX);
         let link = open(&self.network, &self.config.link, Session::Kept { expiry_s }).await?;
-        let content = Content::Connected { session_present: link.session_present() };
+        let session_present = link.session_present();
+        let mut filters = wanted(&self.config);
+        if session_present {
+            // A kept session keeps what an earlier configuration subscribed to.
+            filters.extend(self.held.drain(..).filter(|filter| !wanted(&self.config).contains(filter)));
+        }
+        self.held.clone_from(&filters);
+        let content = Content::Connected(Connected { session_present, filters });
         let recorded = Arc::new(Notify::new());
-        self.connection = Some(Connection { link, unrecorded: Some(recorded.clone()) });
+        self.connection = Some(Connection { link, stage: Stage::Recording(recorded.clone()) });
         self.open = Arc::default();
         Ok(Intake { content, ack: Ack::new(move || recorded.notify_one()), pressing: true })
     }
@@ -71,52 +90,59 @@ impl<N: Network> Subscription<N> {
         format!("{}:{}", self.config.link.host, self.config.link.port)
     }
 
-    fn intake(&self, acker: Acker, incoming: Vec<Incoming>) -> Intake {
+    fn intake(&self, acker: Acker, arrivals: Vec<Arrival>) -> Intake {
         let stamp = self.clock.now();
-        let ids: Vec<u16> = incoming
-            .iter()
-            .filter(|message| match message.qos {
-                Qos::AtMostOnce => false,
-                Qos::AtLeastOnce | Qos::ExactlyOnce => true,
-            })
-            .map(|message| message.packet_id)
-            .collect();
-        let open = self.open.fetch_add(ids.len(), Ordering::Relaxed) + ids.len();
+        let mut messages = Vec::new();
+        let mut releases = Vec::new();
+        let mut arrived = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            arrived.push(match arrival {
+                Arrival::Message(incoming) => {
+                    let message = message(incoming, stamp);
+                    messages.extend(message.receipt.map(Receipt::packet_id));
+                    Arrival::Message(message)
+                }
+                Arrival::Release { packet_id } => {
+                    releases.push(packet_id);
+                    Arrival::Release { packet_id }
+                }
+            });
+        }
+        let count = messages.len() + releases.len();
+        let open = self.open.fetch_add(count, Ordering::Relaxed) + count;
         let window = match self.config.link.version {
             MqttVersion::V5 => usize::from(self.config.link.window),
             MqttVersion::V311 => usize::from(self.config.link.window).min(WINDOW_311),
         };
-        let messages = incoming.into_iter().map(|message| Message {
-            topic: message.topic,
-            payload: message.payload,
-            retained: message.retain,
-            receipt: match message.qos {
-                Qos::AtMostOnce => None,
-                Qos::AtLeastOnce | Qos::ExactlyOnce => Some(Receipt { packet_id: message.packet_id, dup: message.dup }),
-            },
-            stamp,
-            correlation: message.correlation,
-            user_properties: message.user_properties,
-        });
-        let content = Content::Messages(messages.collect());
-        let share = Share { open: self.open.clone(), messages: ids.len() };
+        let share = Share { open: self.open.clone(), count };
         let ack = Ack::new(move || {
-            acker.give(&ids);
+            acker.give(&messages);
+            acker.complete(&releases);
             drop(share);
         });
-        Intake { content, ack, pressing: open * 2 >= window }
+        Intake { content: Content::Arrived(arrived), ack, pressing: open * 2 >= window }
     }
 }
 
-/// The messages of one intake among those that are not acknowledged. Given back also when the acknowledgement is not given.
+fn message(incoming: Incoming, stamp: Stamp) -> Message {
+    let Incoming { topic, payload, retain, dup, qos, packet_id, correlation, user_properties } = incoming;
+    let receipt = match qos {
+        Qos::AtMostOnce => None,
+        Qos::AtLeastOnce => Some(Receipt::AtLeastOnce { packet_id, dup }),
+        Qos::ExactlyOnce => Some(Receipt::ExactlyOnce { packet_id }),
+    };
+    Message { topic, payload, retained: retain, receipt, stamp, correlation, user_properties }
+}
+
+/// What came at once among what is not acknowledged. Given back also when the acknowledgement is not given.
 struct Share {
     open: Arc<AtomicUsize>,
-    messages: usize,
+    count: usize,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.open.fetch_sub(self.messages, Ordering::Release);
+        self.open.fetch_sub(self.count, Ordering::Release);
     }
 }
 
@@ -125,23 +151,35 @@ impl<N: Network> Source for Subscription<N> {
         let Some(connection) = &mut self.connection else {
             return self.connect().await.map_err(|error| self.unreachable(error));
         };
-        if let Some(recorded) = &connection.unrecorded {
-            recorded.notified().await;
-            connection.unrecorded = None;
-            return match subscribe(&mut connection.link, &self.config, &mut self.subscribed).await {
-                Ok(subscribed) => {
-                    Ok(Intake { content: Content::Subscribed(subscribed), ack: Ack::none(), pressing: false })
+        let arrived = loop {
+            match &mut connection.stage {
+                Stage::Recording(recorded) => {
+                    recorded.notified().await;
+                    let subscribing = subscribe(&connection.link, &self.config, &self.held);
+                    connection.stage = Stage::Subscribing(Box::pin(subscribing));
                 }
-                Err(error) => {
-                    self.connection = None;
-                    Err(self.unreachable(error))
-                }
-            };
-        }
-        match connection.link.next().await {
-            Ok(incoming) => {
+                Stage::Subscribing(subscribing) => tokio::select! {
+                    subscribed = subscribing => match subscribed {
+                        Ok(subscribed) => {
+                            connection.stage = Stage::Subscribed;
+                            self.held.clone_from(&subscribed.filters);
+                            let content = Content::Subscribed(subscribed);
+                            return Ok(Intake { content, ack: Ack::none(), pressing: false });
+                        }
+                        Err(error) => {
+                            self.connection = None;
+                            return Err(self.unreachable(error.into()));
+                        }
+                    },
+                    arrived = connection.link.next() => break arrived,
+                },
+                Stage::Subscribed => break connection.link.next().await,
+            }
+        };
+        match arrived {
+            Ok(arrivals) => {
                 let acker = connection.link.acker();
-                Ok(self.intake(acker, incoming))
+                Ok(self.intake(acker, arrivals))
             }
             Err(error) => {
                 self.connection = None;
@@ -165,20 +203,35 @@ impl<N: Network> Source for Subscription<N> {
 }
 
 /// One refused filter leaves the others as they are; the source is refused when all of them are.
-async fn subscribe(link: &mut Link, config: &MqttSource, held: &mut Vec<String>) -> Result<Subscribed, MqttError> {
-    let filters: Vec<String> = config.topics.iter().map(|topic| topic.filter.as_subscription()).collect();
-    if link.session_present() {
-        // A kept session keeps what an earlier configuration subscribed to.
-        held.retain(|filter| !filters.contains(filter));
-        link.unsubscribe(held).await?;
-    }
-    let refused = match link.subscribe(&filters).await {
-        Ok(()) => None,
-        Err(LinkError::Subscribe { refusals }) if refusals.len() < filters.len() => {
-            Some(LinkError::Subscribe { refusals }.to_string())
-        }
-        Err(error) => return Err(error.into()),
+fn subscribe(
+    link: &Link,
+    config: &MqttSource,
+    held: &[String],
+) -> impl Future<Output = Result<Subscribed, LinkError>> + use<> {
+    let filters = wanted(config);
+    let qos = match config.qos {
+        MqttQos::AtLeastOnce => Qos::AtLeastOnce,
+        MqttQos::ExactlyOnce => Qos::ExactlyOnce,
     };
-    held.clone_from(&filters);
-    Ok(Subscribed { filters, refused })
+    let given_up: Vec<String> = held.iter().filter(|filter| !filters.contains(filter)).cloned().collect();
+    let (unsubscribing, subscribing) = (link.unsubscribe(&given_up), link.subscribe(&filters, qos));
+    async move {
+        unsubscribing.await?;
+        let refused = match subscribing.await {
+            Ok(()) => None,
+            Err(LinkError::Subscribe { refusals }) if refusals.len() < filters.len() => {
+                Some(LinkError::Subscribe { refusals }.to_string())
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Subscribed { filters, refused })
+    }
 }
+
+/// What the configuration asks for.
+fn wanted(config: &MqttSource) -> Vec<String> {
+    config.topics.iter().map(|topic| topic.filter.as_subscription()).collect()
+}
+
+#[cfg(test)]
+mod tests;

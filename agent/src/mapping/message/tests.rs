@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use plantlink_buffer::Stamp;
-use plantlink_config::{EventType, MqttLink, MqttVersion, Name, TopicFilter};
+use plantlink_config::{EventType, MqttLink, MqttQos, MqttVersion, Name, TopicFilter};
 use serde_json::json;
 
 use super::*;
@@ -41,7 +41,7 @@ fn mapper(topics: Vec<TopicMapping>) -> MessageMapper {
         password: None,
         window: 500,
     };
-    let source = MqttSource { name, link, session_expiry: Duration::from_secs(60), topics };
+    let source = MqttSource { name, link, session_expiry: Duration::from_secs(60), qos: MqttQos::AtLeastOnce, topics };
     let receipts = Receipts::new(&source, &Memory::new());
     MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new(), receipts)
 }
@@ -68,7 +68,8 @@ fn finished() -> TopicMapping {
 }
 
 fn map(mapper: &mut MessageMapper, messages: Vec<Message>) -> (Vec<Event>, Received) {
-    let entry = mapper.map(messages, Ack::none());
+    let arrivals: Vec<_> = messages.into_iter().map(Arrival::Message).collect();
+    let entry = mapper.map(&arrivals, Ack::none());
     (entry.events, entry.received.unwrap())
 }
 

@@ -16,7 +16,7 @@ const TEXT_BYTES_MAX: usize = 65_535;
 const PACKET_BYTES_MAX: u32 = 5 + 268_435_455;
 
 /// How often a message may arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Qos {
     AtMostOnce,
     AtLeastOnce,
@@ -263,12 +263,18 @@ impl Codec {
         }
     }
 
-    /// Asks for QoS 1 on every filter.
-    pub(crate) fn subscribe(&self, packet_id: u16, filters: &[String], out: &mut BytesMut) -> Result<(), PacketError> {
+    /// Asks for the same QoS on every filter.
+    pub(crate) fn subscribe(
+        &self,
+        packet_id: u16,
+        filters: &[String],
+        qos: Qos,
+        out: &mut BytesMut,
+    ) -> Result<(), PacketError> {
         check_filters(filters)?;
         match self.version {
-            MqttVersion::V311 => v3::subscribe(packet_id, filters, self.packet_bytes_max, out),
-            MqttVersion::V5 => v5::subscribe(packet_id, filters, self.packet_bytes_max, out),
+            MqttVersion::V311 => v3::subscribe(packet_id, filters, qos, self.packet_bytes_max, out),
+            MqttVersion::V5 => v5::subscribe(packet_id, filters, qos, self.packet_bytes_max, out),
         }
     }
 
@@ -312,9 +318,10 @@ fn oversized(front: OversizedPublish, packet_bytes: usize) -> Result<Received, P
     let qos = match (front.flags >> 1) & 0b11 {
         0 => Qos::AtMostOnce,
         1 => Qos::AtLeastOnce,
-        _ => return Err(UNASKED_QOS),
+        2 => Qos::ExactlyOnce,
+        _ => return Err(PacketError::Malformed("a PUBLISH has QoS 3".to_owned())),
     };
-    if qos == Qos::AtLeastOnce && front.packet_id == 0 {
+    if qos != Qos::AtMostOnce && front.packet_id == 0 {
         return Err(PacketError::Malformed("a PUBLISH has packet id 0".to_owned()));
     }
     Ok(Received::Publish(Incoming {
@@ -328,9 +335,6 @@ fn oversized(front: OversizedPublish, packet_bytes: usize) -> Result<Received, P
         user_properties: Vec::new(),
     }))
 }
-
-/// Nothing here subscribes with QoS 2, and a broker never delivers with a higher QoS than was asked for.
-const UNASKED_QOS: PacketError = PacketError::Unexpected("PUBLISH with QoS 2");
 
 /// An empty topic would be a topic alias, which this client never allows.
 fn topic(bytes: Vec<u8>) -> Result<String, PacketError> {

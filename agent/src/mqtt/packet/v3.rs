@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet, SubscribeReasonCode};
 use rumqttc::mqttbytes::{Error, QoS};
 
-use super::{Connack, Incoming, PacketError, Payload, Publish, Qos, Received, Terms, UNASKED_QOS, Written};
+use super::{Connack, Incoming, PacketError, Payload, Publish, Qos, Received, Terms, Written};
 use crate::mqtt::reason::Reason;
 use crate::mqtt::{Connect, Session};
 
@@ -43,7 +43,7 @@ fn incoming(publish: v4::Publish) -> Result<Incoming, PacketError> {
         qos: match publish.qos {
             QoS::AtMostOnce => Qos::AtMostOnce,
             QoS::AtLeastOnce => Qos::AtLeastOnce,
-            QoS::ExactlyOnce => return Err(UNASKED_QOS),
+            QoS::ExactlyOnce => Qos::ExactlyOnce,
         },
         packet_id: publish.pkid,
         correlation: None,
@@ -65,7 +65,8 @@ fn connect_code(code: ConnectReturnCode) -> u8 {
 fn subscribed(code: SubscribeReasonCode) -> Result<Qos, Reason> {
     match code {
         SubscribeReasonCode::Success(QoS::AtMostOnce) => Ok(Qos::AtMostOnce),
-        SubscribeReasonCode::Success(QoS::AtLeastOnce | QoS::ExactlyOnce) => Ok(Qos::AtLeastOnce),
+        SubscribeReasonCode::Success(QoS::AtLeastOnce) => Ok(Qos::AtLeastOnce),
+        SubscribeReasonCode::Success(QoS::ExactlyOnce) => Ok(Qos::ExactlyOnce),
         SubscribeReasonCode::Failure => Err(Reason::new(0x80)),
     }
 }
@@ -124,10 +125,11 @@ pub(super) fn pubcomp(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketEr
 pub(super) fn subscribe(
     packet_id: u16,
     filters: &[String],
+    asked: Qos,
     packet_bytes_max: u32,
     out: &mut BytesMut,
 ) -> Result<(), PacketError> {
-    let filters = filters.iter().map(|filter| v4::SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
+    let filters = filters.iter().map(|filter| v4::SubscribeFilter::new(filter.clone(), qos(asked)));
     let mut packet = v4::Subscribe::new_many(filters);
     packet.pkid = packet_id;
     write(Packet::Subscribe(packet), packet_bytes_max, out)

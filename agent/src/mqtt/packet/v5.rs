@@ -6,7 +6,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 
-use super::{Connack, Incoming, PacketError, Payload, Publish, Qos, Received, Terms, UNASKED_QOS, Written};
+use super::{Connack, Incoming, PacketError, Payload, Publish, Qos, Received, Terms, Written};
 use crate::mqtt::reason::Reason;
 use crate::mqtt::{Connect, Session};
 
@@ -92,7 +92,7 @@ fn incoming(publish: v5::Publish) -> Result<Incoming, PacketError> {
         qos: match publish.qos {
             QoS::AtMostOnce => Qos::AtMostOnce,
             QoS::AtLeastOnce => Qos::AtLeastOnce,
-            QoS::ExactlyOnce => return Err(UNASKED_QOS),
+            QoS::ExactlyOnce => Qos::ExactlyOnce,
         },
         packet_id: publish.pkid,
         correlation: correlation.map(|data| Bytes::copy_from_slice(&data)),
@@ -160,7 +160,8 @@ fn pubrec_code(reason: PubRecReason) -> u8 {
 fn subscribed(code: SubscribeReasonCode, said: Option<&str>) -> Result<Qos, Reason> {
     let code = match code {
         SubscribeReasonCode::Success(QoS::AtMostOnce) => return Ok(Qos::AtMostOnce),
-        SubscribeReasonCode::Success(QoS::AtLeastOnce | QoS::ExactlyOnce) => return Ok(Qos::AtLeastOnce),
+        SubscribeReasonCode::Success(QoS::AtLeastOnce) => return Ok(Qos::AtLeastOnce),
+        SubscribeReasonCode::Success(QoS::ExactlyOnce) => return Ok(Qos::ExactlyOnce),
         SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => 0x80,
         SubscribeReasonCode::ImplementationSpecific => 0x83,
         SubscribeReasonCode::NotAuthorized => 0x87,
@@ -261,10 +262,11 @@ pub(super) fn pubcomp(packet_id: u16, out: &mut BytesMut) -> Result<(), PacketEr
 pub(super) fn subscribe(
     packet_id: u16,
     filters: &[String],
+    asked: Qos,
     packet_bytes_max: u32,
     out: &mut BytesMut,
 ) -> Result<(), PacketError> {
-    let filters = filters.iter().map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+    let filters = filters.iter().map(|filter| Filter::new(filter, qos(asked)));
     let mut packet = v5::Subscribe::new_many(filters, None);
     packet.pkid = packet_id;
     write(Packet::Subscribe(packet), packet_bytes_max, out)

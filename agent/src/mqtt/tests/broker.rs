@@ -28,6 +28,8 @@ pub(crate) enum Heard {
         user_properties: Vec<(String, String)>,
     },
     Puback(u16),
+    Pubrec(u16),
+    Pubcomp(u16),
     Ping,
     Goodbye,
     Gone,
@@ -162,6 +164,8 @@ fn heard_v3(packet: v4::Packet) -> Heard {
             user_properties: Vec::new(),
         },
         v4::Packet::PubAck(ack) => Heard::Puback(ack.pkid),
+        v4::Packet::PubRec(ack) => Heard::Pubrec(ack.pkid),
+        v4::Packet::PubComp(ack) => Heard::Pubcomp(ack.pkid),
         v4::Packet::PingReq => Heard::Ping,
         v4::Packet::Disconnect => Heard::Goodbye,
         other => panic!("no client says {other:?}"),
@@ -202,6 +206,8 @@ fn heard_v5(packet: v5::Packet) -> Heard {
             user_properties: publish.properties.map(|found| found.user_properties).unwrap_or_default(),
         },
         v5::Packet::PubAck(ack) => Heard::Puback(ack.pkid),
+        v5::Packet::PubRec(ack) => Heard::Pubrec(ack.pkid),
+        v5::Packet::PubComp(ack) => Heard::Pubcomp(ack.pkid),
         v5::Packet::PingReq(_) => Heard::Ping,
         other => panic!("no client says {other:?}"),
     }
@@ -274,4 +280,16 @@ pub(crate) fn publish(version: MqttVersion, packet_id: u16, topic: &str, payload
         }
     }
     out.to_vec()
+}
+
+/// The same with QoS 2, and with DUP when it is said again.
+pub(super) fn publish_once(version: MqttVersion, packet_id: u16, dup: bool, topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut packet = publish(version, packet_id, topic, payload);
+    packet[0] = 0x30 | 0b0100 | if dup { 0b1000 } else { 0 };
+    packet
+}
+
+pub(super) fn pubrel(packet_id: u16) -> [u8; 4] {
+    let [high, low] = packet_id.to_be_bytes();
+    [0x62, 2, high, low]
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use super::broker::{Broker, Heard, connack, puback, publish};
 use super::{VERSIONS, connect, message};
-use crate::mqtt::{Answer, Connect, Link, Payload, Session};
+use crate::mqtt::{Answer, Arrival, Connect, Link, Payload, Session};
 
 const MESSAGES: usize = 100_000;
 const WINDOW: u16 = 500;
@@ -86,9 +86,10 @@ async fn a_hundred_thousand_messages_come_in_through_cuts_and_none_is_lost() {
                 let connect = Connect { session, receive_maximum: WINDOW, ..connect(version) };
                 let Ok(mut link) = Link::open(ours, connect).await else { return };
                 let acker = link.acker();
-                while let Ok(messages) = link.next().await {
-                    let batch: Vec<_> = messages
+                while let Ok(arrivals) = link.next().await {
+                    let batch: Vec<_> = arrivals
                         .into_iter()
+                        .filter_map(Arrival::into_message)
                         .map(|message| {
                             let Payload::Whole(payload) = message.payload else { panic!("no payload") };
                             (message.packet_id, std::str::from_utf8(&payload).unwrap().parse::<usize>().unwrap())

@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 mod bytes;
 mod cuts;
+mod exactly_once;
 mod keeping_alive;
 mod opening;
 mod receiving;
