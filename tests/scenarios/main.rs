@@ -18,6 +18,7 @@ mod odoo_request;
 mod pains;
 mod plant;
 mod power_cut;
+mod qos2_source;
 mod receipts;
 mod sources;
 mod stops;

@@ -14,19 +14,20 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// What the topic of these scenarios makes of a message.
-const NOTE: &str = "plant.note";
+pub(crate) const NOTE: &str = "plant.note";
 
 /// How often the agent is killed: `PLANTLINK_KILLS`, or 10.
-fn kills() -> usize {
+pub(crate) fn kills() -> usize {
     std::env::var("PLANTLINK_KILLS").map_or(10, |kills| kills.parse().expect("PLANTLINK_KILLS is a number"))
 }
 
 /// A message that says nothing of which message it is: only the test looks at the number.
-fn note(index: usize) -> Message {
+pub(crate) fn note(index: usize) -> Message {
     Message::new("mes/L3/notes", json!({"number": number(index)}).to_string())
 }
 
-fn config(plant: &Plant, version: &str) -> String {
+/// `lines` are further lines of the source.
+pub(crate) fn config(plant: &Plant, lines: &str) -> String {
     let (port, centre) = (plant.mes_link.port(), plant.destination(""));
     format!(
         r#"{SITE}
@@ -34,7 +35,7 @@ fn config(plant: &Plant, version: &str) -> String {
 [[source.mqtt]]
 name = "mes"
 url = "mqtt://localhost:{port}"
-version = "{version}"
+{lines}
 [[source.mqtt.topic]]
 filter = "mes/+/notes"
 type = "{NOTE}"
@@ -47,7 +48,7 @@ to = "central"
     )
 }
 
-fn report(plant: &Plant, sent: usize) -> Report {
+pub(crate) fn report(plant: &Plant, sent: usize) -> Report {
     let produced: Vec<String> = (0..sent).map(number).collect();
     plant.ledger().compare(NOTE, "number", &produced)
 }
@@ -66,7 +67,7 @@ async fn a_message_without_an_id_is_one_event_however_often_the_agent_is_killed_
 async fn killed_again_and_again(version: &str) {
     let mut random = Random::seeded();
     let plant = Plant::start_with(Rules::default(), Rules::default(), random.fork()).await;
-    let mut agent = Agent::start(&config(&plant, version));
+    let mut agent = Agent::start(&config(&plant, &format!("version = \"{version}\"")));
     plant.subscribed("mes").await;
     let (stop, stopped) = watch::channel(false);
     let notes = tokio::spawn(send_notes(plant.publisher(), random.fork(), stopped));
@@ -102,7 +103,7 @@ async fn killed_again_and_again(version: &str) {
 async fn after_the_broker_has_forgotten_the_session_nothing_is_lost_for_its_packet_ids() {
     for version in ["5", "3.1.1"] {
         let mut plant = Plant::start().await;
-        let mut agent = Agent::start(&config(&plant, version));
+        let mut agent = Agent::start(&config(&plant, &format!("version = \"{version}\"")));
         plant.subscribed("mes").await;
         let same = || Message::new("mes/L3/notes", "the same every time");
         let mut mes = plant.publisher();
@@ -128,7 +129,7 @@ async fn after_the_broker_has_forgotten_the_session_nothing_is_lost_for_its_pack
 }
 
 /// How many messages of the MES the agent has taken in; nothing while it does not answer.
-fn received(agent: &Agent) -> Option<u64> {
+pub(crate) fn received(agent: &Agent) -> Option<u64> {
     agent.status()?["ledger"]["sources"]["mes"]["received"].as_u64()
 }
 

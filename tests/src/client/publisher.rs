@@ -12,17 +12,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it waits before it tries a broker again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A sender with QoS 1.
+/// A sender.
 pub struct Publisher {
     options: Options,
+    /// With QoS 2 instead of 1.
+    once: bool,
     wire: Option<Wire>,
     last_id: u16,
 }
 
 impl Publisher {
-    /// A sender; it connects when it has something to send.
+    /// A sender with QoS 1; it connects when it has something to send.
     pub fn new(options: Options) -> Publisher {
-        Publisher { options, wire: None, last_id: 0 }
+        Publisher { options, once: false, wire: None, last_id: 0 }
+    }
+
+    /// A sender with QoS 2. What it sends again after it lost its connection, the broker has twice all the same.
+    pub fn exactly_once(options: Options) -> Publisher {
+        Publisher { once: true, ..Publisher::new(options) }
     }
 
     /// Sends one message and waits for its acknowledgement.
@@ -75,7 +82,7 @@ impl Publisher {
                 && let Some(message) = rest.next()
             {
                 self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-                wire.publish(self.last_id, message).await?;
+                wire.publish(self.last_id, message, self.once).await?;
                 waiting.push_back(self.last_id);
             }
             if waiting.is_empty() {
@@ -84,11 +91,15 @@ impl Publisher {
             wire.flush().await?;
             let mut incoming = Some(wire.next().await);
             while let Some(packet) = incoming {
-                if let Incoming::Acknowledged { id, refused } = packet? {
-                    assert_eq!(refused, None, "the broker refused a message");
-                    // A broker acknowledges in the order in which it received.
-                    assert_eq!(waiting.pop_front(), Some(id), "an acknowledgement out of order");
-                    *done += 1;
+                match packet? {
+                    Incoming::Acknowledged { id, refused } => {
+                        assert_eq!(refused, None, "the broker refused a message");
+                        // A broker acknowledges in the order in which it received.
+                        assert_eq!(waiting.pop_front(), Some(id), "an acknowledgement out of order");
+                        *done += 1;
+                    }
+                    Incoming::Recorded { id } => wire.release(id).await?,
+                    Incoming::Message { .. } | Incoming::Other => {}
                 }
                 incoming = wire.next_now();
             }

@@ -29,6 +29,8 @@ pub(super) enum Session {
 pub(super) enum Incoming {
     /// The broker has a message, or will never take it (MQTT 5 reason).
     Acknowledged { id: u16, refused: Option<String> },
+    /// The broker has a message with QoS 2 and waits for its release.
+    Recorded { id: u16 },
     /// A message; `id` is 0 with QoS 0.
     Message { message: Message, id: u16, dup: bool },
     /// Anything else.
@@ -84,16 +86,18 @@ impl Wire {
     }
 
     /// Queues a message for the next flush.
-    pub(super) async fn publish(&mut self, id: u16, message: &Message) -> Result<()> {
+    pub(super) async fn publish(&mut self, id: u16, message: &Message, once: bool) -> Result<()> {
         match &mut self.stream {
             Stream::V311(framed) => {
-                let mut publish = v4::Publish::from_bytes(&message.topic, QoS::AtLeastOnce, message.payload.clone());
+                let qos = if once { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+                let mut publish = v4::Publish::from_bytes(&message.topic, qos, message.payload.clone());
                 publish.pkid = id;
                 publish.retain = message.retain;
                 framed.feed(v4::Packet::Publish(publish)).await.map_err(broken)
             }
             Stream::V5(framed) => {
-                let mut publish = v5::Publish::new(&message.topic, QoS5::AtLeastOnce, message.payload.clone(), None);
+                let qos = if once { QoS5::ExactlyOnce } else { QoS5::AtLeastOnce };
+                let mut publish = v5::Publish::new(&message.topic, qos, message.payload.clone(), None);
                 publish.pkid = id;
                 publish.retain = message.retain;
                 framed.feed(v5::Packet::Publish(publish)).await.map_err(broken)
@@ -106,6 +110,14 @@ impl Wire {
         match &mut self.stream {
             Stream::V311(framed) => framed.feed(v4::Packet::PubAck(v4::PubAck::new(id))).await.map_err(broken),
             Stream::V5(framed) => framed.feed(v5::Packet::PubAck(v5::PubAck::new(id, None))).await.map_err(broken),
+        }
+    }
+
+    /// Queues the release of a message with QoS 2 for the next flush.
+    pub(super) async fn release(&mut self, id: u16) -> Result<()> {
+        match &mut self.stream {
+            Stream::V311(framed) => framed.feed(v4::Packet::PubRel(v4::PubRel::new(id))).await.map_err(broken),
+            Stream::V5(framed) => framed.feed(v5::Packet::PubRel(v5::PubRel::new(id, None))).await.map_err(broken),
         }
     }
 
@@ -176,6 +188,12 @@ fn incoming_v311(packet: v4::Packet) -> Incoming {
     if let v4::Packet::PubAck(ack) = packet {
         return Incoming::Acknowledged { id: ack.pkid, refused: None };
     }
+    if let v4::Packet::PubRec(ack) = packet {
+        return Incoming::Recorded { id: ack.pkid };
+    }
+    if let v4::Packet::PubComp(ack) = packet {
+        return Incoming::Acknowledged { id: ack.pkid, refused: None };
+    }
     let v4::Packet::Publish(publish) = packet else {
         return Incoming::Other;
     };
@@ -192,6 +210,15 @@ fn incoming_v5(packet: v5::Packet) -> Result<Incoming> {
         let taken = matches!(ack.reason, v5::PubAckReason::Success | v5::PubAckReason::NoMatchingSubscribers);
         let refused = (!taken).then(|| format!("{:?}", ack.reason));
         return Ok(Incoming::Acknowledged { id: ack.pkid, refused });
+    }
+    if let v5::Packet::PubRec(ack) = packet {
+        let taken = matches!(ack.reason, v5::PubRecReason::Success | v5::PubRecReason::NoMatchingSubscribers);
+        let refused = format!("{:?}", ack.reason);
+        let refusal = Incoming::Acknowledged { id: ack.pkid, refused: Some(refused) };
+        return Ok(if taken { Incoming::Recorded { id: ack.pkid } } else { refusal });
+    }
+    if let v5::Packet::PubComp(ack) = packet {
+        return Ok(Incoming::Acknowledged { id: ack.pkid, refused: None });
     }
     let v5::Packet::Publish(publish) = packet else {
         return Ok(Incoming::Other);
