@@ -199,3 +199,21 @@ fn a_senders_trace_and_correlation_are_kept() {
     assert_eq!(metadata["trace_id"], "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(metadata["correlation_id"], "batch-9");
 }
+
+/// Before this is on disk the broker is not asked for anything, so that a kill in between forgets neither.
+#[test]
+fn a_new_session_and_what_it_is_going_to_hold_are_recorded_together_and_a_known_one_costs_nothing() {
+    let mut mapper = mapper(vec![finished()]);
+    let connected = |session_present, filters: &[&str]| Connected {
+        session_present,
+        filters: filters.iter().map(|filter| (*filter).to_owned()).collect(),
+    };
+    let mut owners = |session_present, filters: &[&str]| {
+        let entry = mapper.connected(connected(session_present, filters), Ack::none());
+        entry.memory.into_iter().map(|(owner, _)| owner).collect::<Vec<_>>()
+    };
+    assert_eq!(owners(false, &["new"]), ["session/mes", "subscription/mes"]);
+    assert!(owners(true, &["new"]).is_empty());
+    assert_eq!(owners(true, &["new", "old"]), ["subscription/mes"]);
+    assert_eq!(owners(false, &["new", "old"]), ["session/mes"]);
+}
