@@ -195,7 +195,7 @@ async fn a_subscription_is_through_when_the_broker_says_so() {
 
 #[tokio::test]
 async fn every_refused_filter_is_named_with_its_reason() {
-    let (mut link, mut broker) = linked(connect(MqttVersion::V5)).await;
+    let (link, mut broker) = linked(connect(MqttVersion::V5)).await;
     let filters = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
     let (subscribed, ()) = tokio::join!(link.subscribe(&filters, Qos::AtLeastOnce), async {
         let (packet_id, _) = broker.hear_subscribe().await;
