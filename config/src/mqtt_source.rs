@@ -78,7 +78,7 @@ pub(crate) struct MqttSourceTable {
     #[serde(default = "session_expiry")]
     session_expiry: Interval,
     /// The quality of service of its subscriptions. With 2, a message that its sender publishes with 2 is one event, also
-    /// without an id of its sender, after any crash and any cut, as long as the broker keeps the session.
+    /// without an id of its sender, after any crash of the agent, as long as the broker keeps the session.
     #[serde(default = "qos")]
     #[schemars(range(min = 1, max = 2))]
     qos: u8,
