@@ -17,6 +17,7 @@ const PACKET_BYTES_MAX: u32 = 5 + 268_435_455;
 
 /// How often a message may arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::enum_variant_names, reason = "these are the protocol's own words")]
 pub(crate) enum Qos {
     AtMostOnce,
     AtLeastOnce,
