@@ -8,13 +8,16 @@ use plantlink_tests::ledger::Report;
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// What the topic of these scenarios makes of a message.
 pub(crate) const NOTE: &str = "plant.note";
+
+/// How long a kill waits for one more message.
+const ONE_MORE: Duration = Duration::from_secs(1);
 
 /// How often the agent is killed: `PLANTLINK_KILLS`, or 10.
 pub(crate) fn kills() -> usize {
@@ -75,9 +78,10 @@ async fn killed_again_and_again(version: &str) {
         agent.wait_until("the source to be up", LATER, |status| entry(status, "sources", "mes")["state"] == "up").await;
         sleep(Duration::from_millis(random.within(0..300))).await;
         if kill % 2 == 0 {
-            plant.mes_link.set(Mode::StallRequests);
             let before = received(&agent);
-            wait::within(SOON, async || (received(&agent) > before).then_some(())).await;
+            plant.mes_link.set(Mode::StallRequests);
+            // Nothing more comes when the broker already waits for as many acknowledgements as it ever does.
+            wait::within(ONE_MORE, async || (received(&agent) > before).then_some(())).await;
         }
         agent.kill();
         plant.mes_link.cut(Cut::Reset);
@@ -96,6 +100,29 @@ async fn killed_again_and_again(version: &str) {
     assert!(repeated.as_u64() > Some(0), "no message was ever delivered again: {status:#}");
     assert_eq!((sum(&status, "dead"), sum(&status, "dropped")), (0, 0));
     assert_accounted(&status);
+}
+
+/// MQTT 3.1.1 tells the broker no window: it may have sent any number of messages before it hears of one.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_a_broker_without_a_window_delivers_again_is_known() {
+    const SENT: usize = 4_000;
+    let mes = Rules { settings: vec!["max_inflight_messages 0"], ..Rules::default() };
+    let plant = Plant::start_with(mes, Rules::default(), Random::seeded()).await;
+    let mut agent = Agent::start(&config(&plant, "version = \"3.1.1\""));
+    plant.subscribed("mes").await;
+    plant.mes_link.set(Mode::StallRequests);
+    let notes: Vec<Message> = (0..SENT).map(note).collect();
+    plant.publisher().publish_all(&notes).await;
+    let all = Some(SENT as u64);
+    wait::until("the messages to be recorded", SOON, async || (received(&agent) == all).then_some(())).await;
+    agent.kill();
+    plant.mes_link.cut(Cut::Reset);
+    plant.mes_link.set(Mode::Pass);
+    agent.restart();
+    let known = |status: &Value| status["ledger"]["sources"]["mes"]["repeated"].as_u64() == all;
+    agent.wait_until("every message to be known again", LATER, known).await;
+    plant.drained(&agent, SENT as u64, LATER).await;
+    report(&plant, SENT).assert_clean();
 }
 
 /// The broker forgets the session, and with it what its packet ids meant: the agent must not know anything again then.

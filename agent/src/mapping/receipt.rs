@@ -20,6 +20,10 @@ use crate::source::{Message, Receipt};
 
 /// How many packet ids there are before they come round again (MQTT 5, section 2.2.1).
 const PACKET_IDS: u64 = 65_535;
+/// How many messages are remembered. What a broker may deliver again is more than a window: MQTT 3.1.1 tells it none, and
+/// mosquitto 2.0 sends up to a window more for each acknowledgement while it catches up. All of these may be recorded
+/// before it hears of the first.
+const KEPT: u64 = PACKET_IDS / 2;
 
 /// The messages that one source has recorded last, and the session they came by.
 #[derive(Debug)]
@@ -70,9 +74,8 @@ impl Receipts {
     /// Knows its session, and no message of it before [`Self::restore`].
     pub(crate) fn new(source: &MqttSource, memory: &Memory) -> Self {
         let window = u64::from(source.link.window);
-        // Twice the window, since acknowledgements may be on their way for as much as is still open. The next window's ids
-        // must not come round to those remembered.
-        let kept = (2 * window).min(PACKET_IDS - window);
+        // The next window's ids must not come round to those remembered.
+        let kept = KEPT.min(PACKET_IDS - window);
         Receipts {
             session: Session::new(source, memory),
             unreleased: Unreleased::new(&source.name, memory),
