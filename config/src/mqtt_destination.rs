@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     check::Check,
     lookup::Lookup,
-    mqtt_link::{LinkKeys, MqttLink, MqttVersion, QOS, WINDOW},
+    mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW},
+    mqtt_qos::QOS,
     name::Name,
     path::Path,
     report::code,

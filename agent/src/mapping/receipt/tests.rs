@@ -36,7 +36,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let source = source("broker", "gw", WINDOW);
+        Bench::with(source("broker", "gw", WINDOW))
+    }
+
+    fn with(source: MqttSource) -> Self {
         let receipts = Receipts::new(&source, &Memory::new());
         let mut bench = Bench { source, memory: Memory::new(), recorded: Vec::new(), receipts };
         bench.connect(false);
@@ -189,6 +192,23 @@ fn half_of_all_packet_ids_are_remembered_and_they_may_come_round() {
     let oldest = u16::MAX - (u16::MAX / 2 - 5) + 1;
     assert_eq!(bench.take(&[again(oldest), again(5)]).0, [true, true]);
     assert_eq!(bench.take(&[again(oldest - 1)]).0, [false]);
+}
+
+#[test]
+fn a_broker_that_is_not_told_our_window_and_has_a_larger_one_is_recognized_all_the_same() {
+    let mut source = source("broker", "gw", WINDOW);
+    source.link.version = MqttVersion::V311;
+    let mut bench = Bench::with(source);
+    let window_there = 20 * WINDOW;
+    for packet_id in 1..=window_there {
+        bench.take(&[first(packet_id)]);
+    }
+    // No acknowledgement has reached it.
+    bench.kill();
+    bench.connect(true);
+    for packet_id in 1..=window_there {
+        assert_eq!(bench.take(&[again(packet_id)]).0, [true], "{packet_id}");
+    }
 }
 
 #[test]
