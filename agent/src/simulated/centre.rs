@@ -180,7 +180,12 @@ pub(super) async fn serve(stream: TcpStream, centre: Rc<RefCell<Centre>>) {
             }
             Some(Heard::Goodbye | Heard::Gone) => return,
             Some(
-                heard @ (Heard::Connect(_) | Heard::Subscribe { .. } | Heard::Unsubscribe { .. } | Heard::Puback(_)),
+                heard @ (Heard::Connect(_)
+                | Heard::Subscribe { .. }
+                | Heard::Unsubscribe { .. }
+                | Heard::Puback(_)
+                | Heard::Pubrec(_)
+                | Heard::Pubcomp(_)),
             ) => {
                 panic!("no destination says {heard:?}")
             }
