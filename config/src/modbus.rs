@@ -8,12 +8,11 @@ use serde::Deserialize;
 use crate::{
     check::Check,
     device::{Device, DeviceTable},
-    endpoint::Endpoint,
     interval::Interval,
     items::Items,
+    line_address::{AddressKeys, LineAddress, Parity},
     name::Name,
     path::Path,
-    report::code,
 };
 
 /// One connection with the units behind it, asked one after the other.
@@ -25,22 +24,10 @@ pub struct ModbusLine {
     pub address: LineAddress,
     /// How long an answer may take, never zero.
     pub timeout: Duration,
-    /// The pause between an answer and the next request.
+    /// The pause between an answer and the next request, and after connecting.
     pub pause: Duration,
     /// Its devices, at least one.
     pub devices: Vec<Device>,
-}
-
-/// Where a line is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LineAddress {
-    /// Modbus TCP.
-    Tcp {
-        /// A host name or an IP address, an IPv6 one without brackets.
-        host: String,
-        /// 502 when the address names none.
-        port: u16,
-    },
 }
 
 /// A Modbus line: one connection with the units behind it, asked one after the other.
@@ -50,59 +37,62 @@ pub(crate) struct ModbusTable {
     /// Unique among lines, devices and MQTT sources.
     #[schemars(required)]
     pub(crate) name: Option<String>,
-    /// `tcp://host` or `tcp://host:port`. The port is 502 when it is left out.
+    /// `tcp://host:port` for Modbus TCP (the port is 502 when it is left out), `rtu+tcp://host:port` for a converter that
+    /// passes the frames of a serial line on, `rtu:///dev/serial/by-id/NAME` for a serial port of this machine.
     #[schemars(required)]
     address: Option<String>,
+    /// Bits per second of a serial port.
+    #[serde(default = "baud")]
+    #[schemars(range(min = 300, max = 4_000_000))]
+    baud: u32,
+    /// The parity of a serial port.
+    #[serde(default)]
+    parity: Parity,
+    /// Stop bits of a serial port.
+    #[serde(default = "stop_bits")]
+    #[schemars(range(min = 1, max = 2))]
+    stop_bits: u8,
     /// How long an answer may take.
     #[serde(default = "timeout")]
     timeout: Interval,
-    /// The pause between an answer and the next request.
-    #[serde(default = "pause")]
-    pause: Interval,
+    /// The pause between an answer and the next request, and after connecting. Left out it is 0 on TCP, and on a serial
+    /// port 3.5 characters or 2 ms, whichever is longer.
+    pause: Option<Interval>,
     /// The units on this line.
     #[schemars(required, length(min = 1))]
     pub(crate) device: Option<Items<DeviceTable>>,
+}
+
+/// What the specification asks every device to offer (MODBUS over Serial Line V1.02, section 2.2).
+fn baud() -> u32 {
+    19_200
+}
+
+fn stop_bits() -> u8 {
+    1
 }
 
 fn timeout() -> Interval {
     Interval::new("500ms")
 }
 
-fn pause() -> Interval {
-    Interval::new("0ms")
-}
-
-/// The port of Modbus TCP that IANA has registered.
-const PORT: u16 = 502;
-
 impl ModbusTable {
     pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<ModbusLine> {
         let name = check.name(self.name.as_ref(), &at.key("name"));
-        let address = self.address.as_ref().and_then(|text| line_address(text, &at.key("address"), check));
+        let keys = AddressKeys {
+            address: self.address.as_deref(),
+            baud: self.baud,
+            parity: self.parity,
+            stop_bits: self.stop_bits,
+        };
+        let address = keys.check(at, check);
         let timeout = self.timeout.check_some(&at.key("timeout"), &mut check.report);
-        let pause = self.pause.check(&at.key("pause"), &mut check.report);
+        let pause = match &self.pause {
+            Some(pause) => pause.check(&at.key("pause"), &mut check.report),
+            None => address.as_ref().map(LineAddress::pause),
+        };
         let tables = self.device.iter().flat_map(|devices| devices.iter(&at.key("device")));
         let devices = tables.filter_map(|(at, device)| device.check(&at, check)).collect();
         Some(ModbusLine { name: name?, address: address?, timeout: timeout?, pause: pause?, devices })
     }
-}
-
-fn line_address(text: &str, at: &Path, check: &mut Check<'_>) -> Option<LineAddress> {
-    let refused = match Endpoint::parse(text) {
-        Ok(Endpoint { scheme: "tcp", host, port, path: "" | "/" }) => {
-            return Some(LineAddress::Tcp { host: host.to_owned(), port: port.unwrap_or(PORT) });
-        }
-        Ok(Endpoint { scheme: "tcp", path, .. }) => format!("a line's address has no path: `{path}` is too much"),
-        _ if text.contains("://") && !text.starts_with("tcp://") => {
-            let scheme = text.split("://").next().unwrap_or_default();
-            format!("`{scheme}://` is not possible (allowed: tcp://host or tcp://host:port)")
-        }
-        Ok(_) => "this is not the address of a line (allowed: tcp://host or tcp://host:port)".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    let found = check.report.error(code::BAD_VALUE, at, refused);
-    if !text.contains("://") {
-        found.help("as in tcp://10.20.1.12:502");
-    }
-    None
 }

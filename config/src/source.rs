@@ -49,8 +49,12 @@ impl SourceTables {
     pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Vec<Source> {
         self.names(at, check);
         let mut sources = Vec::new();
+        let mut addresses = HashMap::new();
         for (at, line) in self.modbus.iter(&at.key("modbus")) {
-            sources.extend(line.check(&at, check).map(Source::Modbus));
+            let Some(line) = line.check(&at, check) else { continue };
+            // A line has one master: two would talk into each other's answers.
+            check.unique(&mut addresses, &line.address.to_string(), &at.key("address"));
+            sources.push(Source::Modbus(line));
         }
         for (at, mqtt) in self.mqtt.iter(&at.key("mqtt")) {
             sources.extend(mqtt.check(&at, check).map(Source::Mqtt));

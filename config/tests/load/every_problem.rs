@@ -12,9 +12,9 @@ linger = "20ms"
 
 [[source.modbus]]
 name = "line-3"
-address = "rtu:///dev/ttyUSB0"
+address = "rtu://ttyUSB0"
 timeout = "0ms"
-baud = 19200
+baud = 192
 
 [[source.modbus.device]]
 name = "press-12"
@@ -88,9 +88,9 @@ const PROBLEMS: &str = r#"
 plantlink.toml:2:6  plant.id: `mill 07` is not a name (allowed: letters a to z and A to Z, digits, `_` and `-`)
 plantlink.toml:3:1  plant: unknown key `gatway` (did you mean `gateway`?)
 plantlink.toml:5:2  unknown key `bufer` (did you mean `buffer`?)
-plantlink.toml:10:11  source.modbus[0].address: `rtu://` is not possible (allowed: tcp://host or tcp://host:port)
+plantlink.toml:10:11  source.modbus[0].address: a serial port is the whole path of its file (with three slashes, as in rtu:///dev/serial/by-id/usb-FTDI_A1)
 plantlink.toml:11:11  source.modbus[0].timeout: an interval of zero is not possible (allowed: 1ms and longer)
-plantlink.toml:12:1  source.modbus[0]: unknown key `baud` (allowed: name, address, timeout, pause, device)
+plantlink.toml:12:8  source.modbus[0].baud: 192 is out of range (allowed: 300 to 4000000)
 plantlink.toml:16:8  source.modbus[0].device[0].unit: 300 is out of range (allowed: 0 to 255)
 plantlink.toml:17:9  source.modbus[0].device[0].every: `fast` is not a length of time (allowed: a whole number and ms, s, m, h or d, as in 500ms)
 plantlink.toml:21:6  source.modbus[0].device[0].tag[0].at: expected a string, found a whole number (put it in quotes)

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::folder::Folder;
 use plantlink_config::{
     Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Environment, Labels, LineAddress,
-    MqttVersion, Order, Priority, Secret, Severity, Source, Table, TagType, WordOrder, schema,
+    MqttVersion, Order, Parity, Priority, Secret, SerialPort, Severity, Source, Table, TagType, WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -38,11 +38,15 @@ fn config(folder: &Folder) -> Config {
 #[test]
 fn a_modbus_line_becomes_what_the_file_says() {
     let config = config(&full());
-    let [Source::Modbus(line), Source::Modbus(second), Source::Mqtt(_)] = config.sources.as_slice() else {
+    let [Source::Modbus(line), Source::Modbus(serial), Source::Modbus(second), Source::Mqtt(_)] =
+        config.sources.as_slice()
+    else {
         panic!("{:?}", config.sources)
     };
     assert_eq!(line.address, LineAddress::Tcp { host: "10.20.1.12".into(), port: 502 });
     assert_eq!(second.address, LineAddress::Tcp { host: "fe80::12".into(), port: 502 });
+    let port = SerialPort { path: "/dev/null".into(), baud: 9_600, parity: Parity::None, stop_bits: 2 };
+    assert_eq!((serial.pause, &serial.address), (port.frame_gap(), &LineAddress::Serial(port)));
     let [press] = line.devices.as_slice() else { panic!("{:?}", line.devices) };
     assert_eq!((press.unit, press.every), (3, Duration::from_millis(500)));
     let tag = |name: &str| press.tags.iter().find(|tag| *tag.name == *name).unwrap();

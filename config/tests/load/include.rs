@@ -9,7 +9,7 @@ const CENTER: &str = "destination.mqtt = [{ name = \"c\", url = \"mqtt://c\" }]\
 
 fn line(name: &str) -> String {
     format!(
-        "[[source.modbus]]\nname = \"{name}\"\naddress = \"tcp://plc\"\n[[source.modbus.device]]\nname = \"{name}-d\"\nunit = 1\n\
+        "[[source.modbus]]\nname = \"{name}\"\naddress = \"tcp://plc-{name}\"\n[[source.modbus.device]]\nname = \"{name}-d\"\nunit = 1\n\
          every = \"1s\"\ntag = [{{ name = \"t\", at = \"40001\", type = \"u16\" }}]\n\
          event = [{{ type = \"measurement.sampled\", sample = \"*\" }}]\n"
     )
@@ -56,6 +56,7 @@ fn a_problem_in_an_included_file_names_it_as_include_does() {
         folder.problems(Environment::Run),
         [
             "conf.d/a.toml:2:8  source.modbus[1].name: `main` is there twice: also at plantlink.toml:4:8",
+            "conf.d/a.toml:3:11  source.modbus[1].address: `tcp://plc-main:502` is there twice: also at plantlink.toml:5:11",
             "conf.d/a.toml:5:8  source.modbus[1].device[0].name: `main-d` is there twice: also at plantlink.toml:7:8",
         ]
     );
@@ -102,7 +103,7 @@ fn all_that_is_not_toml_is_said_at_once_and_nothing_is_called_missing_for_it() {
         [
             "plantlink.toml:2:6  string values must be quoted, expected literal string",
             "plantlink.toml:5:10  string values must be quoted, expected literal string",
-            "plantlink.toml:7:1  source.modbus[0]: unknown key `nam` (allowed: name, address, timeout, pause, device)",
+            "plantlink.toml:7:1  source.modbus[0]: unknown key `nam` (allowed: name, address, baud, parity, stop_bits, timeout, pause, device)",
             "plantlink.toml:9:1  duplicate key",
         ]
     );

@@ -160,6 +160,32 @@ const CASES: &[(&str, &str, &str)] = &[
         "warning: source.modbus[0].device[0].event[1].every: the device is read every 1s only",
     ),
     ("address = \"tcp://plc\"", "address = \"plc:502\"", "source.modbus[0].address: this is not a URL"),
+    (
+        "address = \"tcp://plc\"",
+        "address = \"tcp://plc\"\nbaud = 9600",
+        "source.modbus[0].baud: only a serial port has this",
+    ),
+    (
+        "address = \"tcp://plc\"",
+        "address = \"rtu:///dev/null\"\nparity = \"mark\"",
+        "source.modbus[0].parity: `mark` is not allowed here",
+    ),
+    (
+        "address = \"tcp://plc\"",
+        "address = \"rtu:///dev/null\"\nstop_bits = 3",
+        "source.modbus[0].stop_bits: 3 is out of range (allowed: 1 to 2)",
+    ),
+    (
+        "address = \"tcp://plc\"",
+        "address = \"rtu:///dev/ttyNONE\"",
+        "warning: source.modbus[0].address: cannot find /dev/ttyNONE",
+    ),
+    (
+        "address = \"tcp://plc\"",
+        "address = \"rtu+tcp://plc\"",
+        "source.modbus[0].address: the port is missing: converters have no usual one",
+    ),
+    ("address = \"tcp://plc\"", "address = \"udp://plc\"", "source.modbus[0].address: `udp://` is not possible"),
     ("name = \"press\"", "name = \"line\"", "source.modbus[0].device[0].name: `line` is there twice"),
     // Messages.
     (
