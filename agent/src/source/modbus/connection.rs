@@ -1,20 +1,23 @@
-//! The TCP connection of a line: one request in flight, a limit on every wait, and no answer that does not fit its
-//! question.
+//! The connection of a line: one request in flight, a limit on every wait, and no answer that does not fit its question.
 //!
-//! Framing as in the MODBUS Messaging on TCP/IP Implementation Guide V1.0b. A connection whose answer is late or cannot
-//! be understood is dropped, so that what still arrives on it is never taken for the answer to a later request.
+//! Framing as in the MODBUS Messaging on TCP/IP Implementation Guide V1.0b and in MODBUS over Serial Line V1.02. On TCP an
+//! answer carries the number of its request: a connection whose answer is late or cannot be understood is dropped, so that
+//! what still arrives on it is never taken for the answer to a later request. On a serial line answers carry no number: after
+//! anything but a good answer the same request goes out again, for which a late answer is still right, and before any other
+//! one the line has to fall silent.
 
 use std::io;
 use std::time::Duration;
 
 use plantlink_config::{LineAddress, Table};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_modbus::client::{Client, Context, tcp};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_modbus::client::{Client, Context, rtu, tcp};
 use tokio_modbus::slave::{Slave, SlaveContext};
 use tokio_modbus::{ExceptionCode, Response};
 
 use super::plan::Request;
+use super::port::{self, Port};
 use crate::reading::Fault;
 
 /// Room for two lost packets, which TCP repeats after one and three seconds.
@@ -26,9 +29,17 @@ pub(crate) struct Connection {
     timeout: Duration,
     pause: Duration,
     /// Absent while a request is in flight, so that one that is given up halfway takes the connection with it.
-    context: Option<Context>,
+    link: Option<Link>,
+    /// On a serial line: what arrives may be the answer to an earlier request.
+    in_doubt: bool,
     /// No request before this: the pause after the last one.
     rested: Instant,
+}
+
+/// What requests go through.
+enum Link {
+    Tcp(Context),
+    Rtu(Port),
 }
 
 /// What a unit holds, as many as were asked for; bits are filled up to a multiple of eight.
@@ -49,49 +60,62 @@ pub(crate) enum Failure {
 
 /// How one request ended.
 enum Outcome {
-    Answered(Result<Response, ExceptionCode>),
+    Answered(Answer),
+    Refused(ExceptionCode),
+    /// The answer has another length than the question.
+    Unfitting,
     Late,
     Garbled,
-    /// The peer ended the connection or takes no new one.
+    /// The peer ended the connection or takes no new one, or the port is gone.
     Closed,
+}
+
+impl Outcome {
+    /// The same request may fare better. A unit that is busy (exceptions 5 and 6) asks for just that.
+    fn may_differ(&self) -> bool {
+        match self {
+            Outcome::Answered(_) => false,
+            Outcome::Refused(exception) => is_busy(*exception),
+            Outcome::Unfitting | Outcome::Late | Outcome::Garbled | Outcome::Closed => true,
+        }
+    }
 }
 
 impl Connection {
     /// `timeout` is the limit of one answer, `pause` the time between an answer and the next request.
     pub(crate) fn new(address: LineAddress, timeout: Duration, pause: Duration) -> Self {
-        Connection { address, timeout, pause, context: None, rested: Instant::now() }
+        Connection { address, timeout, pause, link: None, in_doubt: false, rested: Instant::now() }
     }
 
     /// Connects, unless a connection is there.
     pub(crate) async fn open(&mut self) -> io::Result<()> {
-        if self.context.is_none() {
-            self.context = Some(connect(&self.address).await?);
+        if self.link.is_none() {
+            self.link = Some(connect(&self.address).await?);
+            // Whoever used the line before may have left a question open.
+            self.in_doubt = true;
+            self.rested = Instant::now() + self.pause;
         }
         Ok(())
     }
 
-    /// Asks a unit, and again up to `retries` times while nothing comes that can be trusted.
+    /// Asks a unit, up to `retries` times again where the same request may fare better. A connection that the peer has closed
+    /// is made again and the request repeated in any case, once: many devices close what was idle for a while.
     pub(crate) async fn read(&mut self, unit: u8, request: &Request, retries: u8) -> Result<Answer, Failure> {
-        let mut answer = self.read_once(unit, request).await;
-        for _ in 0..retries {
-            if !matches!(answer, Err(Failure::Silent(_))) {
-                break;
-            }
-            answer = self.read_once(unit, request).await;
-        }
-        answer
-    }
-
-    /// Asks a unit once. A connection that the peer has closed is made again and the request repeated, once: many
-    /// devices close what was idle for a while.
-    async fn read_once(&mut self, unit: u8, request: &Request) -> Result<Answer, Failure> {
         let mut outcome = self.ask(unit, request).await;
-        if matches!(outcome, Outcome::Closed) {
+        let mut asked_again = 0;
+        while outcome.may_differ() && asked_again < retries.max(u8::from(matches!(outcome, Outcome::Closed))) {
+            if matches!(outcome, Outcome::Refused(_)) {
+                sleep(self.timeout).await;
+            }
             outcome = self.ask(unit, request).await;
+            asked_again += 1;
+            // The answer to the first of these questions may still be on its way.
+            self.in_doubt = true;
         }
         match outcome {
-            Outcome::Answered(Ok(response)) => fitting(request, response).ok_or(Failure::Refused(Fault::WrongAnswer)),
-            Outcome::Answered(Err(exception)) => Err(refusal(exception)),
+            Outcome::Answered(answer) => Ok(answer),
+            Outcome::Refused(exception) => Err(refusal(exception)),
+            Outcome::Unfitting => Err(Failure::Refused(Fault::WrongAnswer)),
             Outcome::Late => Err(Failure::Silent(Fault::Timeout)),
             Outcome::Garbled => Err(Failure::Silent(Fault::WrongAnswer)),
             Outcome::Closed => Err(Failure::Silent(Fault::NoConnection)),
@@ -100,35 +124,77 @@ impl Connection {
 
     /// Sends the request and waits for its answer.
     async fn ask(&mut self, unit: u8, request: &Request) -> Outcome {
-        sleep_until(self.rested).await;
         if self.open().await.is_err() {
             return Outcome::Closed;
         }
-        let Some(mut context) = self.context.take() else { return Outcome::Closed };
-        context.set_slave(Slave(unit));
-        let answer = timeout(self.timeout, context.call(question(request))).await;
+        sleep_until(self.rested).await;
+        let (outcome, link) = match self.link.take() {
+            Some(Link::Tcp(context)) => ask_tcp(context, unit, request, self.timeout).await,
+            Some(Link::Rtu(port)) => self.ask_rtu(port, unit, request).await,
+            None => (Outcome::Closed, None),
+        };
+        self.link = link;
         self.rested = Instant::now() + self.pause;
-        match answer {
-            Err(_elapsed) => Outcome::Late,
-            Ok(Err(tokio_modbus::Error::Protocol(_))) => Outcome::Garbled,
-            Ok(Err(tokio_modbus::Error::Transport(error))) if is_garbled(&error) => Outcome::Garbled,
-            Ok(Err(tokio_modbus::Error::Transport(_))) => Outcome::Closed,
-            Ok(Ok(answer)) => {
-                self.context = Some(context);
-                Outcome::Answered(answer)
-            }
+        outcome
+    }
+
+    async fn ask_rtu(&mut self, mut port: Port, unit: u8, request: &Request) -> (Outcome, Option<Link>) {
+        if self.in_doubt && port.fall_silent(self.quiet()).await.is_err() {
+            return (Outcome::Closed, None);
+        }
+        self.in_doubt = true;
+        let outcome = call(&mut rtu::attach_slave(port.clone(), Slave(unit)), request, self.timeout).await;
+        self.in_doubt = !matches!(outcome, Outcome::Answered(_) | Outcome::Refused(_));
+        let has_ended = match self.address {
+            // What the converter has to say about an open question goes to a connection that nobody reads.
+            LineAddress::Tcp { .. } | LineAddress::RtuOverTcp { .. } => self.in_doubt,
+            LineAddress::Serial(_) => matches!(outcome, Outcome::Closed),
+        };
+        (outcome, (!has_ended).then_some(Link::Rtu(port)))
+    }
+
+    /// After so long without a byte no answer is on its way any more.
+    fn quiet(&self) -> Duration {
+        match &self.address {
+            LineAddress::Tcp { .. } | LineAddress::RtuOverTcp { .. } => self.timeout,
+            LineAddress::Serial(port) => self.timeout.max(port.frame_gap()),
         }
     }
 }
 
-async fn connect(address: &LineAddress) -> io::Result<Context> {
-    let LineAddress::Tcp { host, port } = address;
-    let stream = timeout(CONNECT_WITHIN, TcpStream::connect((host.as_str(), *port)))
+async fn ask_tcp(mut context: Context, unit: u8, request: &Request, limit: Duration) -> (Outcome, Option<Link>) {
+    context.set_slave(Slave(unit));
+    let outcome = call(&mut context, request, limit).await;
+    let is_whole = matches!(outcome, Outcome::Answered(_) | Outcome::Refused(_) | Outcome::Unfitting);
+    (outcome, is_whole.then_some(Link::Tcp(context)))
+}
+
+async fn connect(address: &LineAddress) -> io::Result<Link> {
+    Ok(match address {
+        LineAddress::Tcp { host, port } => Link::Tcp(tcp::attach(dial(host, *port).await?)),
+        LineAddress::RtuOverTcp { host, port } => Link::Rtu(Port::new(dial(host, *port).await?)),
+        LineAddress::Serial(port) => Link::Rtu(port::open(port, CONNECT_WITHIN).await?),
+    })
+}
+
+async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = timeout(CONNECT_WITHIN, TcpStream::connect((host, port)))
         .await
         .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "no connection within 5 s"))??;
     // A request is one small segment: there is nothing to collect it with.
     stream.set_nodelay(true)?;
-    Ok(tcp::attach(stream))
+    Ok(stream)
+}
+
+async fn call(context: &mut Context, request: &Request, limit: Duration) -> Outcome {
+    match timeout(limit, context.call(question(request))).await {
+        Err(_elapsed) => Outcome::Late,
+        Ok(Err(tokio_modbus::Error::Protocol(_))) => Outcome::Garbled,
+        Ok(Err(tokio_modbus::Error::Transport(error))) if is_garbled(&error) => Outcome::Garbled,
+        Ok(Err(tokio_modbus::Error::Transport(_))) => Outcome::Closed,
+        Ok(Ok(Err(exception))) => Outcome::Refused(exception),
+        Ok(Ok(Ok(response))) => fitting(request, response).map_or(Outcome::Unfitting, Outcome::Answered),
+    }
 }
 
 fn question(request: &Request) -> tokio_modbus::Request<'static> {
@@ -161,6 +227,10 @@ fn refusal(exception: ExceptionCode) -> Failure {
     } else {
         Failure::Refused(Fault::Exception(code))
     }
+}
+
+fn is_busy(exception: ExceptionCode) -> bool {
+    matches!(u8::from(exception), 5 | 6)
 }
 
 /// Whether the bytes that came are no Modbus. Errors of the socket have a number of the system; the end of the stream
@@ -266,7 +336,7 @@ mod tests {
         assert_eq!(words(&mut connection, 0).await, [0, 1]);
         assert!(connection.rested > Instant::now());
         assert!(connection.read(1, &request(0, 2), 0).now_or_never().is_none());
-        assert!(connection.context.is_some(), "the request has not begun");
+        assert!(connection.link.is_some(), "the request has not begun");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io;
 
-use plantlink_config::{LineAddress, ModbusLine};
+use plantlink_config::ModbusLine;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
@@ -37,12 +37,11 @@ impl Line {
         let devices = (0..)
             .zip(&line.devices)
             .map(|(place, device)| Device::new(device, time, start, device.every / count * place));
-        let LineAddress::Tcp { host, port } = &line.address;
         Line {
             connection: Connection::new(line.address.clone(), line.timeout, line.pause),
             devices: devices.collect(),
             clock,
-            address: if host.contains(':') { format!("tcp://[{host}]:{port}") } else { format!("tcp://{host}:{port}") },
+            address: line.address.to_string(),
             outage: None,
         }
     }
@@ -98,7 +97,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use plantlink_config::{Name, Tag};
+    use plantlink_config::{LineAddress, Name, Tag};
     use tokio::net::TcpListener;
     use tokio::time::timeout;
 
@@ -220,7 +219,7 @@ mod tests {
         let devices = vec![device(1, holding(&[0, 500])), hourly(2)];
         let mut line = line(fake.address(), devices);
         assert_eq!(next_of(&mut line, 1).await, [good(0)]);
-        let LineAddress::Tcp { host, port } = fake.address();
+        let LineAddress::Tcp { host, port } = fake.address() else { panic!("the fake is behind TCP") };
         drop(fake);
         let told = loop {
             let (device, readings) = next(&mut line).await.unwrap();

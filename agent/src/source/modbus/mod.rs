@@ -17,6 +17,7 @@ mod line;
 mod line_time;
 mod pass;
 mod plan;
+mod port;
 mod refusals;
 mod rounds;
 mod scaling;
