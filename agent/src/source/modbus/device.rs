@@ -18,6 +18,8 @@ use crate::reading::{Fault, Quality, Reading, Value};
 /// Plans are made when they are needed. More of them are forgotten and made again: intervals that hardly ever fall due
 /// together make many.
 const PLANS_MAX: usize = 16;
+/// A silent device may have one part in so many of the time of its line.
+const SHARE: u32 = 20;
 
 /// A device with what its scans need.
 pub(crate) struct Device {
@@ -56,6 +58,14 @@ impl Device {
     /// When the next scan shall begin; `None` without a tag.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.rounds.due(self.silent)
+    }
+
+    /// A silent device costs the others on its line no more than one part in [`SHARE`] of their time: it is put off for so
+    /// many times what its last scan cost, which began at `started` and left the line free at `free`.
+    pub(crate) fn spare_the_others(&mut self, started: Instant, free: Instant) {
+        if self.silent {
+            self.rounds.put_off(started, started + (free - started) * SHARE);
+        }
     }
 
     /// Makes the next scan due at `now`, however long the device has been silent.

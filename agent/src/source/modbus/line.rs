@@ -48,12 +48,17 @@ impl Line {
 
     /// Waits until a device is due and scans it. Fails when there is no connection to do it with.
     async fn poll(&mut self) -> io::Result<Intake> {
+        let is_shared = self.devices.len() > 1;
         let due =
             self.devices.iter_mut().enumerate().filter_map(|(place, device)| Some((device.due()?, place, device)));
         let Some((due, place, device)) = due.min_by_key(|(due, ..)| *due) else { return pending().await };
         sleep_until(due).await;
         self.connection.open().await?;
+        let started = Instant::now();
         let readings = device.scan(&mut self.connection).await;
+        if is_shared {
+            device.spare_the_others(started, self.connection.free_at());
+        }
         Ok(self.intake(place, readings))
     }
 
@@ -88,7 +93,7 @@ impl Source for Line {
         Err(SourceError::Unreachable { address: self.address.clone(), cause: Box::new(cause) })
     }
 
-    /// Modbus TCP knows no goodbye, and nothing is owed to a machine.
+    /// Modbus knows no goodbye, and nothing is owed to a machine.
     async fn close(self) {}
 }
 
@@ -102,6 +107,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::super::fake::{Fake, Reply, addresses, device, good, holding};
+    use super::super::fake_serial::{FakeSerial, answer};
     use super::*;
     use crate::reading::{Fault, Quality, Value};
 
@@ -169,6 +175,35 @@ mod tests {
         for pair in asked.windows(2).filter(|pair| pair[0].unit == 1) {
             assert!(pair[1].connection > pair[0].connection, "the connection of an open question is not used again");
         }
+    }
+
+    /// How often each of ten units is asked in two minutes, on a serial line that they keep busy.
+    async fn asked_of_ten(silent: Option<u8>) -> Vec<usize> {
+        let (fake, stream) = FakeSerial::start(move |asked| match silent {
+            Some(silent) if silent == asked.unit => Vec::new(),
+            Some(_) | None => vec![(Duration::from_millis(20), answer(asked))],
+        });
+        let devices = (0..10).map(|unit| device(unit, holding(&[0, 500])));
+        let mut line = line(LineAddress::Tcp { host: "nowhere".into(), port: 1 }, devices.collect());
+        line.connection = Connection::over(stream, Duration::from_millis(200), Duration::from_millis(2));
+        let on_and_on = async {
+            loop {
+                line.next().await.unwrap();
+            }
+        };
+        let _elapsed = timeout(Duration::from_secs(120), on_and_on).await;
+        let asked = fake.asked();
+        (0..10).map(|unit| asked.iter().filter(|asked| asked.unit == unit).count()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_one_of_ten_units_silent_the_others_keep_nine_tenths_of_their_scans() {
+        let before = asked_of_ten(None).await;
+        let after = asked_of_ten(Some(4)).await;
+        for unit in (0..10).filter(|unit| *unit != 4) {
+            assert!(after[unit] * 10 >= before[unit] * 9, "unit {unit}: {before:?}, {after:?}");
+        }
+        assert!(after[4] > 1, "it is asked again: {after:?}");
     }
 
     #[tokio::test]

@@ -10,6 +10,11 @@ const ROUND_TRIP: Duration = Duration::from_millis(2);
 /// A byte at 100 Mbit/s.
 const NETWORK_BYTE: Duration = Duration::from_nanos(80);
 
+/// A byte behind a converter, whose setting only the converter knows: eleven bits at 19,200 a second.
+const USUAL_CHARACTER: Duration = Duration::from_micros(573);
+/// The bytes of a request and of its answer on a serial line, without the data (MODBUS over Serial Line V1.02).
+const FRAMES: u32 = 8 + 5;
+
 /// The time that requests cost, whoever answers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LineTime {
@@ -23,6 +28,8 @@ impl LineTime {
     pub(crate) fn of(line: &ModbusLine) -> Self {
         match &line.address {
             LineAddress::Tcp { .. } => LineTime { request: ROUND_TRIP + line.pause, byte: NETWORK_BYTE },
+            LineAddress::RtuOverTcp { .. } => serial(USUAL_CHARACTER, line.pause),
+            LineAddress::Serial(port) => serial(port.character(), line.pause),
         }
     }
 
@@ -34,4 +41,9 @@ impl LineTime {
         };
         self.request + self.byte * bytes
     }
+}
+
+/// On a serial line a device needs about as long to answer as one in the network.
+fn serial(character: Duration, pause: Duration) -> LineTime {
+    LineTime { request: character * FRAMES + ROUND_TRIP + pause, byte: character }
 }

@@ -5,8 +5,9 @@ use plantlink_config::Tag;
 use tokio::time::Instant;
 
 use super::barrier::Barrier;
-use super::connection::{Answer, Connection, Failure};
+use super::connection::{Connection, Failure};
 use super::decode;
+use super::exchange::Answer;
 use super::plan::Request;
 use super::refusals::Refusals;
 use crate::reading::{Fault, Quality, Value};

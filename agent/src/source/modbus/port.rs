@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use plantlink_config::{Parity, SerialPort};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_serial::{DataBits, FlowControl, SerialStream, StopBits};
+use tokio_serial::{DataBits, FlowControl, SerialPortBuilder, SerialStream, StopBits};
 
 /// A line that goes on talking for so many times the silence that is waited for is no line of ours.
 const PATIENCE: u32 = 10;
@@ -29,17 +30,20 @@ impl Port {
         Port(Arc::new(Mutex::new(stream)))
     }
 
-    /// Reads away whatever comes, until nothing has come for `quiet`.
-    pub(crate) async fn fall_silent(&mut self, quiet: Duration) -> io::Result<()> {
+    /// Reads away whatever comes, until nothing has come for `quiet`, of which the time from `since` on is a part.
+    pub(crate) async fn fall_silent(&mut self, since: Instant, quiet: Duration) -> io::Result<()> {
         let mut scrap = [0; 256];
+        let mut silent_at = since + quiet;
         let end = Instant::now() + quiet * PATIENCE;
-        while let Ok(read) = timeout(quiet, self.read(&mut scrap)).await {
+        while let Ok(read) = timeout_at(silent_at, self.read(&mut scrap)).await {
             if read? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if Instant::now() > end {
+            let now = Instant::now();
+            if now > end {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the line never falls silent"));
             }
+            silent_at = now + quiet;
         }
         Ok(())
     }
@@ -50,24 +54,37 @@ impl Port {
     }
 }
 
-/// Opens a serial port of this machine for nobody but us.
-pub(crate) async fn open(port: &SerialPort, limit: Duration) -> io::Result<Port> {
+/// A serial port that is being opened. An adapter that is being pulled out can hold whoever opens it, for good: that is a
+/// thread of its own, and never a second one.
+#[derive(Default)]
+pub(crate) struct Opening(Option<JoinHandle<tokio_serial::Result<SerialStream>>>);
+
+impl Opening {
+    /// Opens the port for nobody but us. When that takes longer than `limit`, the next call waits for the same.
+    pub(crate) async fn open(&mut self, port: &SerialPort, limit: Duration) -> io::Result<Port> {
+        let opening = self.0.get_or_insert_with(|| {
+            let builder = settings(port);
+            spawn_blocking(move || SerialStream::open(&builder))
+        });
+        let opened = timeout(limit, opening).await;
+        let opened = opened.map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "the port does not open"))?;
+        self.0 = None;
+        Ok(Port::new(opened??))
+    }
+}
+
+fn settings(port: &SerialPort) -> SerialPortBuilder {
     let parity = match port.parity {
         Parity::None => tokio_serial::Parity::None,
         Parity::Even => tokio_serial::Parity::Even,
         Parity::Odd => tokio_serial::Parity::Odd,
     };
     let stop_bits = if port.stop_bits == 2 { StopBits::Two } else { StopBits::One };
-    let builder = tokio_serial::new(port.path.to_string_lossy(), port.baud)
+    tokio_serial::new(port.path.to_string_lossy(), port.baud)
         .data_bits(DataBits::Eight)
         .parity(parity)
         .stop_bits(stop_bits)
-        .flow_control(FlowControl::None);
-    // An adapter that is being pulled out can hold whoever opens it.
-    let opening = tokio::task::spawn_blocking(move || SerialStream::open(&builder));
-    let opened = timeout_at(Instant::now() + limit, opening).await;
-    let opened = opened.map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "the port does not open"))?;
-    Ok(Port::new(opened??))
+        .flow_control(FlowControl::None)
 }
 
 impl AsyncRead for Port {

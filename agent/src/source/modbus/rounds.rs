@@ -66,6 +66,13 @@ impl Rounds {
         }
     }
 
+    /// Puts the next pass over a silent device off until `moment` is over.
+    pub(crate) fn put_off(&mut self, now: Instant, moment: Instant) {
+        if let Some(round) = self.0.first_mut() {
+            round.timetable.put_off(now, moment);
+        }
+    }
+
     /// Makes everything due at `now`, as if the device had never been silent.
     pub(crate) fn at_once(&mut self, now: Instant) {
         self.0.iter_mut().for_each(|round| round.timetable.at_once(now));

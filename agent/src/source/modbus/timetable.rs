@@ -45,6 +45,12 @@ impl Timetable {
         self.due = self.next_after(started + (pause - self.every));
     }
 
+    /// Puts the next scan off until `moment` is over, by no more than a silent device is put off.
+    pub(crate) fn put_off(&mut self, now: Instant, moment: Instant) {
+        let put_off = self.next_after(moment.min(now + SILENCE_MAX));
+        self.due = self.due.max(put_off);
+    }
+
     /// Makes the next scan due at `now`, as if the device had never been silent.
     pub(crate) fn at_once(&mut self, now: Instant) {
         self.misses = 0;
@@ -130,6 +136,16 @@ mod tests {
         assert_eq!(timetable.due(), answered + 2 * SECOND);
         timetable.at_once(start);
         assert_eq!(timetable.due(), start);
+    }
+
+    #[test]
+    fn a_scan_is_put_off_to_its_next_point_but_no_more_than_a_minute_and_never_brought_forward() {
+        let (start, mut timetable) = every_second();
+        timetable.silent(start);
+        for (moment, due) in [(0.5, 1.0), (20.5, 21.0), (3.0, 21.0), (600.0, 61.0)] {
+            timetable.put_off(start, start + seconds(moment));
+            assert_eq!(timetable.due(), start + seconds(due));
+        }
     }
 
     #[test]
