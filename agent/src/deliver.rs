@@ -10,7 +10,7 @@ use crate::chain::chain;
 use crate::clock::Clock;
 use crate::destination::{Delivery, Destination, Outcome};
 use crate::health::{Health, Turned};
-use crate::schedule::{Part, Schedule, Turn};
+use crate::schedule::{Part, Schedule, Turn, UnreadableFlow};
 use crate::store::{Stopped, Store};
 
 /// How long a batch in hand may take after a stop.
@@ -19,7 +19,16 @@ const LAST_BATCH: Duration = Duration::from_secs(5);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Serves the flows of one destination until stop. Ends early only when the disk's writer has ended.
+/// Why the loop ended before the stop; so must the process.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error("the buffer is damaged; the next start salvages what can be read")]
+    Damaged(#[source] UnreadableFlow),
+}
+
+/// Serves the flows of one destination until stop. Ends early only when the disk's writer has ended, or will have to.
 pub(crate) async fn deliver(
     name: Name,
     mut destination: impl Destination,
@@ -27,10 +36,11 @@ pub(crate) async fn deliver(
     store: Store,
     health: Health,
     stop: CancellationToken,
-) -> Result<(), Stopped> {
+) -> Result<(), Ended> {
     while let Some(turn) = stop.run_until_cancelled(schedule.next(destination.batch_max())).await {
         let turn = match turn {
             Ok(turn) => turn,
+            Err(error) if error.is_damage() => return Err(Ended::Damaged(error)),
             Err(error) if error.part == Part::Replay => {
                 warn!(flow = %error.flow, error = %chain(&error), "kept events cannot be read to be offered again");
                 continue;

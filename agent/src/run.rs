@@ -9,12 +9,12 @@ use plantlink_config::{Config, Destination, Flow, Name, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::clock::{Clock, boot_id};
 use crate::collect::collect;
 use crate::control::{Control, ControlError};
-use crate::deliver::deliver;
+use crate::deliver::{Ended, deliver};
 use crate::destination::mqtt::Broker;
 use crate::destination::odoo::Odoo;
 use crate::envelope::Site;
@@ -47,7 +47,9 @@ pub(crate) enum RunError {
     Stopped(#[from] Stopped),
     #[error("a part of the agent has failed")]
     Failed(#[from] JoinError),
-    #[error("cannot close the buffer")]
+    #[error(transparent)]
+    Undelivered(#[from] Ended),
+    #[error(transparent)]
     Close(#[from] StopError),
 }
 
@@ -59,6 +61,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let buffer = Buffer::open(&config.buffer.path, &options(&config))?;
     let site =
         Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() });
+    if let Some(salvage) = buffer.salvage() {
+        let lost: u64 = salvage.losses.iter().map(|loss| loss.count).sum();
+        warn!(kept = %salvage.kept.display(), waiting = salvage.events, lost, new_epoch = salvage.has_new_epoch, "the buffer was damaged; what could be read was salvaged");
+    }
     let flows = buffer.flows();
     let configured = configured(&config, &flows);
     let buffer = buffer.yielding(overflow::yielding(&configured), Box::new(Editor::new(&flows, &configured)));
@@ -127,10 +133,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// What ended before anyone asked it to.
-fn early(ended: Result<Result<(), Stopped>, JoinError>) -> Result<(), RunError> {
+fn early<E: Into<RunError>>(ended: Result<Result<(), E>, JoinError>) -> Result<(), RunError> {
     match ended {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(stopped)) => Err(stopped.into()),
+        Ok(Err(error)) => Err(error.into()),
         Err(failed) => Err(failed.into()),
     }
 }
@@ -147,7 +153,7 @@ async fn failure(tasks: &mut JoinSet<()>) -> JoinError {
 }
 
 /// Every task is joined; the first failure is told.
-async fn joined(tasks: &mut JoinSet<Result<(), Stopped>>) -> Result<(), RunError> {
+async fn joined<E: Into<RunError> + 'static>(tasks: &mut JoinSet<Result<(), E>>) -> Result<(), RunError> {
     let mut first = Ok(());
     while let Some(ended) = tasks.join_next().await {
         first = first.and(early(ended));
@@ -222,7 +228,7 @@ pub(crate) fn served<'a>(config: &'a Config, destination: &Name, flows: &[FlowSt
 }
 
 fn start_destination(
-    tasks: &mut JoinSet<Result<(), Stopped>>,
+    tasks: &mut JoinSet<Result<(), Ended>>,
     destination: &Destination,
     site: &Site,
     schedule: Schedule,
@@ -300,10 +306,8 @@ fn disk_turned(health: &Health, broken: &CancellationToken, state: &DiskState) {
                 warn!(%reason, "the disk refuses writes; nothing is acknowledged until it takes them");
             }
         }
-        DiskState::Broken { reason } => {
-            error!(%reason, "the buffer is broken; ending");
-            broken.cancel();
-        }
+        // Why is told when the writer is stopped.
+        DiskState::Broken { .. } => broken.cancel(),
     }
 }
 

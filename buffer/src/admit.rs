@@ -7,6 +7,7 @@ use crate::error::WriteError;
 use crate::overflow::Overflow;
 use crate::retention;
 use crate::room::{Files, Purpose, Room};
+use crate::salvage;
 
 /// How many free pages go back to the file system at once.
 const STEP_PAGES: u64 = 256;
@@ -57,7 +58,7 @@ impl Buffer {
         }
         Ok(match purpose {
             Purpose::Settle | Purpose::Tidy => true,
-            Purpose::Append => can_help && self.give_back(pages, purpose)?,
+            Purpose::Append => salvage::give_up_damaged(&self.path) || can_help && self.give_back(pages, purpose)?,
         })
     }
 
@@ -68,7 +69,7 @@ impl Buffer {
             files = self.files()?;
         }
         while !self.room.fits(&files, pages, purpose) {
-            if !self.give_back(pages, purpose)? {
+            if !salvage::give_up_damaged(&self.path) && !self.give_back(pages, purpose)? {
                 if Room::may_pass(&files, pages, purpose) {
                     break;
                 }

@@ -18,7 +18,7 @@ use crate::lock::{self, Lock};
 use crate::log::Pen;
 use crate::loss::Losses;
 use crate::memory;
-use crate::open;
+use crate::open::{self, Opened};
 use crate::overflow::{Author, Overflow, Yielding};
 use crate::pack;
 use crate::reader::Reader;
@@ -27,6 +27,7 @@ use crate::replay::{Replay, Replayed};
 use crate::reserve::Reserve;
 use crate::retention::Retention;
 use crate::room::{self, Purpose, Room};
+use crate::salvage::{self, Salvage};
 use crate::schema;
 use crate::sender::{self, SenderEntry, Senders};
 use crate::settle::{self, Settle};
@@ -99,6 +100,7 @@ pub struct Buffer {
     pub(crate) path: PathBuf,
     epoch: Uuid,
     last_stop: LastStop,
+    salvage: Option<Salvage>,
     pub(crate) state: State,
     pen: Pen,
     durability: Durability,
@@ -125,7 +127,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn load(connection: &Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             flows: Flows::load(connection)?,
             ledger: Ledger::load(connection)?,
@@ -153,26 +155,22 @@ impl State {
 }
 
 impl Buffer {
-    /// Opens the buffer at `path`, or makes a new one there.
+    /// Opens the buffer at `path`, or makes a new one there. What can be read of a damaged one is put into a new file
+    /// first, which needs as much room again while it is made; [`Buffer::salvage`] says what became of it.
     ///
     /// # Errors
-    /// A file that is in use, newer, damaged or something else is refused and left as it is.
+    /// A file that is in use, newer or something else is refused and left as it is.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let lock = Lock::take(path)?;
-        let failed = |cause: std::io::Error| OpenError::File { path: path.to_owned(), cause: cause.into() };
-        lock::create(path).map_err(failed)?;
-        let (mut connection, is_new) = open::connect(path)?;
-        let sorted = |error| OpenError::of(path.to_owned(), error);
-        let (boot, last_stop) = open::begin(&mut connection, is_new, options).map_err(sorted)?;
-        let epoch = schema::meta(&connection, "epoch").map(Uuid::from_bytes).map_err(sorted)?;
-        let state = State::load(&connection).map_err(sorted)?;
-        state.flows.check().map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause: cause.into() })?;
+        let Opened { connection, boot, last_stop, epoch, state, salvage } = open::open(path, options)?;
+        let pen = Pen::new(boot).map_err(|cause| OpenError::File { path: path.to_owned(), cause: cause.into() })?;
         Ok(Self {
             path: path.to_owned(),
             epoch,
             last_stop,
+            salvage,
             state,
-            pen: Pen::new(boot).map_err(failed)?,
+            pen,
             durability: Durability::Synced,
             room: Room::new(options.bytes_max),
             reserve: Reserve::of(path),
@@ -200,6 +198,11 @@ impl Buffer {
     /// How the file was left before it was opened now.
     pub fn last_stop(&self) -> LastStop {
         self.last_stop
+    }
+
+    /// What was saved when the buffer was opened now; `None` when its file was not damaged.
+    pub fn salvage(&self) -> Option<&Salvage> {
+        self.salvage.as_ref()
     }
 
     /// All flows, retired ones too.
@@ -259,17 +262,30 @@ impl Buffer {
             false => Purpose::Settle,
         };
         let pages = room::pages(&self.connection, work.clone());
-        let applied = self.admit(pages, purpose).and_then(|()| {
-            let packs = self.may_pack(purpose);
-            self.commit(work.clone(), durability, packs)
-        });
-        match applied {
+        let applied = self.apply_once(work.clone(), pages, purpose, durability, true);
+        let applied = match applied {
             Err(WriteError::Refused(_)) if self.make_disk_room(pages, purpose)? => {
-                self.admit(pages, purpose)?;
-                self.commit(work, durability, false)
+                self.apply_once(work, pages, purpose, durability, false)
             }
             applied => applied,
+        };
+        if let Err(WriteError::Damaged(_)) = applied {
+            salvage::mark(&self.path);
         }
+        applied
+    }
+
+    fn apply_once<'a>(
+        &mut self,
+        work: impl Iterator<Item = &'a Work> + Clone,
+        pages: u64,
+        purpose: Purpose,
+        durability: Durability,
+        may_pack: bool,
+    ) -> Result<(), WriteError> {
+        self.admit(pages, purpose)?;
+        let packs = may_pack && self.may_pack(purpose);
+        self.commit(work, durability, packs)
     }
 
     /// Packing takes room before it gives some back: nothing is refused for its sake.

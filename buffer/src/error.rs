@@ -40,7 +40,7 @@ pub enum OpenError {
         /// The buffer's file.
         path: PathBuf,
     },
-    /// It is a buffer with content that contradicts itself.
+    /// It is a buffer with content that contradicts itself, and nothing of it can be saved.
     #[error("cannot open the buffer {}: it is damaged", path.display())]
     Damaged {
         /// The buffer's file.
@@ -66,8 +66,8 @@ pub enum WriteError {
     /// The disk is full, read-only or failing: the same work may succeed later.
     #[error("the disk refuses the buffer's commit")]
     Refused(#[source] Cause),
-    /// The file contradicts itself. Trying again does not help.
-    #[error("the buffer is damaged")]
+    /// The file contradicts itself. Trying again does not help; opening it again salvages what can be read.
+    #[error("the buffer is damaged; the next start salvages what can be read")]
     Damaged(#[source] Cause),
     /// The work contradicts what the buffer holds: a defect in this program.
     #[error("the buffer's books do not agree: {0}")]
@@ -109,6 +109,9 @@ pub enum ReadError {
         #[source]
         cause: Malformed,
     },
+    /// The database is not one any more.
+    #[error("the buffer's file is damaged")]
+    File(#[source] Cause),
     /// The disk or the memory fails: a later attempt may succeed.
     #[error("cannot read the buffer")]
     Refused(#[source] Cause),
@@ -143,9 +146,22 @@ impl From<rusqlite::Error> for WriteError {
     }
 }
 
+impl ReadError {
+    /// Whether a log is damaged. The next opening of the buffer salvages what can be read.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Missing { .. } | Self::File(_) => true,
+            Self::Row { .. } | Self::Refused(_) => false,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Refused(error.into())
+        match error.sqlite_error_code() {
+            None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::File(error.into()),
+            Some(_) => Self::Refused(error.into()),
+        }
     }
 }
 

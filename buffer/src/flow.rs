@@ -80,6 +80,8 @@ pub(crate) struct Flow {
     pub(crate) oldest: u64,
     /// Blocks before this number are as full as they get. Not stored either.
     pub(crate) packed: u64,
+    /// The first number that no block covers: `next`, unless the last events were lost. The next block covers it.
+    pub(crate) covered: u64,
 }
 
 impl Flow {
@@ -114,6 +116,9 @@ impl Flow {
 
     /// Every event that was matched is in exactly one place.
     fn check(&self) -> Result<(), WriteError> {
+        if self.covered > self.next {
+            return Err(WriteError::Inconsistent(format!("flow {} has blocks behind its end", self.name)));
+        }
         let accounted = self.delivered + self.buffered() + self.dead + self.dropped;
         if self.matched == accounted {
             return Ok(());
@@ -152,6 +157,7 @@ impl Flows {
                     spans: Vec::new(),
                     oldest: 0,
                     packed: 0,
+                    covered: 0,
                 })
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -159,6 +165,7 @@ impl Flows {
             flow.spans = span::load(connection, flow.id)?;
             flow.oldest = log::oldest(connection, flow.id)?.unwrap_or(flow.next);
             flow.packed = pack::resume(flow.first_open(), flow.next);
+            flow.covered = log::end(connection, flow.id)?.unwrap_or(flow.next);
         }
         Ok(Self(flows))
     }
@@ -184,6 +191,11 @@ impl Flows {
         self.0
             .binary_search_by_key(&id, |flow| flow.id)
             .map_err(|_| WriteError::Inconsistent(format!("there is no flow with the id {id}")))
+    }
+
+    /// Events still to deliver.
+    pub(crate) fn buffered(&self) -> u64 {
+        self.0.iter().map(Flow::buffered).sum()
     }
 
     pub(crate) fn dead_letters(&self) -> u64 {

@@ -98,10 +98,7 @@ pub(crate) fn oldest(
             stretch.replace(transaction, flow.id, &kept)?;
             let span = &mut flow.spans[index];
             span.gaps += loss.count;
-            if span.numbers(flow.next) == span.gaps {
-                // Nobody will ever come to its end otherwise.
-                (span.next, span.gaps) = (span.end(flow.next), 0);
-            }
+            span.skip_last_gap(flow.next);
             flow.dropped += loss.count;
             flow.forget_finished();
             // What was to tell of losses before is lost itself: they are still to be told.

@@ -1,7 +1,7 @@
 //! A flow's log: its blocks as rows, found by flow and sequence through the row id alone, so that no second index is
 //! written.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::block::{self, Builder, EventRef, Events, Place, Sealed};
@@ -11,9 +11,10 @@ use crate::flow::{Flow, FlowId};
 
 /// The bits of a row id that hold the first sequence number: 17 million million events a flow.
 const SEQUENCE_BITS: u32 = 44;
-const SEQUENCE_END: u64 = 1 << SEQUENCE_BITS;
+/// No flow gets this number or a later one.
+pub(crate) const SEQUENCE_END: u64 = 1 << SEQUENCE_BITS;
 /// What is left for the flow in a positive row id.
-const FLOW_END: u32 = 1 << (63 - SEQUENCE_BITS);
+pub(crate) const FLOW_END: u32 = 1 << (63 - SEQUENCE_BITS);
 
 /// The row id of the block of `flow` that begins with `first`. Beyond the last number it is the log's end.
 fn key(flow: FlowId, first: u64) -> i64 {
@@ -23,6 +24,16 @@ fn key(flow: FlowId, first: u64) -> i64 {
 /// The first sequence number that a row id holds.
 fn first_of(id: i64) -> u64 {
     id as u64 % SEQUENCE_END
+}
+
+/// The flow that a row id holds.
+fn flow_of(id: i64) -> FlowId {
+    FlowId((id >> SEQUENCE_BITS) as u32)
+}
+
+/// Where the block with this row id belongs.
+pub(crate) fn place_of(id: i64, count: u64, boot: i64) -> Place {
+    Place { flow: flow_of(id), first: first_of(id), count, boot }
 }
 
 /// Fills blocks, one a flow, and writes those that are full.
@@ -61,10 +72,11 @@ impl Pen {
             draft.insert(transaction, &mut self.compressor)?;
         }
         if draft.block.is_empty() {
-            draft.first = flow.next;
+            draft.first = flow.covered;
         }
-        draft.block.push(event, 0)?;
+        draft.block.push(event, flow.next.saturating_sub(flow.covered))?;
         flow.next += 1;
+        flow.covered = flow.next;
         flow.matched += 1;
         Ok(())
     }
@@ -110,13 +122,18 @@ pub(crate) struct Block {
 impl Block {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         let id: i64 = row.get(0)?;
-        let place = Place {
-            flow: FlowId((id >> SEQUENCE_BITS) as u32),
-            first: first_of(id),
-            count: row.get(1)?,
-            boot: row.get(2)?,
-        };
+        let place = place_of(id, row.get(1)?, row.get(2)?);
         Ok(Self { place, bytes: row.get(3)?, checksum: row.get(4)? })
+    }
+
+    /// One from elsewhere than a log.
+    pub(crate) fn new(place: Place, bytes: Vec<u8>, checksum: u32) -> Self {
+        Self { place, bytes, checksum }
+    }
+
+    /// All of its events.
+    pub(crate) fn all(&self, decompressor: &mut Decompressor<'static>) -> Result<Vec<Stored>, Malformed> {
+        self.events(0, decompressor, |_, _| true)
     }
 
     /// Its events from `from` on, while `wanted` takes them; it is told how many were taken before.
@@ -209,6 +226,35 @@ pub(crate) fn oldest(connection: &Connection, flow: FlowId) -> rusqlite::Result<
         .prepare_cached("SELECT min(id) FROM block WHERE id >= ?1 AND id < ?2")?
         .query_row([key(flow, 0), key(flow, SEQUENCE_END)], |row| row.get(0))?;
     Ok(id.map(first_of))
+}
+
+/// The number after the last one that a block covers; `None` for an empty log.
+pub(crate) fn end(connection: &Connection, flow: FlowId) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached("SELECT id, count FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1")?
+        .query_row([key(flow, 0), key(flow, SEQUENCE_END)], |row| Ok((first_of(row.get(0)?), row.get::<_, u64>(1)?)))
+        .optional()
+        .map(|last| last.map(|(first, count)| first.saturating_add(count)))
+}
+
+/// The flows that have blocks.
+pub(crate) fn flows(connection: &Connection) -> rusqlite::Result<Vec<FlowId>> {
+    let mut flows: Vec<FlowId> = Vec::new();
+    let mut find = connection.prepare("SELECT min(id) FROM block WHERE id >= ?1")?;
+    loop {
+        let from = flows.last().map_or(0, |flow| key(*flow, SEQUENCE_END));
+        let Some(id) = find.query_row([from], |row| row.get(0))? else { return Ok(flows) };
+        flows.push(flow_of(id));
+    }
+}
+
+/// Whether a block covers any of the numbers of `place`.
+pub(crate) fn overlaps(connection: &Connection, place: &Place) -> rusqlite::Result<bool> {
+    let last: Option<(u64, u64)> = connection
+        .prepare_cached("SELECT id, count FROM block WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1")?
+        .query_row([key(place.flow, 0), key(place.flow, place.last())], |row| Ok((first_of(row.get(0)?), row.get(1)?)))
+        .optional()?;
+    Ok(last.is_some_and(|(first, count)| first.saturating_add(count) > place.first))
 }
 
 /// Deletes the blocks from `oldest` on that end before `keep`, and says where the log begins now.

@@ -1,17 +1,21 @@
 //! From a path to a connection that may write: what the file is, and the first transaction.
 
+use std::io;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use uuid::Uuid;
 
 use crate::boot;
-use crate::buffer::{LastStop, Options};
+use crate::buffer::{LastStop, Options, State};
 use crate::error::OpenError;
 use crate::flow;
+use crate::lock;
+use crate::salvage::{self, Salvage};
 use crate::schema::{self, FORMAT, Identity};
 
 /// Opens the file and finds out whether it is new. Nothing is written to a file that is not ours.
-pub(crate) fn connect(path: &Path) -> Result<(Connection, bool), OpenError> {
+fn connect(path: &Path) -> Result<(Connection, bool), OpenError> {
     let sorted = |error| OpenError::of(path.to_owned(), error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(sorted)?;
@@ -42,20 +46,60 @@ fn configure(connection: &Connection) -> rusqlite::Result<String> {
     Ok(journal_mode)
 }
 
+/// A file that is ready to be worked with.
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) boot: i64,
+    pub(crate) last_stop: LastStop,
+    pub(crate) epoch: Uuid,
+    pub(crate) state: State,
+    /// The file was damaged, and this is its successor.
+    pub(crate) salvage: Option<Salvage>,
+}
+
+/// Opens the file, or makes it; a damaged one is salvaged first. Only what can be seen at a glance is looked for here:
+/// damage that a reader meets later leaves a mark.
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+    let failed = |cause: io::Error| OpenError::File { path: path.to_owned(), cause: cause.into() };
+    salvage::finish(path).map_err(failed)?;
+    lock::create(path).map_err(failed)?;
+    let salvage = if salvage::is_needed(path) { salvage::salvage(path)? } else { None };
+    let damage = match begin(path, options) {
+        Ok(opened) => return Ok(Opened { salvage, ..opened }),
+        Err(error @ (OpenError::Damaged { .. } | OpenError::NotABuffer { .. })) => error,
+        Err(error) => return Err(error),
+    };
+    match salvage::salvage(path)? {
+        Some(salvage) => Ok(Opened { salvage: Some(salvage), ..begin(path, options)? }),
+        None => Err(damage),
+    }
+}
+
 /// The first transaction: the tables if there are none, the flows, this boot, and the mark of a stop that is not clean.
-pub(crate) fn begin(connection: &mut Connection, is_new: bool, options: &Options) -> rusqlite::Result<(i64, LastStop)> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// A file that contradicts itself is left as it is.
+fn begin(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+    let (mut connection, is_new) = connect(path)?;
+    let sorted = |error| OpenError::of(path.to_owned(), error);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sorted)?;
+    let (boot, last_stop) = enter(&transaction, is_new, options).map_err(sorted)?;
+    let epoch = schema::meta(&transaction, "epoch").map(Uuid::from_bytes).map_err(sorted)?;
+    let state = State::load(&transaction).map_err(sorted)?;
+    state.flows.check().map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause: cause.into() })?;
+    transaction.commit().map_err(sorted)?;
+    Ok(Opened { connection, boot, last_stop, epoch, state, salvage: None })
+}
+
+fn enter(transaction: &Connection, is_new: bool, options: &Options) -> rusqlite::Result<(i64, LastStop)> {
     let last_stop = if is_new {
-        schema::create(&transaction)?;
+        schema::create(transaction)?;
         LastStop::Never
-    } else if schema::meta(&transaction, schema::CLEAN)? {
+    } else if schema::meta(transaction, schema::CLEAN)? {
         LastStop::Clean
     } else {
         LastStop::Crash
     };
-    flow::configure(&transaction, &options.flows)?;
-    let boot = boot::enter(&transaction, &options.boot_id)?;
-    schema::set_meta(&transaction, schema::CLEAN, false)?;
-    transaction.commit()?;
+    flow::configure(transaction, &options.flows)?;
+    let boot = boot::enter(transaction, &options.boot_id)?;
+    schema::set_meta(transaction, schema::CLEAN, false)?;
     Ok((boot, last_stop))
 }

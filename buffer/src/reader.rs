@@ -1,6 +1,6 @@
 //! Reading a flow's log beside the writer, through a connection of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
@@ -15,10 +15,12 @@ use crate::hold::{Hold, Holds};
 use crate::ledger::Ledger;
 use crate::log;
 use crate::loss::Losses;
+use crate::salvage;
 
 /// Reads what is committed. Between calls it holds no transaction, so that it never keeps the write-ahead log growing.
 pub struct Reader {
     connection: Connection,
+    path: PathBuf,
     decompressor: Decompressor<'static>,
     holds: Arc<Holds>,
 }
@@ -39,7 +41,7 @@ impl Reader {
         connection.pragma_update(None, "busy_timeout", 5_000)?;
         // Each block is read once: a reader has no use for the default of 2 MB.
         connection.pragma_update(None, "cache_size", -256)?;
-        Ok(Self { connection, decompressor: block::decompressor()?, holds })
+        Ok(Self { connection, path: path.to_owned(), decompressor: block::decompressor()?, holds })
     }
 
     /// The flow's events from `from` on, in order: at most `events_max`, and no further one once their data and metadata
@@ -47,8 +49,23 @@ impl Reader {
     /// before the flow's `first_open`.
     ///
     /// # Errors
-    /// The first of them cannot be had. Events before an unreadable one are returned without an error.
+    /// The first of them cannot be had. Events before an unreadable one are returned without an error. After damage the
+    /// next opening of the buffer salvages what can be read.
     pub fn read(
+        &mut self,
+        flow: FlowId,
+        from: u64,
+        events_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Stored>, ReadError> {
+        let read = self.read_log(flow, from, events_max, bytes_max);
+        if read.as_ref().is_err_and(ReadError::is_damage) {
+            salvage::mark(&self.path);
+        }
+        read
+    }
+
+    fn read_log(
         &mut self,
         flow: FlowId,
         from: u64,
@@ -61,7 +78,7 @@ impl Reader {
         if from >= end {
             return Ok(stored);
         }
-        let Self { connection, decompressor, holds: _ } = self;
+        let Self { connection, decompressor, path: _, holds: _ } = self;
         let mut expected = from;
         let mut bytes = 0;
         let mut is_full = false;
@@ -91,7 +108,9 @@ impl Reader {
         });
         if stored.is_empty() {
             outcome?;
-            return Err(missing(connection, flow, from, end - 1));
+            if end - from > last_gap(connection, flow)? {
+                return Err(missing(connection, flow, from, end - 1));
+            }
         }
         Ok(stored)
     }
@@ -104,7 +123,7 @@ impl Reader {
     pub fn recorded_since(&mut self, flow: FlowId, wall_us: i64) -> Result<u64, ReadError> {
         let end = self.end(flow)?;
         let mut earlier = log::oldest(&self.connection, flow)?.unwrap_or(end);
-        let mut later = end;
+        let mut later = log::end(&self.connection, flow)?.unwrap_or(end);
         while earlier < later {
             let middle = earlier + (later - earlier) / 2;
             match self.read(flow, middle, 1, 0)?.first() {
@@ -162,6 +181,13 @@ impl Reader {
     fn end(&self, flow: FlowId) -> rusqlite::Result<u64> {
         self.connection.prepare_cached("SELECT next FROM flow WHERE id = ?1")?.query_row([flow], |row| row.get(0))
     }
+}
+
+/// At the end of the log, so many numbers may be without an event and not yet covered by a block.
+fn last_gap(connection: &Connection, flow: FlowId) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT coalesce(max(gaps), 0) FROM span WHERE flow = ?1 AND until IS NULL")?
+        .query_row([flow], |row| row.get(0))
 }
 
 fn missing(connection: &Connection, flow: FlowId, first: u64, last: u64) -> ReadError {

@@ -121,7 +121,7 @@ fn delete_dropped(transaction: &Connection, flows: &mut Flows) -> Result<bool, W
     let mut has_deleted = false;
     for flow in flows.iter_mut() {
         let Some(until) = flow.dropped_until() else { continue };
-        // The log ended with `until` when it was given up: no block lies across.
+        // The log ended before `until` when it was given up: no block lies across.
         let keep = until.min(flow.oldest + CHUNK_EVENTS * CHUNKS_MAX as u64);
         log::delete(transaction, flow.id, flow.oldest, keep - 1)?;
         flow.begins_with(log::oldest(transaction, flow.id)?.unwrap_or(flow.next));

@@ -12,13 +12,14 @@ use crate::event::Event;
 use crate::lock;
 use crate::log;
 use crate::reserve::{self, RESERVE_BYTES};
+use crate::salvage;
 use crate::settle::{Settle, Settled};
 
 /// The smallest limit that can be kept: the reserve, the log of ordinary commits, and a large message for a few flows.
 pub const SIZE_MIN: u64 = 32_000_000;
 
 /// SQLite's default, which the buffer's files are made with.
-const PAGE_BYTES: u64 = 4_096;
+pub(crate) const PAGE_BYTES: u64 = 4_096;
 /// A page in the write-ahead log has a header (SQLite file format, section 4.1).
 const FRAME_BYTES: u64 = PAGE_BYTES + 24;
 /// The log's index grows by this for so many frames (SQLite WAL-mode file format, section 2).
@@ -124,7 +125,7 @@ impl Room {
     }
 }
 
-/// The database and what SQLite keeps beside it, without the reserve.
+/// The database, what SQLite keeps beside it and what is kept of a damaged one, without the reserve.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Files {
     pub(crate) pages: u64,
@@ -132,6 +133,8 @@ pub(crate) struct Files {
     pub(crate) pages_free: u64,
     main_bytes: u64,
     log_bytes: u64,
+    /// What is kept of a damaged file.
+    damaged_bytes: u64,
 }
 
 impl Files {
@@ -141,6 +144,7 @@ impl Files {
             pages_free: connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?,
             main_bytes: bytes(path, ""),
             log_bytes: bytes(path, "-wal"),
+            damaged_bytes: bytes(path, salvage::DAMAGED) + bytes(path, salvage::DAMAGED_LOG),
         })
     }
 
@@ -149,13 +153,16 @@ impl Files {
         let grown = self.pages + pages.saturating_sub(self.pages_free);
         let log = self.log_bytes + pages * FRAME_BYTES;
         let index = (log / FRAME_BYTES / INDEX_FRAMES + 1) * INDEX_BYTES;
-        self.main_bytes.max(grown * PAGE_BYTES) + log + index
+        self.main_bytes.max(grown * PAGE_BYTES) + log + index + self.damaged_bytes
     }
 }
 
 /// What a buffer's files take on the disk, all of them together.
 pub fn bytes_on_disk(path: &Path) -> u64 {
-    ["", "-wal", "-shm", reserve::SUFFIX].iter().map(|suffix| bytes(path, suffix)).sum()
+    ["", "-wal", "-shm", reserve::SUFFIX, salvage::DAMAGED, salvage::DAMAGED_LOG]
+        .iter()
+        .map(|suffix| bytes(path, suffix))
+        .sum()
 }
 
 /// A file that is not there takes nothing.

@@ -38,9 +38,15 @@ pub(crate) fn identify(connection: &Connection) -> rusqlite::Result<Identity> {
 pub(crate) fn create(transaction: &Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    set_identity(transaction, Uuid::now_v7())
+}
+
+/// Says what the file is, and that nobody has closed it yet.
+pub(crate) fn set_identity(transaction: &Connection, epoch: Uuid) -> rusqlite::Result<()> {
     set_meta(transaction, "format", FORMAT)?;
     set_meta(transaction, "oldest_reader", OLDEST_READER)?;
-    set_meta(transaction, "epoch", Uuid::now_v7().as_bytes())
+    set_meta(transaction, CLEAN, false)?;
+    set_meta(transaction, "epoch", epoch.as_bytes())
 }
 
 pub(crate) fn meta<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> rusqlite::Result<T> {

@@ -67,6 +67,7 @@ pub(crate) fn settle(
         span.next += gap + 1;
         span.gaps -= gap;
     }
+    span.skip_last_gap(flow.next);
     flow.forget_finished();
     Ok(())
 }

@@ -50,6 +50,18 @@ impl Span {
         self.end(log_next).saturating_sub(self.next)
     }
 
+    /// Events still to deliver, if it is owed, in a log that ends before `log_next`.
+    pub(crate) fn buffered(&self, log_next: u64) -> u64 {
+        self.numbers(log_next).saturating_sub(self.gaps)
+    }
+
+    /// Where no event is left, it stands at its end: nobody would ever come there otherwise.
+    pub(crate) fn skip_last_gap(&mut self, log_next: u64) {
+        if self.buffered(log_next) == 0 {
+            (self.next, self.gaps) = (self.end(log_next), 0);
+        }
+    }
+
     /// Whether its events are still to be delivered for the first time.
     pub fn is_owed(&self) -> bool {
         match self.kind {

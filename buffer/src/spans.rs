@@ -30,7 +30,7 @@ impl Flow {
     /// What of the range is settled and still in the log goes out again. What is on its way in another span stays there.
     pub(crate) fn replay(&mut self, range: Range<u64>) {
         let mut from = range.start.max(self.oldest);
-        let end = range.end.min(self.next);
+        let end = range.end.min(self.covered);
         let mut busy: Vec<Range<u64>> = self.spans.iter().map(|span| span.next..span.end(self.next)).collect();
         busy.sort_by_key(|span| span.start);
         busy.push(end..u64::MAX);
@@ -63,9 +63,9 @@ impl Flow {
         self.dropped += self.buffered();
         self.replay_lost += self.replaying();
         self.spans.clear();
-        if self.oldest < self.next {
+        if self.oldest < self.covered {
             let kind = SpanKind::Dropped;
-            self.spans.push(Span { first: self.oldest, next: self.oldest, until: Some(self.next), kind, gaps: 0 });
+            self.spans.push(Span { first: self.oldest, next: self.oldest, until: Some(self.covered), kind, gaps: 0 });
         }
         self.spans.push(Span::tail(self.next));
     }
@@ -73,6 +73,7 @@ impl Flow {
     /// The log begins with `oldest` now: what was to be offered again or deleted before it is gone.
     pub(crate) fn begins_with(&mut self, oldest: u64) {
         self.oldest = oldest;
+        self.covered = self.covered.max(oldest);
         for span in self.spans.iter_mut().filter(|span| !span.is_owed() && span.next < oldest) {
             let gone = oldest.min(span.end(self.next)) - span.next;
             span.next += gone;
@@ -97,7 +98,7 @@ impl Flow {
     /// Events still to deliver.
     pub(crate) fn buffered(&self) -> u64 {
         let owed = self.spans.iter().filter(|span| span.is_owed());
-        owed.map(|span| span.numbers(self.next).saturating_sub(span.gaps)).sum()
+        owed.map(|span| span.buffered(self.next)).sum()
     }
 
     /// Numbers still to offer again.

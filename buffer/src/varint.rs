@@ -64,6 +64,10 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(self.number()?).map_err(|_| SHORT)?;
+        self.take(length)
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or(SHORT)?;
         self.rest = rest;
         Ok(bytes)

@@ -81,7 +81,7 @@ struct Office {
     health: Health,
     offered: mpsc::UnboundedReceiver<(String, Vec<u64>)>,
     stop: CancellationToken,
-    task: JoinHandle<Result<(), Stopped>>,
+    task: JoinHandle<Result<(), Ended>>,
     writer: Writer,
 }
 

@@ -107,6 +107,13 @@ pub(crate) struct UnreadableFlow {
     cause: Box<ReadError>,
 }
 
+impl UnreadableFlow {
+    /// Whether the next start has to salvage the buffer.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.cause.is_damage()
+    }
+}
+
 impl Schedule {
     pub(crate) fn new(
         site: Arc<Site>,

@@ -14,6 +14,7 @@ mod model;
 mod open;
 mod pack;
 mod remembered;
+mod salvage;
 mod span_model;
 mod spans;
 mod writer;
