@@ -23,6 +23,7 @@ mod health;
 mod heartbeat;
 mod mapping;
 mod mqtt;
+mod opened;
 mod overflow;
 mod reading;
 mod routes;

@@ -21,6 +21,7 @@ use crate::envelope::Site;
 use crate::health::{Health, Turned};
 use crate::heartbeat::Heartbeat;
 use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
+use crate::opened::Opened;
 use crate::overflow::{self, Editor};
 use crate::routes::Routes;
 use crate::schedule::Schedule;
@@ -61,10 +62,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let buffer = Buffer::open(&config.buffer.path, &options(&config))?;
     let site =
         Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() });
-    if let Some(salvage) = buffer.salvage() {
-        let lost: u64 = salvage.losses.iter().map(|loss| loss.count).sum();
-        warn!(kept = %salvage.kept.display(), waiting = salvage.events, lost, new_epoch = salvage.has_new_epoch, "the buffer was damaged; what could be read was salvaged");
-    }
+    let opened = Opened::of(&buffer);
+    opened.tell();
     let flows = buffer.flows();
     let configured = configured(&config, &flows);
     let buffer = buffer.yielding(overflow::yielding(&configured), Box::new(Editor::new(&flows, &configured)));
@@ -78,7 +77,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         Writer::start(buffer, GroupLimits::default(), Box::new(move |state| disk_turned(&disk, &alarm, state)))
             .map_err(RunError::Writer)?;
     let store = Store::new(writer.handle(), routes(&config, &flows), flows.clone());
-    let reporter = Reporter::new(&config, site.clone(), health.clone(), readers.status);
+    let reporter = Reporter::new(&config, site.clone(), opened, health.clone(), readers.status);
 
     let office = CancellationToken::new();
     let plant = CancellationToken::new();

@@ -15,6 +15,7 @@ use crate::envelope::Site;
 use crate::flash::{Flash, FlashAccount};
 use crate::flow_status::FlowStatus;
 use crate::health::{Condition, DeviceHealth, Health, SourceHealth};
+use crate::opened::Opened;
 use crate::template::rfc3339;
 
 /// Takes the picture. Cheap to clone.
@@ -28,6 +29,7 @@ struct Inner {
     buffer_bytes_max: u64,
     /// As configured.
     flows: Vec<Flow>,
+    opened: Opened,
     health: Health,
     reader: Mutex<Reader>,
     flash: FlashAccount,
@@ -64,6 +66,8 @@ pub(crate) struct BufferStatus {
     /// The limit of `bytes`.
     pub(crate) bytes_max: u64,
     pub(crate) disk: Condition,
+    #[serde(flatten)]
+    pub(crate) opened: Opened,
     /// What the agent writes to the disk.
     pub(crate) flash: Flash,
 }
@@ -76,13 +80,14 @@ pub(crate) struct Named<T> {
 }
 
 impl Reporter {
-    pub(crate) fn new(config: &Config, site: Arc<Site>, health: Health, reader: Reader) -> Self {
+    pub(crate) fn new(config: &Config, site: Arc<Site>, opened: Opened, health: Health, reader: Reader) -> Self {
         Reporter(Arc::new(Inner {
             site,
             config_hash: config.hash.clone(),
             buffer: config.buffer.path.clone(),
             buffer_bytes_max: config.buffer.max_size,
             flows: config.flows.clone(),
+            opened,
             health,
             flash: FlashAccount::new(reader.ledger().map_or(0, |ledger| ledger.events.recorded)),
             reader: Mutex::new(reader),
@@ -138,6 +143,7 @@ impl Inner {
                 bytes: bytes_on_disk(&self.buffer),
                 bytes_max: self.buffer_bytes_max,
                 disk: picture.disk,
+                opened: self.opened.clone(),
                 flash: found.map(|ledger| self.flash.figures(ledger.events.recorded)).unwrap_or_default(),
             },
             sources: named(picture.sources),

@@ -1,6 +1,14 @@
 //! The boots in which events were recorded. Their stamps are comparable within one.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Whether this is the boot in which the buffer was opened last.
+pub(crate) fn is_latest(connection: &Connection, boot_id: &str) -> rusqlite::Result<bool> {
+    connection
+        .query_row("SELECT boot_id FROM boot ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+        .optional()
+        .map(|latest: Option<String>| latest.as_deref() == Some(boot_id))
+}
 
 /// The row of the boot with this id, made if it is new.
 pub(crate) fn enter(transaction: &Connection, boot_id: &str) -> rusqlite::Result<i64> {

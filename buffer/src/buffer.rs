@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
@@ -92,6 +93,9 @@ pub enum LastStop {
     Clean,
     /// By a crash, a kill or a power cut.
     Crash,
+    /// In the same way, and since then the write-ahead log was lost, with an unknown number of commits: the sequence numbers
+    /// count anew, in a new epoch.
+    LogLost,
 }
 
 /// Events on disk until they are settled. The only one that writes to its file.
@@ -109,6 +113,8 @@ pub struct Buffer {
     retention: Retention,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) holds: Arc<Holds>,
+    /// A sync has failed, so that nobody knows what the disk has of the log.
+    doubts_log: bool,
     /// There may be so many free pages that some should be given back to the file system.
     pub(crate) may_shrink: bool,
     /// Last, so that it is released after the connection is closed.
@@ -177,6 +183,7 @@ impl Buffer {
             retention: Retention::new(options.keep_delivered, boot),
             overflow: None,
             holds: Arc::default(),
+            doubts_log: false,
             may_shrink: true,
             connection,
             _lock: lock,
@@ -269,8 +276,8 @@ impl Buffer {
             }
             applied => applied,
         };
-        if let Err(WriteError::Damaged(_)) = applied {
-            salvage::mark(&self.path);
+        if let Err(error) = &applied {
+            self.learn(error);
         }
         applied
     }
@@ -283,9 +290,33 @@ impl Buffer {
         durability: Durability,
         may_pack: bool,
     ) -> Result<(), WriteError> {
+        self.renew_log()?;
         self.admit(pages, purpose)?;
         let packs = may_pack && self.may_pack(purpose);
         self.commit(work, durability, packs)
+    }
+
+    /// What an error means for later work.
+    fn learn(&mut self, error: &WriteError) {
+        self.doubts_log |= error.is_failed_sync();
+        match error {
+            WriteError::Damaged(_) => salvage::mark(&self.path),
+            WriteError::Refused(_) | WriteError::Inconsistent(_) => {}
+        }
+    }
+
+    /// After a sync that failed the system takes for written what it could not write, and a later sync says nothing of it.
+    /// Work on top of it would be as doubtful: so all of the log goes into the database first, and it begins anew.
+    fn renew_log(&mut self) -> Result<(), WriteError> {
+        if self.doubts_log {
+            let is_busy =
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+            if is_busy {
+                return Err(WriteError::Refused("somebody reads what has to be written again".into()));
+            }
+            self.doubts_log = false;
+        }
+        Ok(())
     }
 
     /// Packing takes room before it gives some back: nothing is refused for its sake.
@@ -351,8 +382,9 @@ impl Buffer {
     pub fn sync(&mut self) -> Result<(), WriteError> {
         // SQLite's locks are on other files than the log, so that opening and closing it here releases none of them.
         let database = self.connection.path().map_or(self.path.as_path(), Path::new);
-        File::open(lock::beside(database, "-wal"))?.sync_data()?;
-        Ok(())
+        let synced = File::open(lock::beside(database, "-wal")).and_then(|log| log.sync_data());
+        self.doubts_log |= synced.is_err();
+        Ok(synced?)
     }
 
     /// Leaves the file in one piece and marked as cleanly left.
@@ -364,6 +396,7 @@ impl Buffer {
         schema::set_meta(&self.connection, schema::CLEAN, true)?;
         // A reader that is still open keeps the log; the next start finds everything all the same.
         self.checkpoint()?;
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.connection.close().map_err(|(_, error)| error.into())
     }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::schema::FORMAT;
 
@@ -142,6 +142,19 @@ impl From<rusqlite::Error> for WriteError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.into()),
             _ => Self::Inconsistent(error.to_string()),
+        }
+    }
+}
+
+impl WriteError {
+    /// Whether the disk has not taken what it had got before.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        match self {
+            Self::Refused(cause) => cause
+                .downcast_ref::<rusqlite::Error>()
+                .and_then(rusqlite::Error::sqlite_error)
+                .is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_FSYNC),
+            Self::Damaged(_) | Self::Inconsistent(_) => false,
         }
     }
 }

@@ -63,6 +63,7 @@ mod spans;
 mod tail;
 mod thin;
 mod varint;
+mod wal;
 mod writer;
 
 pub use append::{Append, Received, Rejected, Routed};

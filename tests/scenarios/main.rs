@@ -20,6 +20,7 @@ mod plant;
 mod power_cut;
 mod qos2_source;
 mod receipts;
+mod salvage;
 mod sources;
 mod stops;
 mod sunspec;

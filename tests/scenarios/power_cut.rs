@@ -4,7 +4,7 @@
 //! is made as a power cut may have left it at many moments, and each of these images is opened.
 
 use crate::plant::{LATER, Plant, number};
-use plantlink_buffer::{Buffer, FlowSpec, Options};
+use plantlink_buffer::{Buffer, FlowSpec, LastStop, Options};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Message, Publisher};
 use plantlink_tests::disk::{Disk, Image};
@@ -63,6 +63,39 @@ async fn nothing_acknowledged_is_gone_after_a_power_cut_at_any_moment() {
         buffered = buffered.max(found.buffered);
     }
     println!("{} images of {} steps; up to {delivered} delivered, {buffered} buffered", cuts.len(), record.steps.len());
+}
+
+/// The disk takes writes and loses them for a while. What is acknowledged before, meanwhile and afterwards is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_gone_after_a_power_cut_that_follows_failed_syncs() {
+    let mut random = Random::seeded();
+    let plant = Plant::start().await;
+    let agent = Agent::start_with_failing_syncs(&plant.config("", "", ""), trace::SYSTEM_CALLS, 30, 5);
+    let (mut agent, sent) = one_life(&plant, agent, &mut random).await;
+    let log = agent.log();
+    assert_eq!(log.matches("the disk refuses writes").count(), 1, "{log}");
+    assert_eq!(log.matches("the disk takes writes again").count(), 1, "{log}");
+    agent.kill();
+
+    let steps = trace::steps(&agent.trace(), &agent.path(DATABASE));
+    let record = Record::read(&plant, steps);
+    assert_eq!(record.acknowledged(record.steps.len()), sent, "not all orders were acknowledged");
+    let is_failure = |step: &Step| matches!(step, Step::File(_, Change::NotSynced));
+    let first = record.steps.iter().position(is_failure).expect("a sync failed");
+    let span = (record.steps.len() - first) as u64;
+    for _ in 0..images() / 2 {
+        let cut = first + 1 + usize::try_from(random.within(0..span)).unwrap_or(0);
+        verify(&record.disk_after(cut).cut(&mut random), &record, cut);
+    }
+}
+
+/// A life without an end, of which some of the disk's answers may be bad. Gives how many orders were sent.
+async fn one_life(plant: &Plant, agent: Agent, random: &mut Random) -> (Agent, usize) {
+    let mut mes = Mes { publisher: plant.publisher(), random: random.fork(), sent: 0 };
+    plant.subscribed("mes").await;
+    mes.send(80, &agent).await;
+    plant.drained(&agent, mes.sent as u64, LATER).await;
+    (agent, mes.sent)
 }
 
 /// A life that a kill ends in an outage, one that begins in it and stops when everything is delivered, and a third one.
@@ -220,6 +253,8 @@ fn open(path: &Path, record: &Record, cut: usize) -> Found {
         keep_delivered: Duration::from_hours(7 * 24),
     };
     let buffer = Buffer::open(path, &options).expect("it opens");
+    assert_ne!(buffer.last_stop(), LastStop::LogLost, "a power cut alone takes no log away");
+    assert_eq!(buffer.salvage(), None, "a power cut alone does no damage");
     let [flow] = &buffer.flows()[..] else { panic!("there is one flow: {:?}", buffer.flows()) };
     assert_eq!(flow.matched, flow.delivered + flow.buffered + flow.dead + flow.dropped, "{flow:?}");
     assert_eq!((flow.dead, flow.dropped, flow.next), (0, 0, flow.matched + 1), "{flow:?}");

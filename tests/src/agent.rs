@@ -80,6 +80,20 @@ impl Agent {
         agent
     }
 
+    /// The same, and so many syncs of each of its threads fail after so many that do not.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_failing_syncs(toml: &str, system_calls: &str, after: u32, count: u32) -> Agent {
+        let mut agent = Agent::prepare(toml, &[]);
+        let trace = agent.path("trace").display().to_string();
+        let inject = format!("inject=fdatasync:error=EIO:when={}..{}", after + 1, after + count);
+        let options = ["strace", "-f", "-yy", "-xx", "-A", "-s", STRING_BYTES_MAX, "-e", system_calls, "-e", &inject];
+        agent.starter = [&options[..], &["-o", &trace, "--"]].concat().into_iter().map(str::to_owned).collect();
+        agent.restart();
+        agent
+    }
+
     /// The same with variables in its environment (`NAME=value`), as systemd gives them.
     ///
     /// # Panics

@@ -3,6 +3,9 @@
 //! The rules are those that SQLite asks of a disk. A synced write stays as it is. One that was not is there as a whole,
 //! in any of its sectors, or not at all, whatever became of the writes before it. A name is made or removed for certain
 //! only with a sync of the directory; until then a file's content, synced or not, may be without its name.
+//!
+//! After a sync that failed the system takes what it has not written for written, as Linux does: the process still reads it,
+//! and no later sync brings it to the disk.
 
 use crate::random::Random;
 use crate::trace::{Change, Step};
@@ -76,6 +79,10 @@ impl Disk {
                 let file = self.file(name);
                 self.sync(|change| change.file() == Some(file));
             }
+            Step::File(name, Change::NotSynced) => {
+                let file = self.file(name);
+                self.pending.retain(|change| !change.is_written(file));
+            }
             Step::DirectorySynced => self.sync(|change| change.file().is_none()),
             Step::Received(..) | Step::Sent(..) => {}
         }
@@ -137,6 +144,10 @@ impl Disk {
 }
 
 impl Pending {
+    fn is_written(&self, file: usize) -> bool {
+        matches!(self, Pending::Written { file: written, .. } if *written == file)
+    }
+
     /// The file whose content it changes.
     fn file(&self) -> Option<usize> {
         match self {
@@ -237,6 +248,19 @@ mod tests {
             written(1, 2, 1),
         ];
         assert_eq!(cuts(&steps), BTreeSet::from([Some(vec![1]), Some(vec![1, 2])]));
+    }
+
+    #[test]
+    fn what_a_sync_has_failed_to_write_no_later_one_writes() {
+        let steps = [
+            file(Change::Created),
+            Step::DirectorySynced,
+            written(0, 1, 1),
+            file(Change::NotSynced),
+            written(1, 2, 1),
+            file(Change::Synced),
+        ];
+        assert_eq!(cuts(&steps), BTreeSet::from([Some(vec![0, 2])]));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum Change {
     Resized(u64),
     /// It was synced.
     Synced,
+    /// A sync of it failed.
+    NotSynced,
     /// Its name was removed.
     Removed,
 }
@@ -85,10 +87,13 @@ impl Reader<'_> {
     /// The step of a call that counts when it has returned, unless it failed.
     fn completed(&self, call: &str) -> Option<Step> {
         let (call, result) = call.rsplit_once(" = ")?;
-        if result.starts_with(['-', '?']) {
-            return None;
-        }
         let (name, arguments) = call.trim_end().strip_suffix(')')?.split_once('(')?;
+        if result.starts_with(['-', '?']) {
+            return match name {
+                "fdatasync" | "fsync" => self.file(&described(arguments), || Some(Change::NotSynced)),
+                _ => None,
+            };
+        }
         let last = arguments.rsplit_once(", ").map_or(arguments, |(_, last)| last);
         match name {
             "read" | "readv" | "recvfrom" | "recvmsg" => {
@@ -191,6 +196,7 @@ mod tests {
 8 fdatasync(6<\x2f\x64\x2f\x61\x2d\x77> <unfinished ...>
 7 pwrite64(6<\x2f\x65\x2f\x61\x2d\x77>, "\x00", 1, 0) = 1
 8 <... fdatasync resumed>)                = 0
+8 fdatasync(6<\x2f\x64\x2f\x61\x2d\x77>) = -1 EIO (Input/output error) (INJECTED)
 8 fsync(7<\x2f\x64>)                      = 0
 7 writev(9<TCP:[127.0.0.1:5000->127.0.0.1:1883]>, [{iov_base="\x40\x02", iov_len=2}, {iov_base="\x00\x01", iov_len=2}], 2 <unfinished ...>
 8 ftruncate(6<\x2f\x64\x2f\x61\x2d\x77>, 16) = 0
@@ -209,6 +215,7 @@ mod tests {
                 Step::Sent(centre, bytes(&[0x40, 2, 0, 1])),
                 file(Change::Written { at: 32, bytes: bytes(&[0, 1]) }),
                 file(Change::Synced),
+                file(Change::NotSynced),
                 Step::DirectorySynced,
                 Step::Sent(plant, bytes(&[0x40, 2, 0, 1])),
                 file(Change::Resized(16)),

@@ -49,6 +49,15 @@ fn screen(status: &Value) -> String {
         let day = flash(status, "bytes_per_day").map_or_else(String::new, |day| format!(", {} a day", bytes(day)));
         let _ = writeln!(out, "written to the disk since the start: {}{each}{day}", bytes(written));
     }
+    if let Some(salvaged) = status.pointer("/buffer/salvaged").filter(|salvaged| !salvaged.is_null()) {
+        let _ = writeln!(
+            out,
+            "the buffer was damaged and was salvaged at the start: {} events were there, {} are lost; the damaged file is {}",
+            number(salvaged, "waiting"),
+            number(salvaged, "lost"),
+            text(salvaged, "kept"),
+        );
+    }
     section(&mut out, status, "sources", |source| {
         let name = text(source, "name");
         let counts = status.pointer("/ledger/sources").and_then(|sources| sources.get(name));

@@ -1,6 +1,6 @@
 //! A damaged database as rows: what its trees still lead to, and what lies on pages that they no longer lead to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 
@@ -13,13 +13,14 @@ pub(super) struct Damaged {
     pages: Pages,
     /// Where the tree of each table and index begins, by name.
     roots: BTreeMap<String, u32>,
-    seen: HashSet<u32>,
+    /// The pages that a tree has led to, with where it begins.
+    seen: HashMap<u32, u32>,
 }
 
 impl Damaged {
     /// `roots` are those of a new buffer: where the file does not say where a tree begins, it begins there.
     pub(super) fn open(path: &Path, roots: BTreeMap<String, u32>) -> io::Result<Self> {
-        let mut damaged = Self { pages: Pages::open(path)?, roots, seen: HashSet::new() };
+        let mut damaged = Self { pages: Pages::open(path)?, roots, seen: HashMap::new() };
         let mut found = BTreeMap::new();
         damaged.walk(1, &mut |row| {
             if let [_, Value::Text(name), _, Value::Integer(root), _] = row.values.as_slice()
@@ -33,6 +34,11 @@ impl Damaged {
         Ok(damaged)
     }
 
+    /// Whether there is a write-ahead log that can be read, to its first commit at least.
+    pub(super) fn has_log(&self) -> bool {
+        self.pages.has_log()
+    }
+
     /// Gives all rows of a table or an index that can be reached, in no order, and says whether those are all it has.
     pub(super) fn rows<E>(&mut self, name: &str, mut each: impl FnMut(Row) -> Result<(), E>) -> Result<bool, E> {
         match self.roots.get(name) {
@@ -41,10 +47,11 @@ impl Damaged {
         }
     }
 
-    /// Gives the rows of tables on pages that no tree has led to so far, except those that are known to be free.
-    pub(super) fn strays<E>(&mut self, mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
+    /// Gives the rows of tables on pages that the tree of this one has not led to, except those that are known to be free.
+    /// Where pages have changed places, another tree may have.
+    pub(super) fn strays<E>(&mut self, name: &str, mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
         for number in 2..=self.pages.count() {
-            let is_stray = !self.seen.contains(&number)
+            let is_stray = self.seen.get(&number) != self.roots.get(name)
                 && self.pages.read(number).is_some_and(|page| node::is_table_leaf(&page))
                 && !self.pages.is_free(number);
             if is_stray {
@@ -59,10 +66,11 @@ impl Damaged {
         let mut ahead = vec![root];
         while let Some(number) = ahead.pop() {
             // A page belongs to one tree, once: damage must not lead in circles.
-            if !self.seen.insert(number) {
+            if self.seen.contains_key(&number) {
                 is_whole = false;
                 continue;
             }
+            self.seen.insert(number, root);
             let Node { children, rows, is_whole: is_readable } = Node::read(&self.pages, number);
             is_whole &= is_readable;
             ahead.extend(children);

@@ -27,6 +27,7 @@ use crate::error::{OpenError, WriteError};
 use crate::flow::Flows;
 use crate::lock;
 use crate::loss::Loss;
+use crate::room::PAGE_BYTES;
 use crate::schema::{self, FORMAT};
 use damaged::Damaged;
 use pages::Pages;
@@ -44,9 +45,17 @@ pub struct Salvage {
     pub has_new_epoch: bool,
 }
 
-/// Whether something asks for a salvage that SQLite would pass over: a mark, or the end of the file is missing.
+/// Whether something asks for a salvage before SQLite sees the file: a mark, or a file without content whose log has some,
+/// which SQLite would delete.
 pub(crate) fn is_needed(path: &Path) -> bool {
-    files::is_marked(path) || Pages::open(path).is_ok_and(|pages| pages.is_cut())
+    let is_empty = fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    files::is_marked(path) || is_empty && Pages::open(path).is_ok_and(|pages| pages.is_cut())
+}
+
+/// Whether some of so many pages are neither in the file nor in its log: SQLite takes these for pages of zeros.
+pub(crate) fn lacks_pages(path: &Path, count: u64) -> bool {
+    let is_short = fs::metadata(path).is_ok_and(|file| file.len() / PAGE_BYTES < count);
+    is_short && Pages::open(path).is_ok_and(|pages| pages.is_cut())
 }
 
 /// Puts a new file in the place of the one at `path`. `None` when nothing in it is a buffer's: then it stays as it is.
@@ -100,8 +109,9 @@ fn copy(path: &Path, new: &Path) -> Result<Copied, WriteError> {
     if oldest_reader > FORMAT {
         return Ok(Copied::Newer { oldest_reader });
     }
+    let is_clean = schema::meta(&transaction, schema::CLEAN).unwrap_or(false);
     let (losses, forgets_numbers) = account::balance(&transaction, &found, &mut decompressor)?;
-    let has_new_epoch = forgets_numbers || epoch == new_epoch;
+    let has_new_epoch = forgets_numbers || epoch == new_epoch || !(is_clean || damaged.has_log());
     let epoch = if has_new_epoch { Uuid::from_bytes(new_epoch) } else { Uuid::from_bytes(epoch) };
     schema::set_identity(&transaction, epoch)?;
     let events = Flows::load(&transaction)?.buffered();

@@ -52,6 +52,10 @@ impl Pages {
         self.count
     }
 
+    pub(super) fn has_log(&self) -> bool {
+        !self.logged.is_empty()
+    }
+
     /// `None` for a page that is not there, or that the disk does not give back.
     pub(super) fn read(&self, number: u32) -> Option<Box<Page>> {
         let mut page = Box::new([0; PAGE_BYTES as usize]);
@@ -62,7 +66,7 @@ impl Pages {
         Some(page)
     }
 
-    /// Whether pages are missing at the end: SQLite takes these for pages of zeros, and an empty file for a new one.
+    /// Whether pages are missing at the end.
     pub(super) fn is_cut(&self) -> bool {
         let held = self.file.metadata().map_or(0, |found| found.len() / PAGE_BYTES);
         // The size by the file's own account (section 1.3), as of the last commit.

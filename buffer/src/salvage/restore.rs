@@ -74,7 +74,7 @@ fn copy_strays(
 ) -> rusqlite::Result<()> {
     let blocks = Table { name: "block".to_owned(), columns: 5, rowid: Some(0) };
     let mut insert = target.prepare("INSERT OR IGNORE INTO block VALUES (?, ?, ?, ?, ?)")?;
-    damaged.strays(|row| {
+    damaged.strays(&blocks.name, |row| {
         let Some(values) = blocks.values(row) else { return Ok(()) };
         match block(&values, decompressor) {
             Some(place) if !log::overlaps(target, &place)? => skip_misfit(insert.execute(params_from_iter(values))),

@@ -8,6 +8,7 @@ mod damage;
 mod dead_letters;
 mod flash;
 mod flows;
+mod format_1;
 mod giving_up;
 mod limits;
 mod model;

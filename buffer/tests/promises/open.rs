@@ -1,11 +1,12 @@
 //! Which files are opened, and what a refused one says.
 
 use std::fs;
+use std::path::Path;
 
 use plantlink_buffer::{Buffer, LastStop, OpenError};
 use rusqlite::Connection;
 
-use crate::case::{Case, options};
+use crate::case::{Case, append, apply, flow, options};
 
 #[test]
 fn a_second_open_is_refused_until_the_first_has_gone() {
@@ -132,4 +133,36 @@ fn format_1_has_all_that_later_releases_build_on() {
         "span",
     ];
     assert_eq!(tables, expected);
+}
+
+/// Commits are gone with it: their numbers may be known elsewhere.
+#[test]
+fn a_log_that_is_missing_or_cut_since_a_crash_makes_a_new_epoch() {
+    let damages: [(&str, fn(&Path)); 4] = [
+        ("missing", |log| fs::remove_file(log).unwrap()),
+        ("empty", |log| fs::write(log, []).unwrap()),
+        ("garbage", |log| fs::write(log, [7; 9_000]).unwrap()),
+        ("cut in the middle", |log| {
+            let length = fs::metadata(log).unwrap().len();
+            fs::OpenOptions::new().write(true).open(log).unwrap().set_len(length / 2).unwrap();
+        }),
+    ];
+    for (name, damage) in damages {
+        let case = Case::new();
+        let mut buffer = case.open(&["orders"]);
+        let epoch = buffer.epoch();
+        let orders = flow(&buffer, "orders").id;
+        apply(&mut buffer, append([0], &[orders]));
+        drop(buffer);
+        let mut buffer = case.open(&["orders"]);
+        assert_eq!((buffer.last_stop(), buffer.epoch()), (LastStop::Crash, epoch), "{name}");
+        (1..10).for_each(|number| apply(&mut buffer, append([number], &[orders])));
+        drop(buffer);
+        damage(&case.path().with_file_name("buffer.db-wal"));
+        let buffer = case.open(&["orders"]);
+        assert_eq!(buffer.last_stop(), LastStop::LogLost, "{name}");
+        assert_ne!(buffer.epoch(), epoch, "{name}");
+        buffer.close().unwrap();
+        assert_eq!(case.open(&["orders"]).last_stop(), LastStop::Clean, "{name}");
+    }
 }
