@@ -138,7 +138,8 @@ fn format_1_has_all_that_later_releases_build_on() {
 /// Commits are gone with it: their numbers may be known elsewhere.
 #[test]
 fn a_log_that_is_missing_or_cut_since_a_crash_makes_a_new_epoch() {
-    let damages: [(&str, fn(&Path)); 4] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 4] = [
         ("missing", |log| fs::remove_file(log).unwrap()),
         ("empty", |log| fs::write(log, []).unwrap()),
         ("garbage", |log| fs::write(log, [7; 9_000]).unwrap()),
