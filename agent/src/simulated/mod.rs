@@ -18,8 +18,8 @@ use std::thread;
 
 use self::run::run;
 
-/// As many as take a few seconds.
-const SEEDS: u64 = 200;
+/// As many as take ten seconds or so.
+const SEEDS: u64 = 100;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
