@@ -1,6 +1,7 @@
 //! The central broker: takes events, answers late or with a refusal, and remembers everything that arrived.
 
 use std::cell::RefCell;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,8 +14,11 @@ use tokio::time::{Instant, sleep_until};
 use turmoil::net::TcpStream;
 
 use super::host::Manners;
+use super::plant::is_order;
+use super::service::Service;
 use crate::mqtt::tests::broker::{Broker, Heard, PINGRESP, connack, puback, puback_because};
 
+const NOT_AUTHORIZED: u8 = 0x87;
 const QUOTA_EXCEEDED: u8 = 0x97;
 const PAYLOAD_FORMAT_INVALID: u8 = 0x99;
 
@@ -49,14 +53,24 @@ pub(super) struct Centre {
     is_unruly: bool,
     /// Refuses for want of room once in so many publishes, with MQTT 5; 0 never.
     refuses_one_in: u32,
-    /// The event that was refused for want of room. What follows is refused too until it is offered again.
-    refused: Option<String>,
+    /// Lets nobody publish orders, with MQTT 5.
+    pub(super) forbids_orders: bool,
+    /// Of a strict flow, the event that was refused, and why. What follows is refused too until it is offered again.
+    refused: BTreeMap<String, Refusal>,
+    /// How often it began to refuse, but for good.
+    pub(super) refusals: usize,
+    pub(super) service: Service,
     /// Refuses for good what has one of these numbers, with MQTT 5.
     pub(super) poison: BTreeSet<usize>,
     /// As they came, which is before they are safe.
     pub(super) arrivals: Vec<Arrival>,
     /// The messages that it said it has. A sender that forgets another one has lost it.
     pub(super) answered: BTreeSet<usize>,
+}
+
+struct Refusal {
+    event_id: String,
+    code: u8,
 }
 
 /// What a publish is answered, and when.
@@ -78,7 +92,7 @@ impl Answer {
 }
 
 impl Centre {
-    pub(super) fn new(version: MqttVersion, random: &mut Rng) -> Self {
+    pub(super) fn new(version: MqttVersion, service: Service, random: &mut Rng) -> Self {
         let is_moody = version == MqttVersion::V5 && random.bool();
         Centre {
             manners: Manners::default(),
@@ -87,7 +101,10 @@ impl Centre {
             ack_ms_max: [0, 500, 2_000][random.usize(0..3)],
             is_unruly: random.bool(),
             refuses_one_in: if is_moody { 40 } else { 0 },
-            refused: None,
+            forbids_orders: false,
+            refused: BTreeMap::new(),
+            refusals: 0,
+            service,
             poison: if is_moody { (0..3).map(|_| random.usize(0..60)).collect() } else { BTreeSet::new() },
             arrivals: Vec::new(),
             answered: BTreeSet::new(),
@@ -117,13 +134,27 @@ impl Centre {
         if self.poison.contains(&arrival.data.number) {
             return PAYLOAD_FORMAT_INVALID;
         }
-        if self.refused.take_if(|refused| *refused == arrival.event_id).is_some() {
+        let is_forbidden = self.forbids_orders && self.version == MqttVersion::V5 && is_order(arrival.data.number);
+        if let Entry::Occupied(refused) = self.refused.entry(arrival.metadata.flow.clone()) {
+            if is_forbidden || refused.get().event_id != arrival.event_id {
+                return refused.get().code;
+            }
+            refused.remove();
             return 0;
         }
-        if self.refused.is_none() && self.refuses_one_in > 0 && self.random.u32(0..self.refuses_one_in) == 0 {
-            self.refused = Some(arrival.event_id.clone());
+        let code = if is_forbidden {
+            NOT_AUTHORIZED
+        } else if self.refuses_one_in > 0 && self.random.u32(0..self.refuses_one_in) == 0 {
+            QUOTA_EXCEEDED
+        } else {
+            return 0;
+        };
+        self.refusals += 1;
+        if self.service.is_strict(&arrival.metadata.flow) {
+            let refusal = Refusal { event_id: arrival.event_id.clone(), code };
+            self.refused.insert(arrival.metadata.flow.clone(), refusal);
         }
-        if self.refused.is_some() { QUOTA_EXCEEDED } else { 0 }
+        code
     }
 }
 
@@ -156,7 +187,7 @@ pub(super) async fn serve(stream: TcpStream, centre: Rc<RefCell<Centre>>) {
         let said = match heard {
             None => {
                 let Some(answer) = answers.pop_front() else { continue };
-                if answer.code != QUOTA_EXCEEDED {
+                if [0, PAYLOAD_FORMAT_INVALID].contains(&answer.code) {
                     centre.borrow_mut().answered.insert(answer.number);
                 }
                 broker.try_say(&answer.packet()).await

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     Kick(Side),
     /// A broker's process ends. What it has on its disk is kept.
     Down(Side),
+    /// The central broker lets nobody publish orders.
+    Forbidden,
     /// The plant's broker comes back without its sessions.
     Forgetful,
     /// The agent is killed.
@@ -72,7 +74,7 @@ pub(super) fn episodes(random: &mut Rng, span: Duration) -> Vec<Episode> {
 
 fn fault(random: &mut Rng) -> Fault {
     let side = if random.bool() { Side::Plant } else { Side::Centre };
-    match random.u8(0..12) {
+    match random.u8(0..13) {
         0 => Fault::Partition(side),
         1 => Fault::Deaf(side),
         2 => Fault::Mute(side),
@@ -83,6 +85,7 @@ fn fault(random: &mut Rng) -> Fault {
         7 => Fault::Down(side),
         8 => Fault::Forgetful,
         9 => Fault::Stopped,
-        10.. => Fault::Killed,
+        10 => Fault::Forbidden,
+        11.. => Fault::Killed,
     }
 }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use turmoil::net::TcpStream;
 
+use super::service::Service;
 use crate::clock::Clock;
 use crate::collect::collect;
 use crate::deliver::deliver;
@@ -62,7 +63,7 @@ struct Process {
 }
 
 impl Gateway {
-    pub(super) fn new(version: MqttVersion) -> Rc<Self> {
+    pub(super) fn new(version: MqttVersion, service: &Service) -> Rc<Self> {
         let version = match version {
             MqttVersion::V5 => "5",
             MqttVersion::V311 => "3.1.1",
@@ -95,16 +96,10 @@ url = "mqtt://centre"
 version = "{version}"
 topic = "out/{{event_type}}"
 window = {WINDOW}
-[[flow]]
-name = "orders"
-events = ["plant.order"]
-to = "central"
-[[flow]]
-name = "notes"
-events = ["*"]
-to = "central"
+{flows}
 "#,
-            buffer.display()
+            buffer.display(),
+            flows = service.toml()
         );
         std::fs::write(&file, text).unwrap();
         let config = load(&file, Environment::Check).config.unwrap();

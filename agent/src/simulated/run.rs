@@ -13,6 +13,7 @@ use super::faults::{Episode, Fault, Side, episodes};
 use super::gateway::Gateway;
 use super::host::{Manners, listen};
 use super::plant::{self, Plant};
+use super::service::Service;
 use super::verdict::{Summary, judge};
 
 const TICK: Duration = Duration::from_millis(25);
@@ -79,9 +80,10 @@ pub(super) fn run(seed: u64) -> Summary {
 impl World<'_> {
     fn new(seed: u64, version: MqttVersion, random: &mut Rng) -> Self {
         let mut sim = Builder::new().rng_seed(seed).tick_duration(TICK).tcp_capacity(SEGMENTS).build();
+        let service = Service::new(random);
         let plant = Rc::new(RefCell::new(Plant::new(version, random.u16(1..=20))));
-        let centre = Rc::new(RefCell::new(Centre::new(version, random)));
-        let gateway = Gateway::new(version);
+        let centre = Rc::new(RefCell::new(Centre::new(version, service, random)));
+        let gateway = Gateway::new(version, &service);
         let host = plant.clone();
         sim.host(Side::Plant.host(), move || listen(host.clone(), plant::serve));
         let host = centre.clone();
@@ -115,6 +117,7 @@ impl World<'_> {
             Fault::Kick(Side::Plant) => self.plant.borrow_mut().kick(),
             Fault::Kick(Side::Centre) => self.centre.borrow_mut().kick(),
             Fault::Down(side) => self.sim.crash(side.host()),
+            Fault::Forbidden => self.centre.borrow_mut().forbids_orders = true,
             Fault::Forgetful => {
                 self.sim.crash(Side::Plant.host());
                 self.plant.borrow_mut().forget_session();
@@ -133,6 +136,7 @@ impl World<'_> {
             Fault::Hold(side) => self.sim.release(GATEWAY, side.host()),
             Fault::Slow(side) => self.latency_max[side as usize] = LATENCY,
             Fault::Frozen(side) => self.manners(side, |manners| manners.frozen = false),
+            Fault::Forbidden => self.centre.borrow_mut().forbids_orders = false,
             Fault::Kick(_) => {}
             Fault::Down(side) => self.sim.bounce(side.host()),
             Fault::Forgetful => self.sim.bounce(Side::Plant.host()),
