@@ -1,16 +1,21 @@
-//! What users of other agents suffer from: backlogs that are sent twice, forgotten, stranded or held in memory.
+//! What users of other agents suffer from: backlogs that are sent twice, forgotten, stranded or held in memory, and an agent
+//! that is deaf while one drains or while its database is locked.
 
 use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, entry, finished, number};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::{Cut, Mode};
-use serde_json::json;
+use plantlink_tests::wait;
+use rusqlite::Connection;
+use serde_json::{Value, json};
 use std::ops::Range;
 
 /// With so much text in each order, a backlog that is held in memory cannot be overlooked.
 const ORDER_BYTES: usize = 2_000;
 /// How much more memory than before the backlog the agent may take; the backlog is more than twice that.
 const GROWTH_KB_MAX: u64 = 8 << 10;
+/// What the log says when a commit fails.
+const REFUSES: &str = "the disk refuses writes";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_delivered_is_not_sent_again_after_a_stop_or_a_kill_and_the_next_event_is_not_lost() {
@@ -74,6 +79,47 @@ async fn a_backlog_is_on_the_disk_and_not_in_memory() {
     agent.wait_until("the backlog", LATER, |status| depth(status) == 15_000).await;
     let growth = resident_kb(&agent).saturating_sub(before);
     assert!(growth < GROWTH_KB_MAX, "{growth} KB more than before the backlog");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_taken_while_a_backlog_drains() {
+    let plant = Plant::start().await;
+    let agent = Agent::start(&plant.config("", "window = 20", ""));
+    plant.subscribed("mes").await;
+    refuse(&plant);
+    let mut mes = plant.publisher();
+    mes.publish_all(&orders(0..2_000)).await;
+    agent.wait_until("the backlog", LATER, |status| depth(status) == 2_000).await;
+    // A link on which the backlog would take minutes.
+    plant.centre_link.set(Mode::Slow { millis: 300 });
+    let begun = |status: &Value| (1..2_000).contains(&depth(status));
+    agent.wait_until("the first of it to be delivered", LATER, begun).await;
+    mes.publish_all(&orders(2_000..2_500)).await;
+    let taken = |status: &Value| status["ledger"]["sources"]["mes"]["mapped"] == 2_500;
+    let status = agent.wait_until("the new ones", LATER, taken).await;
+    assert!(depth(&status) > 500, "the backlog waits no longer, so nothing is shown: {status:#}");
+    plant.centre_link.set(Mode::Pass);
+    plant.drained(&agent, 2_500, LATER).await;
+    plant.ledger().compare(FINISHED, "number", &numbers(2_500)).assert_clean();
+    assert_eq!(plant.ledger().misplaced(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_somebody_else_locks_the_database_the_agent_waits_and_says_so_once() {
+    let plant = Plant::start().await;
+    let agent = Agent::start(&plant.config("", "", ""));
+    plant.subscribed("mes").await;
+    let visitor = Connection::open(agent.path("buffer.db")).expect("the database");
+    visitor.execute_batch("BEGIN IMMEDIATE").expect("its lock");
+    plant.publisher().publish_all(&orders(0..50)).await;
+    let says = || agent.log().matches(REFUSES).count();
+    wait::until("the agent to say so", LATER, async || (says() > 0).then_some(())).await;
+    visitor.execute_batch("ROLLBACK").expect("the end of the lock");
+    plant.drained(&agent, 50, LATER).await;
+    plant.ledger().compare(FINISHED, "number", &numbers(50)).assert_clean();
+    assert_eq!(plant.ledger().resent(), 0);
+    assert_eq!(says(), 1, "{}", agent.log_end());
+    assert_accounted(&agent.status().expect("the agent answers"));
 }
 
 /// Orders with some text that nothing compresses away.
