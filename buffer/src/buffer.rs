@@ -1,6 +1,5 @@
 //! The buffer: the one connection that writes, and the transaction that every change goes through.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use crate::error::{OpenError, ReadError, WriteError};
 use crate::flow::{FlowId, FlowSpec, FlowState, Flows};
 use crate::hold::Holds;
 use crate::ledger::Ledger;
-use crate::lock::{self, Lock};
+use crate::lock::Lock;
 use crate::log::Pen;
 use crate::loss::Losses;
 use crate::memory;
@@ -28,7 +27,7 @@ use crate::replay::{Replay, Replayed};
 use crate::reserve::Reserve;
 use crate::retention::Retention;
 use crate::room::{self, Purpose, Room};
-use crate::salvage::{self, Salvage};
+use crate::salvage::Salvage;
 use crate::schema;
 use crate::sender::{self, SenderEntry, Senders};
 use crate::settle::{self, Settle};
@@ -114,7 +113,7 @@ pub struct Buffer {
     pub(crate) overflow: Option<Overflow>,
     pub(crate) holds: Arc<Holds>,
     /// A sync has failed, so that nobody knows what the disk has of the log.
-    doubts_log: bool,
+    pub(crate) doubts_log: bool,
     /// There may be so many free pages that some should be given back to the file system.
     pub(crate) may_shrink: bool,
     /// Last, so that it is released after the connection is closed.
@@ -296,29 +295,6 @@ impl Buffer {
         self.commit(work, durability, packs)
     }
 
-    /// What an error means for later work.
-    fn learn(&mut self, error: &WriteError) {
-        self.doubts_log |= error.is_failed_sync();
-        match error {
-            WriteError::Damaged(_) => salvage::mark(&self.path),
-            WriteError::Refused(_) | WriteError::Inconsistent(_) => {}
-        }
-    }
-
-    /// After a sync that failed the system takes for written what it could not write, and a later sync says nothing of it.
-    /// Work on top of it would be as doubtful: so all of the log goes into the database first, and it begins anew.
-    fn renew_log(&mut self) -> Result<(), WriteError> {
-        if self.doubts_log {
-            let is_busy =
-                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
-            if is_busy {
-                return Err(WriteError::Refused("somebody reads what has to be written again".into()));
-            }
-            self.doubts_log = false;
-        }
-        Ok(())
-    }
-
     /// Packing takes room before it gives some back: nothing is refused for its sake.
     fn may_pack(&mut self, purpose: Purpose) -> bool {
         match purpose {
@@ -373,18 +349,6 @@ impl Buffer {
         // The work is done; tidying up that fails is tried again after the next one.
         let _ = self.shrink();
         Ok(())
-    }
-
-    /// Makes durable what was only written.
-    ///
-    /// # Errors
-    /// The disk refuses; what was written still is, and another sync may succeed.
-    pub fn sync(&mut self) -> Result<(), WriteError> {
-        // SQLite's locks are on other files than the log, so that opening and closing it here releases none of them.
-        let database = self.connection.path().map_or(self.path.as_path(), Path::new);
-        let synced = File::open(lock::beside(database, "-wal")).and_then(|log| log.sync_data());
-        self.doubts_log |= synced.is_err();
-        Ok(synced?)
     }
 
     /// Leaves the file in one piece and marked as cleanly left.

@@ -128,7 +128,13 @@ impl OpenError {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotABuffer { path },
             // Our own tables, rows or values are not as they must be.
-            None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => Self::Damaged { path, cause: error.into() },
+            None
+            | Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::Unknown
+                | ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch,
+            ) => Self::Damaged { path, cause: error.into() },
             Some(_) => Self::File { path, cause: error.into() },
         }
     }

@@ -60,6 +60,7 @@ mod sender;
 mod settle;
 mod span;
 mod spans;
+mod sync;
 mod tail;
 mod thin;
 mod varint;

@@ -70,7 +70,7 @@ async fn nothing_acknowledged_is_gone_after_a_power_cut_at_any_moment() {
 async fn nothing_acknowledged_is_gone_after_a_power_cut_that_follows_failed_syncs() {
     let mut random = Random::seeded();
     let plant = Plant::start().await;
-    let agent = Agent::start_with_failing_syncs(&plant.config("", "", ""), trace::SYSTEM_CALLS, 30, 5);
+    let agent = Agent::start_with_failing_syncs(&plant.config("", "", ""), trace::SYSTEM_CALLS, 12, 5);
     let (mut agent, sent) = one_life(&plant, agent, &mut random).await;
     let log = agent.log();
     assert_eq!(log.matches("the disk refuses writes").count(), 1, "{log}");

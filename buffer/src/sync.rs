@@ -1,0 +1,46 @@
+//! Syncing what was only written, and what a sync that failed leaves in doubt.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::buffer::Buffer;
+use crate::error::WriteError;
+use crate::lock;
+use crate::salvage;
+
+impl Buffer {
+    /// Makes durable what was only written.
+    ///
+    /// # Errors
+    /// The disk refuses; what was written still is, and another sync may succeed.
+    pub fn sync(&mut self) -> Result<(), WriteError> {
+        // SQLite's locks are on other files than the log, so that opening and closing it here releases none of them.
+        let database = self.connection.path().map_or(self.path.as_path(), Path::new);
+        let synced = File::open(lock::beside(database, "-wal")).and_then(|log| log.sync_data());
+        self.doubts_log |= synced.is_err();
+        Ok(synced?)
+    }
+
+    /// What an error means for later work.
+    pub(crate) fn learn(&mut self, error: &WriteError) {
+        self.doubts_log |= error.is_failed_sync();
+        match error {
+            WriteError::Damaged(_) => salvage::mark(&self.path),
+            WriteError::Refused(_) | WriteError::Inconsistent(_) => {}
+        }
+    }
+
+    /// After a sync that failed the system takes for written what it could not write, and a later sync says nothing of it.
+    /// Work on top of it would be as doubtful: so all of the log goes into the database first, and it begins anew.
+    pub(crate) fn renew_log(&mut self) -> Result<(), WriteError> {
+        if self.doubts_log {
+            let is_busy =
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+            if is_busy {
+                return Err(WriteError::Refused("somebody reads what has to be written again".into()));
+            }
+            self.doubts_log = false;
+        }
+        Ok(())
+    }
+}
