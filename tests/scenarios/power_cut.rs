@@ -93,7 +93,9 @@ async fn nothing_acknowledged_is_gone_after_a_power_cut_that_follows_failed_sync
 async fn one_life(plant: &Plant, agent: Agent, random: &mut Random) -> (Agent, usize) {
     let mut mes = Mes { publisher: plant.publisher(), random: random.fork(), sent: 0 };
     plant.subscribed("mes").await;
-    mes.send(80, &agent).await;
+    for _ in 0..20 {
+        mes.send(4, &agent).await;
+    }
     plant.drained(&agent, mes.sent as u64, LATER).await;
     (agent, mes.sent)
 }
