@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::chain::chain;
-use crate::health::{DeviceTurn, Health, Turned};
+use crate::health::{DeviceTurn, FirmwareTurn, Health, Turned};
 use crate::mapping::Mapper;
 use crate::source::{Content, Source, Subscribed};
 use crate::store::{Stopped, Store};
@@ -41,6 +41,15 @@ pub(crate) async fn collect(
                 match health.readings(&name, &intake) {
                     Some(DeviceTurn { device, fault: None }) => info!(%device, "device is up"),
                     Some(DeviceTurn { device, fault: Some(fault) }) => warn!(%device, error = %fault, "device is down"),
+                    None => {}
+                }
+                match health.identity(&name, &intake) {
+                    Some(FirmwareTurn { device, unexpected: None }) => {
+                        info!(%device, "device has the expected firmware")
+                    }
+                    Some(FirmwareTurn { device, unexpected: Some(firmware) }) => {
+                        warn!(%device, %firmware, "device has an unexpected firmware; its values are uncertain");
+                    }
                     None => {}
                 }
                 if let Content::Subscribed(Subscribed { refused, .. }) = &intake.content

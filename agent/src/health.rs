@@ -103,6 +103,9 @@ pub(crate) struct DeviceHealth {
     /// Some of the tags without a value, while others have one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) faults: Vec<TagFault>,
+    /// The firmware that it has in place of the one that its tags were written for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unexpected_firmware: Option<String>,
 }
 
 /// Why a tag has no value.
@@ -110,6 +113,14 @@ pub(crate) struct DeviceHealth {
 pub(crate) struct TagFault {
     pub(crate) tag: TagName,
     pub(crate) reason: String,
+}
+
+/// A device that turned out to have another firmware than its tags were written for, or the right one again.
+#[derive(Debug)]
+pub(crate) struct FirmwareTurn {
+    pub(crate) device: Name,
+    /// What is wrong; `None`: nothing any more.
+    pub(crate) unexpected: Option<String>,
 }
 
 /// A device that went up, or down because of a fault.
@@ -242,7 +253,7 @@ impl Health {
         for reading in &scan.readings {
             if let Some(last) = last.get_mut(reading.tag) {
                 *last = Some(match &reading.value {
-                    Quality::Good(_) => Ok(()),
+                    Quality::Good(_) | Quality::Uncertain(..) => Ok(()),
                     Quality::Bad(fault) => Err(fault.clone()),
                 });
             }
@@ -268,6 +279,22 @@ impl Health {
             Turned::Yes => Some(DeviceTurn { device: device.clone(), fault: fault.filter(|_| state == State::Down) }),
             Turned::No => None,
         }
+    }
+
+    /// Takes in what a device said that it is, if it was asked, and tells if that turned right or wrong.
+    pub(crate) fn identity(&self, source: &Name, intake: &Intake) -> Option<FirmwareTurn> {
+        let Content::Scan(scan) = &intake.content else { return None };
+        let identity = scan.identity.as_ref()?;
+        let Known { device, .. } = self.lines.get(source)?.get(scan.device)?;
+        let mut picture = self.picture.lock();
+        let health = picture.devices.get_mut(device)?;
+        let found = || identity.found.as_ref().map_or_else(|| "none".to_owned(), |found| clip(found.to_string()));
+        let unexpected = (!identity.expected).then(found);
+        if health.unexpected_firmware == unexpected {
+            return None;
+        }
+        health.unexpected_firmware.clone_from(&unexpected);
+        Some(FirmwareTurn { device: device.clone(), unexpected })
     }
 
     /// Says yes when it is worth a line in the log.

@@ -1,12 +1,15 @@
 //! One value of one tag at one moment, and how far to trust it.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
+
+use serde::{Deserialize, Serialize};
 
 /// A value and how far to trust it. A bad reading has no value to misuse.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Quality<T> {
     Good(T),
+    Uncertain(T, Caveat),
     Bad(Fault),
 }
 
@@ -14,20 +17,37 @@ impl<T> Quality<T> {
     /// The value, where there is one that may be reported.
     pub(crate) fn value(&self) -> Option<&T> {
         match self {
-            Quality::Good(value) => Some(value),
+            Quality::Good(value) | Quality::Uncertain(value, _) => Some(value),
             Quality::Bad(_) => None,
+        }
+    }
+
+    /// The value, where there is one to rely on.
+    pub(crate) fn good(&self) -> Option<&T> {
+        match self {
+            Quality::Good(value) => Some(value),
+            Quality::Uncertain(..) | Quality::Bad(_) => None,
+        }
+    }
+
+    /// What is wrong with it, as events name it; `None` while it is good.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        match self {
+            Quality::Good(_) => None,
+            Quality::Uncertain(_, caveat) => Some(format!("uncertain: {caveat}")),
+            Quality::Bad(fault) => Some(format!("bad: {fault}")),
         }
     }
 }
 
 /// What a tag reads, after decoding and scaling.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Value {
     Bool(bool),
     Unsigned(u64),
     Signed(i64),
     /// Always finite: NaN and infinity are faults.
-    Float(f64),
+    Float(#[serde(with = "float_bits")] f64),
     /// A string, or the label of an enum's value.
     Text(Arc<str>),
     /// The bits that are set in a word of bits, by their labels, the least significant first.
@@ -48,12 +68,86 @@ impl Value {
     }
 }
 
+impl fmt::Display for Value {
+    /// As people write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => f.write_str(text),
+            Value::Bool(_) | Value::Unsigned(_) | Value::Signed(_) | Value::Float(_) | Value::Labels(_) => {
+                self.to_json().fmt(f)
+            }
+        }
+    }
+}
+
+/// A float as its bits: JSON text is not always read back as the same number.
+mod float_bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.to_bits().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
+    }
+}
+
+/// Why a value is not to be relied on though there is one. Each names the OPC UA status code that is nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caveat {
+    /// The device has another firmware than its tags were written for: `UncertainSensorNotAccurate`.
+    UnexpectedFirmware,
+}
+
+impl fmt::Display for Caveat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caveat::UnexpectedFirmware => f.write_str("unexpected firmware"),
+        }
+    }
+}
+
+/// Why no connection can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// Something is there and takes no connection.
+    Refused,
+    /// Nothing leads to the address, or nobody knows it.
+    NoRoute,
+    /// Nothing came back in time.
+    NoAnswer,
+    /// The serial port is not there.
+    PortGone,
+}
+
+impl From<&io::Error> for Obstacle {
+    /// What is no error of a network is one of a port.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the standard library adds kinds")]
+    fn from(error: &io::Error) -> Self {
+        use io::ErrorKind::{
+            AddrNotAvailable, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
+            NetworkUnreachable, NotFound, PermissionDenied, TimedOut,
+        };
+        match error.kind() {
+            TimedOut => Obstacle::NoAnswer,
+            ConnectionRefused | ConnectionReset | ConnectionAborted => Obstacle::Refused,
+            HostUnreachable | NetworkUnreachable | NetworkDown | AddrNotAvailable => Obstacle::NoRoute,
+            NotFound | PermissionDenied => Obstacle::PortGone,
+            // Among these is a name that cannot be resolved.
+            _ => Obstacle::NoRoute,
+        }
+    }
+}
+
 /// Why a reading has no value, in the words an engineer at the cabinet understands. Each names the OPC UA status code
 /// that is nearest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The line or its connection is down: `BadNoCommunication`.
+    /// The connection of the line broke and was not made again: `BadNoCommunication`.
     NoConnection,
+    /// No connection could be made: `BadNoCommunication`.
+    Unreachable(Obstacle),
     /// The device did not answer within the time limit: `BadTimeout`.
     Timeout,
     /// The device answered with this Modbus exception code: `BadDeviceFailure`.
@@ -70,10 +164,30 @@ pub(crate) enum Fault {
     Unscaled,
 }
 
+impl Fault {
+    /// Whether there was no connection to ask over, so that the device cannot be told from its line.
+    pub(crate) fn is_of_the_line(&self) -> bool {
+        match self {
+            Fault::NoConnection | Fault::Unreachable(_) => true,
+            Fault::Timeout
+            | Fault::Exception(_)
+            | Fault::WrongAnswer
+            | Fault::NotANumber
+            | Fault::NotADecimal
+            | Fault::Missing
+            | Fault::Unscaled => false,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::NoConnection => f.write_str("no connection"),
+            Fault::Unreachable(Obstacle::Refused) => f.write_str("no connection: refused"),
+            Fault::Unreachable(Obstacle::NoRoute) => f.write_str("no connection: no route"),
+            Fault::Unreachable(Obstacle::NoAnswer) => f.write_str("no connection: no answer"),
+            Fault::Unreachable(Obstacle::PortGone) => f.write_str("no connection: the port is gone"),
             Fault::Timeout => f.write_str("device does not answer"),
             Fault::Exception(1) => f.write_str("device does not know the function (exception 1)"),
             Fault::Exception(2) => f.write_str("device does not know the address (exception 2)"),

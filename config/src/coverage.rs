@@ -10,12 +10,17 @@ struct Made<'a> {
     source: &'a str,
     event_type: &'a str,
     at: Path,
+    /// Whether somebody asked for it. The agent tells of its devices unasked.
+    asked: bool,
 }
+
+/// What the agent tells of a device unasked.
+const OF_DEVICES: [&str; 3] = ["device.described", "device.offline", "device.online"];
 
 /// Warns of everything that comes to nothing. The configuration is right otherwise, so that its lists are the file's.
 pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
     let made = made(config, check);
-    for made in &made {
+    for made in made.iter().filter(|made| made.asked) {
         if !config.flows.iter().any(|flow| flow.takes(made.event_type, made.source)) {
             let message = format!("no flow takes `{}` from {}", made.event_type, made.source);
             check.report.warning(code::UNUSED, &made.at, message);
@@ -65,7 +70,7 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
     let mut said: Vec<&str> = Vec::new();
     for made in left {
         let taken = odoo.records.iter().any(|record| record.on.iter().any(|on| on.matches(made.event_type)));
-        if !taken && !said.contains(&made.event_type) {
+        if made.asked && !taken && !said.contains(&made.event_type) {
             said.push(made.event_type);
             let message =
                 format!("no record of `{}` takes `{}`: these events count as unused", flow.to, made.event_type);
@@ -128,6 +133,13 @@ fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
                         source: &device.name,
                         event_type: event.event_type(),
                         at: at.item(index),
+                        asked: true,
+                    }));
+                    made.extend(OF_DEVICES.map(|event_type| Made {
+                        source: &device.name,
+                        event_type,
+                        at: at.clone(),
+                        asked: false,
                     }));
                 }
             }
@@ -138,6 +150,7 @@ fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
                     source: &mqtt.name,
                     event_type: &topic.event_type,
                     at: at.item(index),
+                    asked: true,
                 }));
             }
         }

@@ -9,6 +9,7 @@ use crate::{
     address::Numbering,
     check::Check,
     derivation::{Derivation, EventTable},
+    identity::{Identity, IdentityTable},
     interval::Interval,
     items::Items,
     known_tags::KnownTags,
@@ -33,6 +34,8 @@ pub struct Device {
     pub tags: Vec<Tag>,
     /// What is made of them.
     pub events: Vec<Derivation>,
+    /// What it shows when its tags are meant for it.
+    pub identity: Option<Identity>,
     /// What the plant's other systems call it.
     pub asset: Option<Asset>,
     /// The most registers it takes in one request, 1 to 125.
@@ -93,6 +96,8 @@ pub(crate) struct DeviceTable {
     /// A CSV file with a row for each tag and their keys as columns.
     #[expect(dead_code, reason = "its rows are read before this is, and are tags by now")]
     tag_sheet: Option<String>,
+    /// Where its firmware can be told, and what is expected there, in place of its profile's.
+    identity: Option<IdentityTable>,
     /// What the plant's other systems call it.
     asset: Option<Asset>,
     /// Its signals. One with the name of a profile's tag replaces the keys that it gives.
@@ -126,7 +131,14 @@ impl DeviceTable {
         let name = check.name(self.name.as_ref(), &at.key("name"));
         let every = self.every.as_ref().and_then(|every| every.check_some(&at.key("every"), &mut check.report));
         let asset = self.asset.as_ref().map(|asset| asset.check(&at.key("asset"), check));
-        let (names, tags) = self.tags(every, at, check);
+        let traits = DeviceTraits {
+            numbering: self.numbering,
+            word_order: WordOrder::from(self.word_order),
+            max_registers: self.max_registers,
+            every,
+        };
+        let (names, tags) = self.tags(&traits, at, check);
+        let identity = self.identity.as_ref().map(|identity| identity.check(&traits, &at.key("identity"), check));
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         let shortest = tags.iter().map(|tag| tag.every).min();
         let events = self.events(&KnownTags { names: &names, tags: &tags }, shortest, &at.key("event"), check);
@@ -136,6 +148,7 @@ impl DeviceTable {
             every: every?,
             tags,
             events,
+            identity: identity.map_or(Some(None), |identity| identity.map(Some))?,
             asset: asset.map_or(Some(None), |asset| asset.map(Some))?,
             max_registers: self.max_registers,
             max_bits: self.max_bits,
@@ -145,19 +158,13 @@ impl DeviceTable {
     }
 
     /// The names of all tags, and the tags that are right.
-    fn tags(&self, every: Option<Duration>, at: &Path, check: &mut Check<'_>) -> (Vec<TagName>, Vec<Tag>) {
-        let device = DeviceTraits {
-            numbering: self.numbering,
-            word_order: WordOrder::from(self.word_order),
-            max_registers: self.max_registers,
-            every,
-        };
+    fn tags(&self, device: &DeviceTraits, at: &Path, check: &mut Check<'_>) -> (Vec<TagName>, Vec<Tag>) {
         let mut known = HashMap::new();
         let (mut names, mut tags, mut exponents) = (Vec::new(), Vec::new(), Vec::new());
         for (at, table) in self.tag.iter().flat_map(|tags| tags.iter(&at.key("tag"))) {
             let Some(name) = table.name(&at, check) else { continue };
             check.unique(&mut known, &name, &at.key("name"));
-            tags.extend(table.check(name.clone(), &device, &at, check));
+            tags.extend(table.check(name.clone(), device, &at, check));
             exponents.extend(table.scale_from.as_deref().map(|from| (from, at.key("scale_from"))));
             names.push(name);
         }

@@ -73,6 +73,7 @@ impl Expansion<'_> {
         } else if let Some(profile) = profile {
             let events = [profile.list("event"), device.list("event")].concat();
             set_list(device, "event", events);
+            inherit(device, &profile, "identity");
         }
     }
 
@@ -148,6 +149,16 @@ fn replace(base: &mut Node, by: Node) {
         entries.retain(|entry| !new.iter().any(|new| new.key == entry.key));
         entries.extend(new);
         base.place = by.place;
+    }
+}
+
+/// Gives the device what the profile has under a key, unless it has that itself.
+fn inherit(device: &mut Node, profile: &Node, key: &str) {
+    if device.get(key).is_some() {
+        return;
+    }
+    if let (Some(inherited), Value::Table(entries)) = (profile.get(key), &mut device.value) {
+        entries.push(inherited.clone());
     }
 }
 

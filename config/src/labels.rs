@@ -20,6 +20,11 @@ impl Labels {
         self.0.get(&number)
     }
 
+    /// All of them, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &Arc<str>)> {
+        self.0.iter().map(|(number, label)| (*number, label))
+    }
+
     /// The labels of numbers up to `most`.
     pub(crate) fn check(table: &LabelTable, most: u16, at: &Path, check: &mut Check<'_>) -> Self {
         let mut labels = BTreeMap::new();

@@ -14,6 +14,7 @@ use crate::{
     name::TagName,
     path::Path,
     report::code,
+    reporting::{DeadbandValue, Reporting, ReportingKeys},
     tag_type::{Byte, TagType, TypeKeys, TypeName},
     word_order::{WordOrder, WordOrderName},
 };
@@ -41,6 +42,8 @@ pub struct Tag {
     pub unit_of_measure: Option<String>,
     /// How often it is read, never zero; the device's interval where the tag names none.
     pub every: Duration,
+    /// When it is reported.
+    pub reporting: Reporting,
 }
 
 /// A named signal. Value = raw x scale x 10^scale_from + offset.
@@ -80,6 +83,13 @@ pub(crate) struct TagTable {
     /// How often it is read, when that differs from the device's `every`. What an event needs is read together with it
     /// in any case.
     every: Option<Interval>,
+    /// How far the value may move from the last reported one without being reported: a number in its unit, or a part of
+    /// that value as in "2%". Left out: 0.
+    deadband: Option<DeadbandValue>,
+    /// The least time between two reports.
+    min_interval: Option<Interval>,
+    /// The longest time without a report.
+    max_silence: Option<Interval>,
     /// Raw values, after the word order, that mean that there is none: 0x8000.
     #[serde(default)]
     #[schemars(inner(range(max = 0xFFFF_FFFF_FFFF_FFFF_u64)))]
@@ -109,6 +119,34 @@ impl Tag {
 }
 
 impl TagTable {
+    /// A signal that is no more than read: neither named nor scaled.
+    pub(crate) fn plain(
+        at: Option<String>,
+        kind: Option<TypeName>,
+        length: Option<u16>,
+        word_order: Option<WordOrderName>,
+    ) -> Self {
+        Self {
+            name: None,
+            at,
+            bit: None,
+            byte: None,
+            length,
+            kind,
+            word_order,
+            scale: one(),
+            scale_from: None,
+            offset: 0.0,
+            unit_of_measure: None,
+            every: None,
+            deadband: None,
+            min_interval: None,
+            max_silence: None,
+            missing: Items::default(),
+            labels: None,
+        }
+    }
+
     /// The name alone, for who refers to it even when something else is wrong with the tag.
     pub(crate) fn name(&self, at: &Path, check: &mut Check<'_>) -> Option<TagName> {
         let text = self.name.as_ref()?;
@@ -140,6 +178,12 @@ impl TagTable {
             }
         }
         let missing = kind.as_ref().map(|kind| self.missing(kind, address, &at.key("missing"), check));
+        let reporting = ReportingKeys {
+            deadband: self.deadband.as_ref(),
+            min_interval: self.min_interval.as_ref(),
+            max_silence: self.max_silence.as_ref(),
+        };
+        let reporting = reporting.check(kind.as_ref(), at, check);
         let unit_of_measure =
             self.unit_of_measure.as_ref().map(|unit| check.filled(Some(unit), &at.key("unit_of_measure")));
         let every = match &self.every {
@@ -157,6 +201,7 @@ impl TagTable {
             missing: missing?,
             unit_of_measure: unit_of_measure.flatten(),
             every: every?,
+            reporting: reporting?,
         })
     }
 

@@ -175,7 +175,7 @@ impl TagType {
     }
 
     /// As the file spells it.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Bool | Self::Bit(_) => "bool",
             Self::U8(_) => "u8",

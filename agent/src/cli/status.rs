@@ -78,7 +78,9 @@ fn screen(status: &Value) -> String {
         format!("{counted}{}{}", told("rejected", rejected), told("without a mapping", unmapped))
     });
     section(&mut out, status, "devices", |device| {
-        format!("{} tags good, {} bad", number(device, "tags_good"), number(device, "tags_bad"))
+        let firmware = device.get("unexpected_firmware").and_then(Value::as_str);
+        let firmware = firmware.map_or_else(String::new, |found| format!("; unexpected firmware: {found}"));
+        format!("{} tags good, {} bad{firmware}", number(device, "tags_good"), number(device, "tags_bad"))
     });
     section(&mut out, status, "destinations", |_| String::new());
     section(&mut out, status, "heartbeats", |_| String::new());
@@ -138,6 +140,9 @@ fn sentence(status: &Value) -> String {
         for thing in items(status, kind).filter(|thing| text(thing, "state") == "down") {
             troubles.push(format!("{word} {} is down", text(thing, "name")));
         }
+    }
+    for device in items(status, "devices").filter(|device| device.get("unexpected_firmware").is_some()) {
+        troubles.push(format!("device {} has an unexpected firmware", text(device, "name")));
     }
     let waiting: u64 = items(status, "flows").map(|flow| number(flow, "depth")).sum();
     let dropped: u64 = items(status, "flows").map(|flow| number(flow, "dropped")).sum();

@@ -1,9 +1,15 @@
 //! From what came in to what happened: `(memory, intake) -> (memory, events)`, without a clock, a disk or a network.
 
 mod counter;
+mod counting;
+mod description;
+mod device;
 mod line;
 mod message;
+mod presence;
 mod receipt;
+mod report;
+mod reported;
 mod sample;
 mod sender;
 mod session;

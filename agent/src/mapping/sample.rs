@@ -1,82 +1,145 @@
-//! `measurement.sampled`: what changed in a scan, or all of it from time to time.
+//! `measurement.sampled`: what a scan has to report, or all tags from time to time.
 
-use plantlink_buffer::Stamp;
 use plantlink_config::{Device, Sampled, SampledTags};
 use serde_json::{Map, Value};
 
-use crate::reading::{Quality, Reading};
+use super::device::reading_of;
+use super::{Memory, Remembered, json};
+use crate::reading::Reading;
+use crate::source::Scan;
 
 /// One sampling derivation of one device.
 pub(super) struct Sampler {
     /// The places of its tags in the device's list.
     tags: Vec<usize>,
-    every_us: Option<i64>,
-    /// What was reported last, by place in `tags`.
-    reported: Vec<Option<Quality<crate::reading::Value>>>,
-    /// When each is to be reported again, by place in `tags` and the clock that runs from boot. Tags that are read at
-    /// different intervals fall due at different scans.
+    timing: Timing,
+}
+
+enum Timing {
+    /// With the tags that are reported by exception.
+    ByException,
+    Periodic(Period),
+}
+
+/// When all tags are sampled.
+struct Period {
+    owner: String,
+    every_us: i64,
+    /// By place in the sampler's tags and the clock that runs from boot. `None`: when the tag is read next. Tags that are
+    /// read at different intervals fall due in different scans.
     due_us: Vec<Option<i64>>,
 }
 
-/// What a scan has to report: the data, and the tags that are not good with their quality.
+/// What there is to report: the data, and the tags that are not good with their quality.
+#[derive(Default)]
 pub(super) struct Sample {
     pub(super) data: Map<String, Value>,
     pub(super) quality: Map<String, Value>,
 }
 
 impl Sampler {
-    pub(super) fn new(sampled: &Sampled, device: &Device) -> Self {
+    /// `place` is that of the derivation among the device's.
+    pub(super) fn new(sampled: &Sampled, place: usize, device: &Device, memory: &Memory) -> Self {
         let tags: Vec<usize> = match &sampled.tags {
             SampledTags::All => (0..device.tags.len()).collect(),
             SampledTags::These(names) => {
                 names.iter().filter_map(|name| device.tags.iter().position(|tag| tag.name == *name)).collect()
             }
         };
-        Sampler {
-            reported: vec![None; tags.len()],
-            every_us: sampled.every.map(|every| i64::try_from(every.as_micros()).unwrap_or(i64::MAX)),
-            due_us: vec![None; tags.len()],
-            tags,
+        let timing = sampled.every.map_or(Timing::ByException, |every| {
+            let owner = format!("sample/{}/{place}", device.name);
+            let due_us: Option<Vec<_>> = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
+            let due_us = due_us.filter(|due_us| due_us.len() == tags.len()).unwrap_or_else(|| vec![None; tags.len()]);
+            Timing::Periodic(Period { owner, every_us: i64::try_from(every.as_micros()).unwrap_or(i64::MAX), due_us })
+        });
+        Sampler { tags, timing }
+    }
+
+    /// The places of the tags that it wants to know of when they have news.
+    pub(super) fn by_exception(&self) -> &[usize] {
+        match self.timing {
+            Timing::ByException => &self.tags,
+            Timing::Periodic(_) => &[],
         }
     }
 
-    /// The sample of this scan, if there is one to report. Without `every` it holds the tags that changed.
-    pub(super) fn sample(&mut self, device: &Device, readings: &[Reading], stamp: Stamp) -> Option<Sample> {
-        // A device that never answered has nothing to say; one that went silent says so once.
-        if self.reported.iter().all(Option::is_none) && readings.iter().all(|reading| reading.value.value().is_none()) {
-            return None;
-        }
-        let mut sample = Sample { data: Map::new(), quality: Map::new() };
-        let silent = readings.iter().all(|reading| reading.value.value().is_none());
-        let silent_already = self.reported.iter().flatten().all(|value| value.value().is_none());
-        for ((reported, due_us), &place) in self.reported.iter_mut().zip(&mut self.due_us).zip(&self.tags) {
-            let found = readings.binary_search_by_key(&place, |reading| reading.tag);
-            let Some(reading) = found.ok().and_then(|at| readings.get(at)) else { continue };
-            let Some(tag) = device.tags.get(place) else { continue };
-            let all = match self.every_us {
-                None => false,
-                Some(_) if due_us.is_some_and(|due_us| stamp.boottime_us < due_us) => continue,
-                Some(every_us) => {
-                    *due_us = Some(stamp.boottime_us.saturating_add(every_us));
-                    true
+    /// The sample of this scan, if there is one to report. `news` are the places of the tags with news, in order.
+    pub(super) fn sample(
+        &mut self,
+        device: &Device,
+        scan: &Scan,
+        news: &[usize],
+        memory: &mut Vec<Remembered>,
+    ) -> Option<Sample> {
+        let sample = match &mut self.timing {
+            Timing::ByException if news.is_empty() => return None,
+            Timing::ByException => {
+                let tags = self.tags.iter().filter(|place| news.binary_search(place).is_ok());
+                Sample::of(tags, device, &scan.readings)
+            }
+            Timing::Periodic(period) => {
+                let due = period.take(&self.tags, scan);
+                if !due.is_empty() {
+                    memory.push(period.remembered());
                 }
-            };
-            // Another reason for the same silence is no news.
-            let changed =
-                reported.as_ref() != Some(&reading.value) && !(silent && silent_already && reported.is_some());
-            if !changed && (!all || silent_already) {
-                continue;
+                Sample::of(due.iter(), device, &scan.readings)
             }
-            *reported = Some(reading.value.clone());
-            let (value, doubt) = match &reading.value {
-                Quality::Good(value) => (value.to_json(), None),
-                Quality::Bad(fault) => (Value::Null, Some(format!("bad: {fault}"))),
-            };
-            sample.data.insert(tag.name.to_string(), value);
-            if let Some(doubt) = doubt {
-                sample.quality.insert(tag.name.to_string(), Value::from(doubt));
+        };
+        (!sample.data.is_empty()).then_some(sample)
+    }
+
+    /// The sample of a device that went silent: none of its tags has a value any more.
+    pub(super) fn silenced(
+        &mut self,
+        device: &Device,
+        readings: &[Reading],
+        memory: &mut Vec<Remembered>,
+    ) -> Option<Sample> {
+        if let Timing::Periodic(period) = &mut self.timing {
+            memory.push(period.reset());
+        }
+        let sample = Sample::of(self.tags.iter(), device, readings);
+        (!sample.data.is_empty()).then_some(sample)
+    }
+}
+
+impl Period {
+    /// The places of the tags that the scan has read and that are due; they are due again after the interval.
+    fn take(&mut self, tags: &[usize], scan: &Scan) -> Vec<usize> {
+        let now_us = scan.stamp.boottime_us;
+        let mut taken = Vec::new();
+        for (&place, due_us) in tags.iter().zip(&mut self.due_us) {
+            // A time further away than the interval is of a clock that began again with a boot.
+            let waits = due_us.is_some_and(|due_us| (1..=self.every_us).contains(&due_us.saturating_sub(now_us)));
+            if !waits && reading_of(&scan.readings, place).is_some() {
+                *due_us = Some(now_us.saturating_add(self.every_us));
+                taken.push(place);
             }
         }
-        (!sample.data.is_empty()).then_some(sample)
+        taken
+    }
+
+    fn remembered(&self) -> Remembered {
+        (self.owner.clone(), Some(json(&self.due_us)))
+    }
+
+    fn reset(&mut self) -> Remembered {
+        self.due_us.fill(None);
+        (self.owner.clone(), None)
+    }
+}
+
+impl Sample {
+    fn of<'a>(tags: impl Iterator<Item = &'a usize>, device: &Device, readings: &[Reading]) -> Self {
+        let mut sample = Sample::default();
+        for &place in tags {
+            let (Some(reading), Some(tag)) = (reading_of(readings, place), device.tags.get(place)) else { continue };
+            let value = reading.value.value().map_or(Value::Null, crate::reading::Value::to_json);
+            sample.data.insert(tag.name.to_string(), value);
+            if let Some(doubt) = reading.value.doubt() {
+                sample.quality.insert(tag.name.to_string(), doubt.into());
+            }
+        }
+        sample
     }
 }

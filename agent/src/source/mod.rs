@@ -9,7 +9,7 @@ use bytes::Bytes;
 use plantlink_buffer::Stamp;
 
 use crate::mqtt::{Arrival, Payload};
-use crate::reading::{Fault, Quality, Reading};
+use crate::reading::{Quality, Reading, Value};
 
 /// One connection or one serial line. Runs until stop; a silent unit on it is a bad reading, not an error.
 pub(crate) trait Source: Send + 'static {
@@ -33,9 +33,10 @@ impl Intake {
     /// Whether it shows that the source works. Scans that only say that the line is down do not.
     pub(crate) fn shows_life(&self) -> bool {
         match &self.content {
-            Content::Scan(scan) => {
-                scan.readings.iter().any(|reading| reading.value != Quality::Bad(Fault::NoConnection))
-            }
+            Content::Scan(scan) => scan.readings.iter().any(|reading| match &reading.value {
+                Quality::Good(_) | Quality::Uncertain(..) => true,
+                Quality::Bad(fault) => !fault.is_of_the_line(),
+            }),
             // What it subscribes to may still be refused.
             Content::Connected(_) => false,
             Content::Subscribed(_) | Content::Arrived(_) => true,
@@ -84,7 +85,7 @@ pub(crate) struct Subscribed {
 }
 
 /// The tags of one device, read in one pass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scan {
     /// The device's place on its line.
     pub(crate) device: usize,
@@ -92,6 +93,17 @@ pub(crate) struct Scan {
     pub(crate) stamp: Stamp,
     /// Of the tags that were due, in their order.
     pub(crate) readings: Vec<Reading>,
+    /// What the device said that it is, when it was asked for that too.
+    pub(crate) identity: Option<Identity>,
+}
+
+/// What a device says that it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Identity {
+    /// What stands where the profile looks for it; `None` when the device has nothing there.
+    pub(crate) found: Option<Value>,
+    /// Whether that is what the profile was written for.
+    pub(crate) expected: bool,
 }
 
 /// A message as the plant's broker delivered it.

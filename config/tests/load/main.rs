@@ -8,4 +8,5 @@ mod full_example;
 mod include;
 mod meaning;
 mod profile;
+mod reporting;
 mod tag_sheet;

@@ -1,7 +1,7 @@
 //! Profiles: tags and events of many devices, with differences per device.
 
 use crate::folder::Folder;
-use plantlink_config::{Device, Environment, Source};
+use plantlink_config::{Device, Environment, Expected, Source, Table, TagType};
 
 /// Two devices with one profile, which stands in a file of its own.
 const PLANT: &str = r#"
@@ -110,4 +110,42 @@ fn the_same_own_tag_twice_is_an_error_though_the_profile_has_it_too() {
     let folder = Folder::with(&[("plantlink.toml", &twice), ("profiles/press.toml", PROFILE)]);
     let problems = folder.problems(Environment::Run);
     assert!(problems.iter().any(|problem| problem.contains("`speed` is there twice")), "{problems:#?}");
+}
+
+/// The profile with a firmware that its tags are for.
+fn with_identity(identity: &str) -> Folder {
+    with_profile(&format!("[profile.press]\nidentity = {identity}\n{PROFILE}"))
+}
+
+#[test]
+fn a_device_has_the_identity_of_its_profile_or_its_own() {
+    let profile =
+        format!("[profile.press]\nidentity = {{ at = \"30001\", type = \"u16\", expect = [412, 413] }}\n{PROFILE}");
+    let own = r#"identity = { at = "input:7", type = "string", length = 8, expect = ["v2.1"] }"#;
+    let plant = PLANT.replace("numbering = \"one-based\"", &format!("numbering = \"one-based\"\n{own}"));
+    let loaded = Folder::with(&[("plantlink.toml", &plant), ("profiles/press.toml", &profile)]).load(Environment::Run);
+    assert_eq!(loaded.problems, []);
+    let config = loaded.config.unwrap();
+    let [Source::Modbus(line)] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+    let [first, second] = [0, 1].map(|device| line.devices[device].identity.as_ref().unwrap());
+    assert_eq!((first.tag.at.table, first.tag.at.wire, &first.tag.kind), (Table::Input, 0, &TagType::U16));
+    assert_eq!(first.expect, [412, 413].map(Expected::Number));
+    assert_eq!((second.tag.at.wire, &second.tag.kind), (7, &TagType::Text { bytes: 8 }));
+    assert_eq!(second.expect, [Expected::Text("v2.1".to_owned())]);
+}
+
+#[test]
+fn an_identity_is_a_whole_number_or_a_string_and_expects_such() {
+    for (identity, expected) in [
+        (r#"{ at = "30001", type = "u16" }"#, "missing key `expect`"),
+        (r#"{ type = "u16", expect = [1] }"#, "missing key `at`"),
+        (r#"{ at = "30001", expect = [1] }"#, "missing key `type`"),
+        (r#"{ at = "30001", type = "u16", expect = [] }"#, "the list is empty"),
+        (r#"{ at = "30001", type = "f32", expect = [1] }"#, "an identity of type f32 is not possible"),
+        (r#"{ at = "30001", type = "u16", expect = ["1"] }"#, "a value of type u16 is never this"),
+        (r#"{ at = "30001", type = "string", length = 4, expect = [1] }"#, "a value of type string is never this"),
+    ] {
+        let problems = with_identity(identity).problems(Environment::Run);
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{identity}: {problems:#?}");
+    }
 }

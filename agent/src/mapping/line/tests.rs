@@ -1,12 +1,14 @@
 //! Scans of a line, and the events they become.
 
+use plantlink_buffer::Stamp;
 use plantlink_config::{
-    Address, DataTemplate, Name, Sampled, SampledTags, Spot, Table, Tag, TagType, Template, WordOrder,
+    Address, Counted, DataTemplate, Derivation, Device, Name, Reporting, Sampled, SampledTags, Spot, Table, Tag,
+    TagName, TagType, Template, WordOrder,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::reading::{Fault, Quality};
+use crate::reading::{self, Fault, Quality, Reading};
 
 fn tag(name: &str, kind: TagType) -> Tag {
     Tag {
@@ -20,16 +22,18 @@ fn tag(name: &str, kind: TagType) -> Tag {
         missing: Vec::new(),
         unit_of_measure: None,
         every: Duration::from_secs(1),
+        reporting: Reporting::default(),
     }
 }
 
-fn line(events: Vec<Derivation>) -> ModbusLine {
+pub(super) fn line(events: Vec<Derivation>) -> ModbusLine {
     let device = Device {
         name: Name::new("press-12").unwrap(),
         unit: 1,
         every: Duration::from_secs(1),
         tags: vec![tag("good_parts", TagType::U16), tag("speed", TagType::F32), tag("order_no", TagType::U32)],
         events,
+        identity: None,
         asset: None,
         max_registers: 125,
         max_bits: 2000,
@@ -45,11 +49,11 @@ fn line(events: Vec<Derivation>) -> ModbusLine {
     }
 }
 
-fn plant() -> Plant {
+pub(super) fn plant() -> Plant {
     Plant { id: Name::new("mill-07").unwrap(), gateway: Name::new("gw").unwrap() }
 }
 
-fn counted() -> Derivation {
+pub(super) fn counted() -> Derivation {
     Derivation::Counted(Counted {
         good: TagName::new("good_parts").unwrap(),
         scrap: None,
@@ -59,7 +63,7 @@ fn counted() -> Derivation {
     })
 }
 
-fn sampled(every: Option<Duration>) -> Derivation {
+pub(super) fn sampled(every: Option<Duration>) -> Derivation {
     Derivation::Sampled(Sampled { tags: SampledTags::All, every })
 }
 
@@ -67,27 +71,49 @@ fn good(tag: usize, value: reading::Value) -> Reading {
     Reading { tag, value: Quality::Good(value) }
 }
 
-fn scan(second: i64, parts: u64, speed: f64) -> Scan {
+pub(super) fn scan(second: i64, parts: u64, speed: f64) -> Scan {
     use reading::Value::{Float, Unsigned};
     Scan {
         device: 0,
         stamp: Stamp { wall_us: second * 1_000_000, boottime_us: second * 1_000_000, synced: true },
         readings: vec![good(0, Unsigned(parts)), good(1, Float(speed)), good(2, Unsigned(42))],
+        identity: None,
     }
 }
 
-fn silent(second: i64) -> Scan {
+pub(super) fn silent(second: i64) -> Scan {
     let bad = |tag| Reading { tag, value: Quality::Bad(Fault::Timeout) };
     Scan { readings: vec![bad(0), bad(1), bad(2)], ..scan(second, 0, 0.0) }
 }
 
+/// The data of the events, but for what is told of the device itself.
 fn data(entry: &Entry) -> Vec<Value> {
-    entry.events.iter().map(|event| serde_json::from_slice(&event.data).unwrap()).collect()
+    events(entry).into_iter().filter(|(kind, _)| !kind.starts_with("device.")).map(|(_, data)| data).collect()
+}
+
+/// The types and data of the events.
+pub(super) fn events(entry: &Entry) -> Vec<(String, Value)> {
+    let parsed = |data: &[u8]| serde_json::from_slice(data).unwrap();
+    entry.events.iter().map(|event| (event.event_type.to_string(), parsed(&event.data))).collect()
+}
+
+pub(super) fn mapper(events: Vec<Derivation>) -> LineMapper {
+    LineMapper::new(&plant(), &line(events), Duration::ZERO, &Memory::new())
+}
+
+/// What is remembered after the entry.
+pub(super) fn remember(memory: &mut Memory, entry: Entry) {
+    for (owner, value) in entry.memory {
+        match value {
+            Some(value) => memory.insert(owner, value),
+            None => memory.remove(&owner),
+        };
+    }
 }
 
 #[test]
 fn a_moving_counter_is_an_event_with_delta_total_and_what_the_scan_saw_beside_it() {
-    let mut mapper = LineMapper::new(&plant(), &line(vec![counted()]), Duration::ZERO, &Memory::new());
+    let mut mapper = mapper(vec![counted()]);
     assert_eq!(data(&mapper.map(scan(100, 10, 1.0), Ack::none())), [] as [Value; 0]);
     assert_eq!(data(&mapper.map(scan(101, 10, 1.0), Ack::none())), [] as [Value; 0]);
     let entry = mapper.map(scan(102, 13, 1.0), Ack::none());
@@ -114,44 +140,49 @@ fn pieces_made_while_the_agent_was_down_are_caught_up_and_none_is_counted_twice(
             assert_eq!(event["cause"], "catch_up");
             deltas += event["good"].as_u64().unwrap();
         }
-        memory.extend(entry.memory.into_iter().filter_map(|(owner, value)| Some((owner, value?))));
+        remember(&mut memory, entry);
     }
     assert_eq!(deltas, 65_536 + 9 - 65_500);
 }
 
 #[test]
 fn a_bad_reading_changes_no_memory() {
-    let mut mapper = LineMapper::new(&plant(), &line(vec![counted()]), Duration::ZERO, &Memory::new());
+    let mut mapper = mapper(vec![counted()]);
     mapper.map(scan(1, 10, 1.0), Ack::none());
-    let entry = mapper.map(silent(2), Ack::none());
+    let mut bad = scan(2, 10, 1.0);
+    bad.readings[0].value = Quality::Bad(Fault::Missing);
+    let entry = mapper.map(bad, Ack::none());
     assert!(entry.events.is_empty() && entry.memory.is_empty());
     assert_eq!(data(&mapper.map(scan(3, 12, 1.0), Ack::none()))[0]["good"], 2);
 }
 
 #[test]
-fn a_sample_holds_what_changed_and_a_silent_device_is_reported_once() {
-    let mut mapper = LineMapper::new(&plant(), &line(vec![sampled(None)]), Duration::ZERO, &Memory::new());
-    // It has never answered: nothing to say.
-    assert!(mapper.map(silent(1), Ack::none()).events.is_empty());
-    assert_eq!(
-        data(&mapper.map(scan(2, 7, 1.5), Ack::none())),
-        [json!({"good_parts": 7, "speed": 1.5, "order_no": 42})]
-    );
-    assert!(mapper.map(scan(3, 7, 1.5), Ack::none()).events.is_empty());
+fn a_sample_holds_what_changed_and_a_tag_that_turned_bad_once() {
+    let mut mapper = mapper(vec![sampled(None)]);
+    let everything = json!({"good_parts": 7, "speed": 1.5, "order_no": 42});
+    let first = mapper.map(scan(2, 7, 1.5), Ack::none());
+    assert_eq!(data(&first), [everything]);
+    assert!(first.events.iter().all(|event| !String::from_utf8_lossy(&event.metadata).contains("quality")));
+    assert!(mapper.map(scan(3, 7, 1.5), Ack::none()).is_nothing());
     assert_eq!(data(&mapper.map(scan(4, 7, 1.75), Ack::none())), [json!({"speed": 1.75})]);
-    let gone = mapper.map(silent(5), Ack::none());
-    assert_eq!(data(&gone), [json!({"good_parts": null, "speed": null, "order_no": null})]);
-    let metadata = String::from_utf8(gone.events[0].metadata.clone()).unwrap();
-    assert!(metadata.contains(r#""speed":"bad: device does not answer""#), "{metadata}");
-    assert!(mapper.map(silent(6), Ack::none()).events.is_empty());
-    assert_eq!(data(&mapper.map(scan(7, 7, 1.75), Ack::none())).len(), 1);
+    let bad = |second| {
+        let mut bad = scan(second, 7, 1.75);
+        bad.readings[1].value = Quality::Bad(Fault::NotANumber);
+        bad
+    };
+    let turned = mapper.map(bad(5), Ack::none());
+    assert_eq!(data(&turned), [json!({"speed": null})]);
+    let metadata = String::from_utf8(turned.events[0].metadata.clone()).unwrap();
+    assert!(metadata.ends_with(r#""quality":{"speed":"bad: not a number"}"#), "{metadata}");
+    assert!(mapper.map(bad(6), Ack::none()).is_nothing());
+    assert_eq!(data(&mapper.map(scan(7, 7, 1.75), Ack::none())), [json!({"speed": 1.75})]);
 }
 
 #[test]
 fn a_periodic_sample_holds_everything_and_comes_at_its_interval() {
     let every = Some(Duration::from_secs(10));
-    let mut mapper = LineMapper::new(&plant(), &line(vec![sampled(every)]), Duration::ZERO, &Memory::new());
+    let mut mapper = mapper(vec![sampled(every)]);
     let seconds: Vec<i64> =
-        (100..130).filter(|second| !mapper.map(scan(*second, 7, 1.5), Ack::none()).events.is_empty()).collect();
+        (100..130).filter(|second| !data(&mapper.map(scan(*second, 7, 1.5), Ack::none())).is_empty()).collect();
     assert_eq!(seconds, [100, 110, 120]);
 }

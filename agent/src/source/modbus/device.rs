@@ -7,13 +7,15 @@ use plantlink_config::Tag;
 use tokio::time::Instant;
 
 use super::connection::Connection;
+use super::identification::Identification;
 use super::line_time::LineTime;
 use super::pass::{Brought, Pass};
 use super::plan::{Limits, Request, Terms, plan};
 use super::refusals::Refusals;
 use super::rounds::Rounds;
 use super::scaling::scaled;
-use crate::reading::{Fault, Quality, Reading, Value};
+use crate::reading::{Fault, Obstacle, Quality, Reading, Value};
+use crate::source::Identity;
 
 /// Plans are made when they are needed. More of them are forgotten and made again: intervals that hardly ever fall due
 /// together make many.
@@ -29,6 +31,7 @@ pub(crate) struct Device {
     exponents: Vec<Option<usize>>,
     limits: Limits,
     time: LineTime,
+    identification: Option<Identification>,
     retries: u8,
     rounds: Rounds,
     refusals: Refusals,
@@ -48,6 +51,7 @@ impl Device {
             limits: Limits { registers: device.max_registers, bits: device.max_bits },
             time,
             retries: device.retries,
+            identification: device.identity.clone().map(Identification::new),
             rounds: Rounds::new(device, start, phase),
             refusals: Refusals::default(),
             plans: HashMap::new(),
@@ -110,13 +114,27 @@ impl Device {
         self.scale(&raw)
     }
 
+    /// What the device says that it is, if it is time to ask: at first, after every silence, and slowly again. To be called
+    /// after a scan, to which the answer belongs.
+    pub(crate) async fn identify(&mut self, connection: &mut Connection) -> Option<Identity> {
+        let identification = self.identification.as_mut()?;
+        if self.silent {
+            identification.expire();
+            return None;
+        }
+        identification.read(self.unit, connection).await
+    }
+
     /// The readings of a device that is cut off together with its line, unless its last ones said as much.
-    pub(crate) fn tell_outage(&mut self) -> Option<Vec<Reading>> {
+    pub(crate) fn tell_outage(&mut self, obstacle: Obstacle) -> Option<Vec<Reading>> {
         if self.silent {
             return None;
         }
         self.silent = true;
-        let lost = |tag| Reading { tag, value: Quality::Bad(Fault::NoConnection) };
+        if let Some(identification) = &mut self.identification {
+            identification.expire();
+        }
+        let lost = |tag| Reading { tag, value: Quality::Bad(Fault::Unreachable(obstacle)) };
         Some((0..self.tags.len()).map(lost).collect())
     }
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plantlink_config::{Address, Device, LineAddress, Name, Spot, Table, Tag, TagName, TagType, WordOrder};
+use plantlink_config::{Address, Device, LineAddress, Name, Reporting, Spot, Table, Tag, TagName, TagType, WordOrder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
@@ -150,6 +150,7 @@ pub(crate) fn tag(table: Table, wire: u16, kind: TagType) -> Tag {
         missing: Vec::new(),
         unit_of_measure: None,
         every: EVERY,
+        reporting: Reporting::default(),
     }
 }
 
@@ -165,6 +166,7 @@ pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
         every: EVERY,
         tags,
         events: Vec::new(),
+        identity: None,
         asset: None,
         max_registers: 125,
         max_bits: 2000,

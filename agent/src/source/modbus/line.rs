@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::device::Device;
 use super::line_time::LineTime;
 use crate::clock::Clock;
-use crate::reading::Reading;
+use crate::reading::Obstacle;
 use crate::source::{Ack, Content, Intake, Scan, Source, SourceError};
 
 /// One Modbus line as a source of scans.
@@ -56,23 +56,26 @@ impl Line {
         self.connection.open().await?;
         let started = Instant::now();
         let readings = device.scan(&mut self.connection).await;
+        // The time is that of the answers.
+        let stamp = self.clock.now();
         if is_shared {
             device.spare_the_others(started, self.connection.free_at());
         }
-        Ok(self.intake(place, readings))
+        let identity = device.identify(&mut self.connection).await;
+        Ok(intake(Scan { device: place, stamp, readings, identity }))
     }
 
     /// The scan of one device that has not told yet that the connection is gone.
-    fn tell_outage(&mut self) -> Option<Intake> {
-        let (place, readings) =
-            self.devices.iter_mut().enumerate().find_map(|(place, device)| Some((place, device.tell_outage()?)))?;
-        Some(self.intake(place, readings))
+    fn tell_outage(&mut self, cause: &io::Error) -> Option<Intake> {
+        let obstacle = Obstacle::from(cause);
+        let mut devices = self.devices.iter_mut().enumerate();
+        let (device, readings) = devices.find_map(|(place, device)| Some((place, device.tell_outage(obstacle)?)))?;
+        Some(intake(Scan { device, stamp: self.clock.now(), readings, identity: None }))
     }
+}
 
-    fn intake(&self, device: usize, readings: Vec<Reading>) -> Intake {
-        let scan = Scan { device, stamp: self.clock.now(), readings };
-        Intake { content: Content::Scan(scan), ack: Ack::none(), pressing: false }
-    }
+fn intake(scan: Scan) -> Intake {
+    Intake { content: Content::Scan(scan), ack: Ack::none(), pressing: false }
 }
 
 impl Source for Line {
@@ -84,7 +87,7 @@ impl Source for Line {
                 Err(cause) => cause,
             },
         };
-        if let Some(intake) = self.tell_outage() {
+        if let Some(intake) = self.tell_outage(&cause) {
             self.outage = Some(cause);
             return Ok(intake);
         }
@@ -156,8 +159,14 @@ mod tests {
         TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
     }
 
+    /// The connection broke while the device was asked.
     fn lost() -> Quality<Value> {
         Quality::Bad(Fault::NoConnection)
+    }
+
+    /// No connection can be made.
+    fn refused() -> Quality<Value> {
+        Quality::Bad(Fault::Unreachable(Obstacle::Refused))
     }
 
     #[tokio::test]
@@ -222,9 +231,9 @@ mod tests {
         let local = free_port().await;
         let address = LineAddress::Tcp { host: local.ip().to_string(), port: local.port() };
         let mut line = line(address, vec![device(1, holding(&[0])), device(2, holding(&[0]))]);
-        assert_eq!(next(&mut line).await.unwrap(), (0, vec![lost()]));
+        assert_eq!(next(&mut line).await.unwrap(), (0, vec![refused()]));
         let _fake = Fake::start_on(TcpListener::bind(local).await.unwrap(), |asked| Reply::Words(addresses(asked)));
-        assert_eq!(next(&mut line).await.unwrap(), (1, vec![lost()]));
+        assert_eq!(next(&mut line).await.unwrap(), (1, vec![refused()]));
         assert!(next(&mut line).await.is_err());
         assert_eq!(next_of(&mut line, 0).await, [good(0)]);
     }
@@ -236,8 +245,8 @@ mod tests {
         let devices = vec![device(1, holding(&[0, 1])), hourly(2)];
         let mut line = line(address, devices);
 
-        assert_eq!(next(&mut line).await.unwrap(), (0, vec![lost(), lost()]));
-        assert_eq!(next(&mut line).await.unwrap(), (1, vec![lost()]));
+        assert_eq!(next(&mut line).await.unwrap(), (0, vec![refused(), refused()]));
+        assert_eq!(next(&mut line).await.unwrap(), (1, vec![refused()]));
         for _ in 0..2 {
             let error = next(&mut line).await.unwrap_err();
             assert_eq!(error.to_string(), format!("cannot reach tcp://{local}"));
@@ -263,7 +272,7 @@ mod tests {
             }
         };
         assert_eq!(told, (0, vec![lost(), lost()]));
-        assert_eq!(next(&mut line).await.unwrap(), (1, vec![lost()]));
+        assert_eq!(next(&mut line).await.unwrap(), (1, vec![refused()]));
         assert!(next(&mut line).await.is_err());
 
         let listener = TcpListener::bind((host.as_str(), port)).await.unwrap();

@@ -3,8 +3,8 @@
 //! `line` scans its devices one after the other; for each `device`, `rounds` says which tags and `timetable` when, `plan`
 //! with which requests and `pass` executes them; `refusals` remembers what the device does not give. `forecast` says what
 //! all of that will cost. `connection` asks over TCP or a serial `port`, one `exchange` at a time; `decode` makes raw values
-//! of the answers and `scaling` values of those. Function codes, limits and exceptions follow the MODBUS Application
-//! Protocol Specification V1.1b3.
+//! of the answers and `scaling` values of those; `identification` asks what the device is. Function codes, limits and
+//! exceptions follow the MODBUS Application Protocol Specification V1.1b3.
 
 mod barrier;
 mod connection;
@@ -16,6 +16,7 @@ mod fake;
 #[cfg(test)]
 mod fake_serial;
 mod forecast;
+mod identification;
 mod line;
 mod line_time;
 mod pass;

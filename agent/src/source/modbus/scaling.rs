@@ -22,7 +22,7 @@ pub(crate) fn scaled(tag: &Tag, raw: Quality<Value>, exponent: Option<&Quality<V
         (Some(_), Some(Quality::Good(Value::Signed(power)))) => *power,
         (Some(_), Some(Quality::Good(Value::Unsigned(power)))) => i64::try_from(*power).unwrap_or(i64::MAX),
         (Some(_), Some(Quality::Good(Value::Bool(_) | Value::Float(_) | Value::Text(_) | Value::Labels(_))))
-        | (Some(_), Some(Quality::Bad(_)) | None) => return Quality::Bad(Fault::Unscaled),
+        | (Some(_), Some(Quality::Uncertain(..) | Quality::Bad(_)) | None) => return Quality::Bad(Fault::Unscaled),
     };
     let value = shifted(times(number, tag.scale), power) + tag.offset;
     if value.is_finite() { Quality::Good(Value::Float(value)) } else { Quality::Bad(Fault::NotANumber) }

@@ -1,0 +1,136 @@
+//! `device.described`: what a device is, told when that is new, and whether its tags were written for it.
+
+use plantlink_config::{Device, Expected, Labels, Tag, TagType};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Memory, Remembered, json, namespace};
+use crate::source::Identity;
+
+/// What was told of a device last.
+pub(super) struct Description {
+    owner: String,
+    /// Stands for what is configured: a device with another one has to be described anew.
+    digest: String,
+    /// What the firmware may be; empty when nobody says.
+    expected: Vec<String>,
+    told: Option<Told>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    digest: String,
+    firmware: Option<Firmware>,
+}
+
+/// What the device said that it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Firmware {
+    /// `None`: it has nothing where the profile looks for it.
+    found: Option<String>,
+    expected: bool,
+}
+
+/// A description that is new.
+pub(super) struct Described {
+    pub(super) data: Map<String, Value>,
+    pub(super) remembered: Remembered,
+    /// It was another firmware before, and is the expected one now.
+    pub(super) is_trusted_again: bool,
+}
+
+impl Description {
+    pub(super) fn new(device: &Device, memory: &Memory) -> Self {
+        let owner = format!("description/{}", device.name);
+        let told = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let expected = device.identity.iter().flat_map(|identity| &identity.expect).map(|expected| match expected {
+            Expected::Number(number) => number.to_string(),
+            Expected::Text(text) => text.clone(),
+        });
+        let expected: Vec<String> = expected.collect();
+        let digest = Uuid::new_v5(&namespace(), &json(&(tags(device), &expected))).to_string();
+        Description { owner, digest, expected, told }
+    }
+
+    /// Whether the device is, as far as it is known, what its tags were written for.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.told.as_ref().is_none_or(Told::is_trusted)
+    }
+
+    /// Takes in what the device said that it is, if it was asked. There is a description when that, or the configuration,
+    /// is new.
+    pub(super) fn take(&mut self, identity: Option<&Identity>, device: &Device) -> Option<Described> {
+        let firmware = match (identity, &self.told) {
+            (Some(identity), _) => Some(Firmware::from(identity)),
+            // What was said before counts only while somebody still expects something.
+            (None, Some(told)) if !self.expected.is_empty() => told.firmware.clone(),
+            (None, _) => None,
+        };
+        let told = Told { digest: self.digest.clone(), firmware };
+        let cause = match &self.told {
+            None if told.is_trusted() => "start",
+            None => "identity",
+            Some(before) if identity.is_some() && before.firmware != told.firmware => "identity",
+            Some(before) if before.digest != told.digest => "config",
+            Some(_) => return None,
+        };
+        let described = Described {
+            data: self.data(cause, told.firmware.as_ref(), device),
+            remembered: (self.owner.clone(), Some(json(&told))),
+            is_trusted_again: !self.is_trusted() && told.is_trusted(),
+        };
+        self.told = Some(told);
+        Some(described)
+    }
+
+    fn data(&self, cause: &str, firmware: Option<&Firmware>, device: &Device) -> Map<String, Value> {
+        let mut data = Map::new();
+        data.insert("cause".into(), cause.into());
+        if let Some(found) = firmware.and_then(|firmware| firmware.found.as_ref()) {
+            data.insert("firmware".into(), found.clone().into());
+        }
+        if !self.expected.is_empty() {
+            data.insert("firmware_expected".into(), self.expected.clone().into());
+        }
+        data.insert("tags".into(), tags(device));
+        data
+    }
+}
+
+impl Told {
+    fn is_trusted(&self) -> bool {
+        self.firmware.as_ref().is_none_or(|firmware| firmware.expected)
+    }
+}
+
+impl From<&Identity> for Firmware {
+    fn from(identity: &Identity) -> Self {
+        Firmware { found: identity.found.as_ref().map(ToString::to_string), expected: identity.expected }
+    }
+}
+
+/// The tags, as events describe them.
+fn tags(device: &Device) -> Value {
+    device.tags.iter().map(described_tag).collect()
+}
+
+fn described_tag(tag: &Tag) -> Value {
+    let mut described = Map::new();
+    described.insert("name".into(), (&*tag.name).into());
+    described.insert("type".into(), tag.kind.name().into());
+    if let Some(unit) = &tag.unit_of_measure {
+        described.insert("unit_of_measure".into(), unit.as_str().into());
+    }
+    if let TagType::Enum(labels) | TagType::Bits(labels) = &tag.kind
+        && let labels = described_labels(labels)
+        && !labels.is_empty()
+    {
+        described.insert("labels".into(), labels.into());
+    }
+    Value::Object(described)
+}
+
+fn described_labels(labels: &Labels) -> Map<String, Value> {
+    labels.iter().map(|(number, label)| (number.to_string(), Value::from(&**label))).collect()
+}

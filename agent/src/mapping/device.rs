@@ -1,0 +1,179 @@
+//! The mapper of one device: whether it is there, what it is, what it counted and what has changed.
+
+use std::sync::Arc;
+
+use plantlink_config::{Derivation, Device, Plant};
+use serde_json::{Map, Value};
+
+use super::counting::Counting;
+use super::description::Description;
+use super::presence::{Presence, Turn};
+use super::reported::Reported;
+use super::sample::{Sample, Sampler};
+use super::{Entry, Memory, asset_member, event, json};
+use crate::reading::{self, Caveat, Quality, Reading};
+use crate::source::Scan;
+use crate::template::Scope;
+
+/// Keeps what one device has shown so far.
+pub(super) struct DeviceMapper {
+    device: Device,
+    source: Arc<str>,
+    /// The members of `metadata` that all events of the device share.
+    metadata: Vec<u8>,
+    presence: Presence,
+    description: Description,
+    reported: Reported,
+    samplers: Vec<Sampler>,
+    counts: Vec<Counting>,
+}
+
+impl DeviceMapper {
+    pub(super) fn new(device: &Device, memory: &Memory) -> Self {
+        let mut samplers = Vec::new();
+        let mut counts = Vec::new();
+        for (place, derivation) in device.events.iter().enumerate() {
+            match derivation {
+                Derivation::Sampled(sampled) => samplers.push(Sampler::new(sampled, place, device, memory)),
+                Derivation::Counted(counted) => counts.push(Counting::new(counted, device, memory)),
+            }
+        }
+        DeviceMapper {
+            source: (&*device.name).into(),
+            metadata: asset_member(device.asset.as_ref()),
+            presence: Presence::new(device, memory),
+            description: Description::new(device, memory),
+            reported: Reported::new(device, samplers.iter().flat_map(Sampler::by_exception).copied(), memory),
+            device: device.clone(),
+            samplers,
+            counts,
+        }
+    }
+
+    /// Adds what the scan became to the entry.
+    pub(super) fn map(&mut self, plant: &Plant, mut scan: Scan, entry: &mut Entry) {
+        match self.presence.take(&scan, self.device.tags.len()) {
+            Turn::StaysOnline => {}
+            Turn::StaysOffline => return,
+            Turn::Online { data, remembered } => {
+                entry.memory.push(remembered);
+                entry.events.push(self.event("device.online", &scan, &data));
+            }
+            Turn::Offline { data, has_answered, remembered } => {
+                entry.memory.push(remembered);
+                entry.events.push(self.event("device.offline", &scan, &data));
+                if has_answered {
+                    self.silence(&scan, entry);
+                }
+                return;
+            }
+        }
+        let before = entry.events.len();
+        self.describe(&scan, entry);
+        if !self.description.is_trusted() {
+            scan.readings.iter_mut().for_each(make_uncertain);
+        }
+        self.count(plant, &scan, entry);
+        self.sample(&scan, entry);
+        if entry.events.len() > before {
+            entry.memory.extend(self.presence.refreshed());
+        }
+    }
+
+    /// Its tags turn to `null`, once, and whatever it answers later is news.
+    fn silence(&mut self, scan: &Scan, entry: &mut Entry) {
+        self.reported.forget(&mut entry.memory);
+        let samples: Vec<Sample> = self
+            .samplers
+            .iter_mut()
+            .filter_map(|sampler| sampler.silenced(&self.device, &scan.readings, &mut entry.memory))
+            .collect();
+        entry.events.extend(samples.iter().map(|sample| self.sampled(scan, sample)));
+    }
+
+    fn describe(&mut self, scan: &Scan, entry: &mut Entry) {
+        let Some(described) = self.description.take(scan.identity.as_ref(), &self.device) else { return };
+        entry.memory.push(described.remembered);
+        entry.events.push(self.event("device.described", scan, &described.data));
+        if described.is_trusted_again {
+            entry.memory.extend(self.counts.iter_mut().map(Counting::renew));
+        }
+    }
+
+    fn count(&mut self, plant: &Plant, scan: &Scan, entry: &mut Entry) {
+        let scope = ScanScope { plant, device: &self.device, readings: &scan.readings };
+        for counting in &mut self.counts {
+            let (data, remembered) = counting.count(&scope, scan.stamp);
+            entry.memory.extend(remembered);
+            if let Some(data) = data {
+                let metadata = self.metadata.clone();
+                entry.events.push(event(&self.source, "production.counted", scan.stamp, &data, metadata));
+            }
+        }
+    }
+
+    fn sample(&mut self, scan: &Scan, entry: &mut Entry) {
+        let news = self.reported.take(&scan.readings, scan.stamp, &mut entry.memory);
+        let samples: Vec<Sample> = self
+            .samplers
+            .iter_mut()
+            .filter_map(|sampler| sampler.sample(&self.device, scan, &news, &mut entry.memory))
+            .collect();
+        entry.events.extend(samples.iter().map(|sample| self.sampled(scan, sample)));
+    }
+
+    fn event(&self, event_type: &str, scan: &Scan, data: &Map<String, Value>) -> plantlink_buffer::Event {
+        event(&self.source, event_type, scan.stamp, data, self.metadata.clone())
+    }
+
+    fn sampled(&self, scan: &Scan, sample: &Sample) -> plantlink_buffer::Event {
+        let mut metadata = self.metadata.clone();
+        if !sample.quality.is_empty() {
+            metadata.extend_from_slice(br#","quality":"#);
+            metadata.extend_from_slice(&json(&sample.quality));
+        }
+        event(&self.source, "measurement.sampled", scan.stamp, &sample.data, metadata)
+    }
+}
+
+/// What a device of another firmware says may mean something else.
+fn make_uncertain(reading: &mut Reading) {
+    if let Quality::Good(value) = &reading.value {
+        reading.value = Quality::Uncertain(value.clone(), Caveat::UnexpectedFirmware);
+    }
+}
+
+/// The reading of the tag at this place. Readings are in the order of the tags.
+pub(super) fn reading_of(readings: &[Reading], place: usize) -> Option<&Reading> {
+    let found = readings.binary_search_by_key(&place, |reading| reading.tag).ok()?;
+    readings.get(found)
+}
+
+/// The tags of one scan by name, as far as they are good.
+pub(super) struct ScanScope<'a> {
+    plant: &'a Plant,
+    device: &'a Device,
+    readings: &'a [Reading],
+}
+
+impl ScanScope<'_> {
+    pub(super) fn value(&self, name: &str) -> Option<&reading::Value> {
+        let place = self.device.tags.iter().position(|tag| *tag.name == *name)?;
+        reading_of(self.readings, place)?.value.good()
+    }
+}
+
+impl Scope for ScanScope<'_> {
+    fn name(&self, name: &str) -> Option<Value> {
+        match (self.value(name), name) {
+            (Some(value), _) => Some(value.to_json()),
+            (None, "plant") => Some(Value::from(&*self.plant.id)),
+            (None, "gateway") => Some(Value::from(&*self.plant.gateway)),
+            (None, _) => None,
+        }
+    }
+
+    fn pointer(&self, _pointer: &str) -> Option<Value> {
+        None
+    }
+}

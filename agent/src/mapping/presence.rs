@@ -1,0 +1,174 @@
+//! Whether a device answers: `device.offline` and `device.online`, each once, over restarts.
+
+use plantlink_config::Device;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Memory, Remembered};
+use crate::reading::{Fault, Obstacle, Quality, Reading};
+use crate::source::Scan;
+use crate::template::rfc3339;
+
+/// `last_good_at` is remembered anew this often, along with the events of a scan: after a restart it is at most so much
+/// too early, and no commit is made for it.
+const REFRESH_US: i64 = 60_000_000;
+
+/// What is known of a device's presence.
+pub(super) struct Presence {
+    owner: String,
+    memory: PresenceMemory,
+    /// As it was remembered last.
+    kept_good_us: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct PresenceMemory {
+    /// The moment of the `device.offline`, in Unix microseconds; `None` while the device answers.
+    offline_since_us: Option<i64>,
+    /// The last scan with a good value, in Unix microseconds.
+    last_good_us: Option<i64>,
+}
+
+/// What a scan says about the device's presence.
+pub(super) enum Turn {
+    StaysOnline,
+    StaysOffline,
+    Online { data: Map<String, Value>, remembered: Remembered },
+    Offline { data: Map<String, Value>, has_answered: bool, remembered: Remembered },
+}
+
+/// Why a device is offline, as events name it. Where its tags disagree, the first of these says most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    PortGone,
+    NoRoute,
+    Refused,
+    Timeout,
+    Exception,
+}
+
+impl Presence {
+    pub(super) fn new(device: &Device, memory: &Memory) -> Self {
+        let owner = format!("presence/{}", device.name);
+        let memory: PresenceMemory =
+            memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        Presence { owner, kept_good_us: memory.last_good_us, memory }
+    }
+
+    /// Takes a scan in of a device with so many tags.
+    pub(super) fn take(&mut self, scan: &Scan, tags: usize) -> Turn {
+        let now_us = scan.stamp.wall_us;
+        match (silence(&scan.readings, tags), self.memory.offline_since_us) {
+            (None, since_us) => {
+                if scan.readings.iter().any(|reading| reading.value.good().is_some()) {
+                    self.memory.last_good_us = Some(now_us);
+                }
+                let Some(since_us) = since_us else { return Turn::StaysOnline };
+                self.memory.offline_since_us = None;
+                // Whole milliseconds; a clock that was set back in between makes no negative time.
+                let offline_ms = now_us.saturating_sub(since_us).max(0) / 1_000;
+                let data = json!({ "offline_s": offline_ms as f64 / 1_000.0, "was_planned": false });
+                Turn::Online { data: members(data), remembered: self.remembered() }
+            }
+            (Some(_), Some(_)) => Turn::StaysOffline,
+            (Some(cause), None) => {
+                self.memory.offline_since_us = Some(now_us);
+                let last_good_at = self.memory.last_good_us.map(rfc3339);
+                // Modbus has no word for leaving as planned.
+                let data = json!({ "cause": cause.name(), "last_good_at": last_good_at, "planned": false });
+                let has_answered = self.memory.last_good_us.is_some();
+                Turn::Offline { data: members(data), has_answered, remembered: self.remembered() }
+            }
+        }
+    }
+
+    /// The change of memory that keeps `last_good_at` young, when it is time for one.
+    pub(super) fn refreshed(&mut self) -> Option<Remembered> {
+        let good_us = self.memory.last_good_us?;
+        let is_young = self.kept_good_us.is_some_and(|kept_us| good_us.saturating_sub(kept_us) < REFRESH_US);
+        if is_young { None } else { Some(self.remembered()) }
+    }
+
+    fn remembered(&mut self) -> Remembered {
+        self.kept_good_us = self.memory.last_good_us;
+        (self.owner.clone(), Some(super::json(&self.memory)))
+    }
+}
+
+/// Why the device did not answer, if it answered nothing at all: a scan that ends in silence has a reading of every tag.
+fn silence(readings: &[Reading], tags: usize) -> Option<Cause> {
+    if readings.len() < tags {
+        return None;
+    }
+    let causes: Option<Vec<Cause>> = readings
+        .iter()
+        .map(|reading| match &reading.value {
+            Quality::Good(_) | Quality::Uncertain(..) => None,
+            Quality::Bad(fault) => Cause::of(fault),
+        })
+        .collect();
+    causes?.into_iter().min()
+}
+
+impl Cause {
+    /// `None`: the device answered, and what it answered is no value.
+    fn of(fault: &Fault) -> Option<Self> {
+        match fault {
+            Fault::NoConnection | Fault::Unreachable(Obstacle::Refused) => Some(Cause::Refused),
+            Fault::Unreachable(Obstacle::NoRoute) => Some(Cause::NoRoute),
+            Fault::Unreachable(Obstacle::PortGone) => Some(Cause::PortGone),
+            Fault::Unreachable(Obstacle::NoAnswer) | Fault::Timeout | Fault::WrongAnswer => Some(Cause::Timeout),
+            Fault::Exception(_) => Some(Cause::Exception),
+            Fault::NotANumber | Fault::NotADecimal | Fault::Missing | Fault::Unscaled => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Cause::PortGone => "port_gone",
+            Cause::NoRoute => "no_route",
+            Cause::Refused => "refused",
+            Cause::Timeout => "timeout",
+            Cause::Exception => "exception",
+        }
+    }
+}
+
+fn members(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_silent_when_it_answered_for_none_of_its_tags() {
+        let bad = Quality::Bad;
+        let good = || Quality::Good(crate::reading::Value::Unsigned(1));
+        let refused = || bad(Fault::Unreachable(Obstacle::Refused));
+        for (readings, expected) in [
+            (vec![good(), good()], None),
+            (vec![good(), bad(Fault::Timeout)], None),
+            (vec![bad(Fault::Missing), bad(Fault::Timeout)], None),
+            (vec![bad(Fault::NotANumber), bad(Fault::NotADecimal)], None),
+            (vec![bad(Fault::Exception(2)), bad(Fault::Exception(2))], Some("exception")),
+            (vec![bad(Fault::Exception(2)), bad(Fault::Timeout)], Some("timeout")),
+            (vec![bad(Fault::WrongAnswer), bad(Fault::WrongAnswer)], Some("timeout")),
+            (vec![bad(Fault::NoConnection), bad(Fault::Timeout)], Some("refused")),
+            (vec![refused(), refused()], Some("refused")),
+            (vec![bad(Fault::Unreachable(Obstacle::NoAnswer)), bad(Fault::Timeout)], Some("timeout")),
+            (vec![bad(Fault::Unreachable(Obstacle::NoRoute)); 2], Some("no_route")),
+            (vec![bad(Fault::Unreachable(Obstacle::PortGone)); 2], Some("port_gone")),
+            // One of its tags alone, which the device refuses.
+            (vec![bad(Fault::Exception(2))], None),
+        ] {
+            let scan: Vec<Reading> =
+                readings.into_iter().enumerate().map(|(tag, value)| Reading { tag, value }).collect();
+            assert_eq!(silence(&scan, 2).map(Cause::name), expected, "{scan:?}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Report by exception: whether a reading of a tag is worth a report, after the one before.
+
+use plantlink_config::{Deadband, Tag, TagType};
+use serde::{Deserialize, Serialize};
+
+use crate::reading::{Quality, Value};
+
+/// What was said of a tag last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Report {
+    value: Option<Value>,
+    /// What was wrong with it.
+    doubt: Option<String>,
+    /// By the clock that runs from boot, in microseconds.
+    at_us: i64,
+}
+
+impl Report {
+    pub(super) fn new(reading: &Quality<Value>, at_us: i64) -> Self {
+        Report { value: reading.value().cloned(), doubt: reading.doubt(), at_us }
+    }
+}
+
+/// When a tag is reported.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    deadband: Deadband,
+    /// What rounding may add to a step, as a part of the values.
+    rounding: f64,
+    min_interval_us: i64,
+    max_silence_us: Option<i64>,
+}
+
+impl Rule {
+    pub(super) fn new(tag: &Tag) -> Self {
+        let reporting = tag.reporting;
+        let micros = |interval: std::time::Duration| i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
+        Rule {
+            deadband: reporting.deadband,
+            rounding: if tag.kind == TagType::F32 { f32::EPSILON.into() } else { 4.0 * f64::EPSILON },
+            min_interval_us: reporting.min_interval.map_or(0, micros),
+            max_silence_us: reporting.max_silence.map(micros),
+        }
+    }
+
+    /// Whether a reading at this moment is to be reported. The first one of a tag always is.
+    pub(super) fn asks_for(&self, reading: &Quality<Value>, at_us: i64, last: Option<&Report>) -> bool {
+        let Some(last) = last else { return true };
+        // A clock that runs from boot goes back with a boot only, and a boot takes longer than anybody is asked to wait.
+        let elapsed_us = match at_us.saturating_sub(last.at_us) {
+            elapsed_us @ 0.. => elapsed_us,
+            ..0 => i64::MAX,
+        };
+        if elapsed_us < self.min_interval_us {
+            return false;
+        }
+        self.max_silence_us.is_some_and(|most_us| elapsed_us >= most_us) || self.is_news(reading, last)
+    }
+
+    fn is_news(&self, reading: &Quality<Value>, last: &Report) -> bool {
+        if reading.doubt() != last.doubt {
+            return true;
+        }
+        match (&last.value, reading.value()) {
+            (Some(last), Some(value)) => match (number(last), number(value)) {
+                (Some(last), Some(value)) if self.has_deadband() => self.moved(last, value),
+                (Some(_) | None, Some(_) | None) => last != value,
+            },
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        }
+    }
+
+    fn has_deadband(&self) -> bool {
+        match self.deadband {
+            Deadband::Absolute(most) | Deadband::Percent(most) => most > 0.0,
+        }
+    }
+
+    /// Whether the step is longer than the deadband. A step of exactly the deadband stays one, however it is rounded.
+    fn moved(&self, last: f64, value: f64) -> bool {
+        let most = match self.deadband {
+            Deadband::Absolute(most) => most,
+            Deadband::Percent(percent) => last.abs() * percent / 100.0,
+        };
+        let rounding = self.rounding * last.abs().max(value.abs());
+        (value - last).abs() > most + rounding
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a deadband is no finer than a float")]
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Unsigned(value) => Some(*value as f64),
+        Value::Signed(value) => Some(*value as f64),
+        Value::Float(value) => Some(*value),
+        Value::Bool(_) | Value::Text(_) | Value::Labels(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
