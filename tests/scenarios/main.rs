@@ -4,6 +4,7 @@ mod bad_input;
 mod brokers;
 mod campaign;
 mod commit_before_acknowledge;
+mod devices;
 mod disk;
 mod fakes;
 mod flows;

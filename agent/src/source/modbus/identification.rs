@@ -5,8 +5,9 @@ use std::time::Duration;
 use plantlink_config::{Expected, Identity};
 use tokio::time::Instant;
 
-use super::connection::{Answer, Connection, Failure};
+use super::connection::{Connection, Failure};
 use super::decode;
+use super::exchange::Answer;
 use super::plan::Request;
 use crate::reading::{Fault, Quality, Value};
 use crate::source;

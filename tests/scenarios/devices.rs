@@ -1,0 +1,147 @@
+//! What is told of machines themselves: that they are silent, are back, are other ones, and no more of their values than asked.
+
+use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
+use plantlink_tests::agent::Agent;
+use plantlink_tests::ledger::Arrival;
+use plantlink_tests::modbus::{ModbusLine, Table};
+use plantlink_tests::wait;
+use serde_json::{Value, json};
+
+/// The events of one type, in the order of their arrival.
+fn told(plant: &Plant, event_type: &str) -> Vec<Arrival> {
+    plant.ledger().events(event_type).cloned().collect()
+}
+
+/// The event of a type that has this place among them.
+async fn nth(plant: &Plant, event_type: &str, place: usize) -> Value {
+    let what = format!("{event_type} number {place}");
+    wait::until(&what, LATER, async || told(plant, event_type).get(place).map(Arrival::envelope)).await
+}
+
+/// A press whose speed is sampled, with more keys.
+fn config(plant: &Plant, line: &ModbusLine, tag: &str, device: &str) -> String {
+    let port = line.port();
+    plant.config(
+        "",
+        "",
+        &format!(
+            r#"
+[[source.modbus]]
+name = "line"
+address = "tcp://127.0.0.1:{port}"
+timeout = "200ms"
+[[source.modbus.device]]
+name = "press"
+unit = 1
+every = "100ms"
+tag = [
+    {{ name = "speed", at = "holding:0", type = "u16"{tag} }},
+    {{ name = "good", at = "holding:1", type = "u16" }},
+]
+event = [
+    {{ type = "measurement.sampled", sample = ["speed"] }},
+    {{ type = "production.counted", good = "good" }},
+]
+{device}
+"#
+        ),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_goes_silent_and_returns_is_told_once_each_though_the_agent_is_killed_meanwhile() {
+    let mut line = ModbusLine::start(&[1]).await;
+    line.set(1, Table::Holding, 0, &[7]).await;
+    let plant = Plant::start().await;
+    let mut agent = Agent::start(&config(&plant, &line, "", ""));
+    assert_eq!(nth(&plant, "device.described", 0).await["data"]["cause"], "start");
+    assert_eq!(nth(&plant, "measurement.sampled", 0).await["data"], json!({"speed": 7}));
+
+    line.silence(1, true).await;
+    let offline = nth(&plant, "device.offline", 0).await;
+    assert_eq!((&offline["data"]["cause"], &offline["data"]["planned"]), (&json!("timeout"), &json!(false)));
+    assert!(offline["data"]["last_good_at"].is_string(), "{offline}");
+    let silent = nth(&plant, "measurement.sampled", 1).await;
+    assert_eq!(silent["data"], json!({"speed": null}));
+    assert_eq!(silent["metadata"]["quality"], json!({"speed": "bad: device does not answer"}));
+
+    agent.kill();
+    agent.restart();
+    agent
+        .wait_until("it to be silent still", SOON, |status| entry(status, "devices", "press")["state"] == "down")
+        .await;
+    line.silence(1, false).await;
+    let online = nth(&plant, "device.online", 0).await;
+    assert!(online["data"]["offline_s"].as_f64() > Some(0.0), "{online}");
+    assert_eq!(nth(&plant, "measurement.sampled", 2).await["data"], json!({"speed": 7}));
+
+    assert!(agent.terminate().await.success(), "{}", agent.log_end());
+    for (event_type, times) in
+        [("device.described", 1), ("device.offline", 1), ("device.online", 1), ("measurement.sampled", 3)]
+    {
+        assert_eq!(told(&plant, event_type).len(), times, "{event_type}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_within_its_deadband_is_not_reported_after_a_kill_either() {
+    let mut line = ModbusLine::start(&[1]).await;
+    line.set(1, Table::Holding, 0, &[100]).await;
+    let plant = Plant::start().await;
+    let mut agent = Agent::start(&config(&plant, &line, ", deadband = \"10%\"", ""));
+    assert_eq!(nth(&plant, "measurement.sampled", 0).await["data"], json!({"speed": 100}));
+    // A piece tells when the scan with the value before it was mapped.
+    for (value, pieces) in [(110, 1), (90, 2), (105, 3)] {
+        line.set(1, Table::Holding, 0, &[value, pieces]).await;
+        nth(&plant, "production.counted", usize::from(pieces) - 1).await;
+        agent.kill();
+        agent.restart();
+        agent
+            .wait_until("the press to be read", SOON, |status| entry(status, "devices", "press")["state"] == "up")
+            .await;
+    }
+    line.set(1, Table::Holding, 0, &[111, 4]).await;
+    assert_eq!(nth(&plant, "measurement.sampled", 1).await["data"], json!({"speed": 111}));
+    assert_accounted(&agent.status().expect("the agent answers"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_with_another_firmware_is_told_its_values_are_uncertain_and_nothing_is_counted() {
+    let mut line = ModbusLine::start(&[1]).await;
+    line.set(1, Table::Holding, 0, &[7, 100]).await;
+    line.set(1, Table::Input, 0, &[412]).await;
+    let plant = Plant::start().await;
+    let identity = r#"identity = { at = "input:0", type = "u16", expect = [412, 413] }"#;
+    let agent = Agent::start(&config(&plant, &line, "", identity));
+    let described = nth(&plant, "device.described", 0).await;
+    assert_eq!((&described["data"]["cause"], &described["data"]["firmware"]), (&json!("start"), &json!("412")));
+
+    // An update takes a device off its line for a while.
+    let mut update = async |firmware: u16, registers: [u16; 2], time: usize| {
+        line.silence(1, true).await;
+        nth(&plant, "device.offline", time).await;
+        line.set(1, Table::Input, 0, &[firmware]).await;
+        line.set(1, Table::Holding, 0, &registers).await;
+        line.silence(1, false).await;
+        nth(&plant, "device.described", time + 1).await
+    };
+    let other = update(500, [8, 9_000], 0).await;
+    assert_eq!((&other["data"]["cause"], &other["data"]["firmware"]), (&json!("identity"), &json!("500")));
+    assert_eq!(other["data"]["firmware_expected"], json!(["412", "413"]));
+    let uncertain = nth(&plant, "measurement.sampled", 2).await;
+    assert_eq!(uncertain["data"], json!({"speed": 8}));
+    assert_eq!(uncertain["metadata"]["quality"], json!({"speed": "uncertain: unexpected firmware"}));
+    let status = agent.status().expect("the agent answers");
+    assert_eq!(entry(&status, "devices", "press")["unexpected_firmware"], "500", "{status:#}");
+    assert!(agent.run(&["status"]).stdout.contains("device press has an unexpected firmware"));
+
+    let right = update(413, [9, 20_000], 1).await;
+    assert_eq!((&right["data"]["cause"], &right["data"]["firmware"]), (&json!("identity"), &json!("413")));
+    line.set(1, Table::Holding, 1, &[20_003]).await;
+    let counted = nth(&plant, "production.counted", 0).await;
+    assert_eq!(
+        (&counted["data"]["good"], &counted["data"]["counter_epoch"]),
+        (&json!(3), &json!(2)),
+        "what a counter did under another firmware is no pieces: {counted}"
+    );
+}
