@@ -112,7 +112,7 @@ impl Buffer {
     /// Deletes some events that are still to deliver, of flows that yield them.
     fn give_up_buffered(&mut self) -> Result<bool, WriteError> {
         let Some(overflow) = &mut self.overflow else { return Ok(false) };
-        let holds = self.holds.freeze();
+        let holds = self.holds.freeze(self.state.flights.held(&self.state.flows));
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut state = self.state.clone();
         let has_given = overflow.give_up(&transaction, &mut state, &holds)?;

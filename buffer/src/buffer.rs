@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::append::{self, Append};
 use crate::dead_stock::DeadStock;
 use crate::error::{OpenError, ReadError, WriteError};
+use crate::flight::{self, Flight, Flights, Fly};
 use crate::flow::{FlowId, FlowSpec, FlowState, Flows};
 use crate::hold::Holds;
 use crate::ledger::Ledger;
@@ -59,8 +60,10 @@ pub enum Work {
     Replay(Replay),
     /// Settled events were offered again.
     Replayed(Replayed),
-    /// The flow's backlog and what it keeps are given up.
+    /// The flow's backlog and what it keeps are given up, unless some of it is in flight.
     Drop(FlowId),
+    /// What goes on its way to a destination with QoS 2, and what has arrived there.
+    Fly(Fly),
 }
 
 impl Work {
@@ -69,7 +72,7 @@ impl Work {
         match self {
             Self::Append(work) => *work == Append::default(),
             Self::Settle(work) => work.outcomes.is_empty(),
-            Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
+            Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
         }
     }
 }
@@ -129,17 +132,22 @@ pub(crate) struct State {
     pub(crate) receipts: RecentReceipts,
     pub(crate) losses: Losses,
     pub(crate) dead: DeadStock,
+    pub(crate) flights: Flights,
 }
 
 impl State {
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut flows = Flows::load(connection)?;
+        let flights = Flights::load(connection)?;
+        flights.mark(&mut flows);
         Ok(Self {
-            flows: Flows::load(connection)?,
+            flows,
             ledger: Ledger::load(connection)?,
             senders: Senders::load(connection)?,
             receipts: RecentReceipts::load(connection)?,
             losses: Losses::load(connection)?,
             dead: DeadStock::load(connection)?,
+            flights,
         })
     }
 
@@ -155,6 +163,7 @@ impl State {
         self.senders.save(transaction, &before.senders)?;
         self.receipts.save(transaction, &before.receipts)?;
         self.losses.save(transaction, &before.losses)?;
+        self.flights.save(transaction, &before.flights)?;
         Ok(())
     }
 }
@@ -245,6 +254,35 @@ impl Buffer {
         Ok(receipt::load(&self.connection, source, session)?)
     }
 
+    /// What a crash or a stop left in flight to `destination`, in the order in which it began.
+    pub fn flights(&self, destination: &str) -> Vec<Flight> {
+        self.state.flights.of(destination)
+    }
+
+    /// The session at `destination` that its flights belong to.
+    pub fn session(&self, destination: &str) -> Option<&str> {
+        self.state.flights.session(destination)
+    }
+
+    /// Forgets what is in flight to other destinations than these: nobody is there to finish it, and its events are
+    /// offered again wherever their flow goes now.
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub fn keep_flights(&mut self, destinations: &[&str]) -> Result<(), WriteError> {
+        let mut state = self.state.clone();
+        state.flights.keep(destinations);
+        state.flights.mark(&mut state.flows);
+        if state != self.state {
+            self.set_durability(Durability::Synced)?;
+            let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+            state.save(&transaction, &self.state)?;
+            transaction.commit()?;
+            self.state = state;
+        }
+        Ok(())
+    }
+
     /// A connection of its own to read from, from any thread.
     ///
     /// # Errors
@@ -324,6 +362,9 @@ impl Buffer {
                     state.flows.get_mut(*flow)?.replayed(range, *events);
                 }
                 Work::Drop(flow) => state.flows.get_mut(*flow)?.drop_backlog(),
+                Work::Fly(work) => {
+                    flight::fly(work, &self.state.flows, &mut state.flows, &mut state.flights, &transaction)?;
+                }
             }
         }
         if state.letters() > self.state.letters() {

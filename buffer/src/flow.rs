@@ -58,6 +58,16 @@ pub struct FlowState {
     pub retired: bool,
     /// What is left to do, and where.
     pub spans: Vec<Span>,
+    /// The destination that has events of it in flight: nobody else may be offered them.
+    pub flying_to: Option<Arc<str>>,
+}
+
+/// Who has events of a flow in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flying {
+    pub(crate) to: Arc<str>,
+    /// The first of them.
+    pub(crate) from: u64,
 }
 
 /// A flow as the writer works on it.
@@ -76,6 +86,8 @@ pub(crate) struct Flow {
     pub(crate) replay_lost: u64,
     pub(crate) retired: bool,
     pub(crate) spans: Vec<Span>,
+    /// Who has events of it in flight. Not stored here: the flights say it.
+    pub(crate) flying: Option<Flying>,
     /// The first event whose block is still there. Not stored: the log itself says it.
     pub(crate) oldest: u64,
     /// Blocks before this number are as full as they get. Not stored either.
@@ -89,9 +101,14 @@ impl Flow {
         self.spans.iter().filter(|span| span.is_owed()).map(|span| span.next).min().unwrap_or(self.next)
     }
 
-    /// Settled events at the beginning of the log.
+    /// The first event that somebody needs: it is to be delivered, or offered again in a flight.
+    pub(crate) fn first_needed(&self) -> u64 {
+        self.flying.as_ref().map_or(u64::MAX, |flying| flying.from).min(self.first_open())
+    }
+
+    /// Events at the beginning of the log that nobody needs.
     pub(crate) fn kept(&self) -> u64 {
-        self.first_open().saturating_sub(self.oldest)
+        self.first_needed().saturating_sub(self.oldest)
     }
 
     pub(crate) fn state(&self, losses: &Losses) -> FlowState {
@@ -111,6 +128,7 @@ impl Flow {
             replaying: self.replaying(),
             retired: self.retired,
             spans: self.spans.clone(),
+            flying_to: self.flying.as_ref().map(|flying| flying.to.clone()),
         }
     }
 
@@ -155,6 +173,7 @@ impl Flows {
                     replay_lost: row.get(9)?,
                     retired: row.get(10)?,
                     spans: Vec::new(),
+                    flying: None,
                     oldest: 0,
                     packed: 0,
                     covered: 0,

@@ -63,9 +63,11 @@ pub(crate) struct Frozen<'a> {
 }
 
 impl Holds {
-    pub(crate) fn freeze(&self) -> Frozen<'_> {
+    /// Counts what is in flight as held too.
+    pub(crate) fn freeze(&self, in_flight: Vec<(FlowId, Range<u64>)>) -> Frozen<'_> {
         let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        held.extend(in_flight.into_iter().map(|(flow, numbers)| Held { flow, numbers }));
         Frozen { held, _gate: gate }
     }
 }
@@ -97,7 +99,7 @@ mod tests {
     }
 
     fn free(holds: &Holds, flow: u32, numbers: Range<u64>) -> Vec<(u64, u64)> {
-        holds.freeze().free(FlowId(flow), numbers).into_iter().map(|free| (free.start, free.end)).collect()
+        holds.freeze(Vec::new()).free(FlowId(flow), numbers).into_iter().map(|free| (free.start, free.end)).collect()
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Retention {
         let last = |append: &'a Append| append.events.last().map(|routed| routed.event.stamp);
         let stamps = work.filter_map(|work| match work {
             Work::Append(append) => last(append),
-            Work::Settle(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => None,
+            Work::Settle(_) | Work::Fly(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => None,
         });
         self.latest = stamps.last().or(self.latest);
     }
@@ -52,7 +52,7 @@ impl Retention {
         let mut has_deleted = delete_dropped(transaction, flows)?;
         if self.keep_us == 0 {
             for flow in flows.iter_mut().filter(|flow| flow.kept() >= CHUNK_EVENTS) {
-                let keep = flow.first_open();
+                let keep = flow.first_needed();
                 has_deleted |= trim(transaction, flow, keep)?;
             }
             return Ok(has_deleted);
@@ -108,7 +108,7 @@ pub(crate) fn give_up(transaction: &Connection, flows: &mut Flows) -> Result<boo
     let mut candidates: Vec<&mut Flow> = flows.iter_mut().filter(|flow| flow.kept() > 0).collect();
     candidates.sort_by_key(|flow| std::cmp::Reverse(flow.kept()));
     for flow in candidates {
-        let keep = flow.first_open().min(flow.oldest + CHUNK_EVENTS);
+        let keep = flow.first_needed().min(flow.oldest + CHUNK_EVENTS);
         if trim(transaction, flow, keep)? {
             return Ok(true);
         }

@@ -177,6 +177,9 @@ pub(crate) fn pages<'a>(connection: &Connection, work: impl Iterator<Item = &'a 
             Work::Append(append) => append_bytes(append),
             Work::Settle(settle) => settle_bytes(connection, settle),
             Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
+            Work::Fly(fly) => {
+                fly.bytes() as u64 + fly.settle.iter().map(|settle| settle_bytes(connection, settle)).sum::<u64>()
+            }
         })
         .sum();
     // Whole pages hold a little less than their size, and the list of what each page is for grows with them.

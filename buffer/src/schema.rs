@@ -59,7 +59,7 @@ pub(crate) fn set_meta(transaction: &Connection, key: &str, value: impl rusqlite
 }
 
 /// Rows of more than about 1,000 bytes spill over in a table WITHOUT ROWID: only tables of small rows are.
-/// `block.id` is flow << 44 | first. `flight`, `confirmed` and `kept` are there for releases that use them,
+/// `block.id` is flow << 44 | first. `confirmed` and `kept` are there for releases that use them,
 /// so that those can go back to this one.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -94,6 +94,7 @@ CREATE TABLE flight (
     destination TEXT NOT NULL, first_packet_id INTEGER NOT NULL, flow INTEGER NOT NULL, positions BLOB NOT NULL,
     released INTEGER NOT NULL, PRIMARY KEY (destination, first_packet_id)
 ) STRICT;
+CREATE TABLE session (destination TEXT PRIMARY KEY, identity TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE sender (
     source TEXT NOT NULL, first INTEGER NOT NULL, entries BLOB NOT NULL, PRIMARY KEY (source, first)
 ) STRICT;

@@ -58,8 +58,12 @@ impl Flow {
         self.forget_finished();
     }
 
-    /// Gives up what is left of it and what it keeps, and goes on with an empty log.
+    /// Gives up what is left of it and what it keeps, and goes on with an empty log. Does nothing while events of it are in
+    /// flight: their answers must find them.
     pub(crate) fn drop_backlog(&mut self) {
+        if self.flying.is_some() {
+            return;
+        }
         self.dropped += self.buffered();
         self.replay_lost += self.replaying();
         self.spans.clear();

@@ -80,9 +80,12 @@ impl Queue {
         None
     }
 
-    /// All settlements, due or not.
+    /// All settlements, due or not. What flights write down before use is synced.
     pub(super) fn take_settles(&mut self) -> Group {
-        Group { members: self.settles.take(ALL), durability: Durability::Written }
+        let members = self.settles.take(ALL);
+        let wants_sync = |member: &Waiting| matches!(&member.work, Work::Fly(fly) if fly.wants_sync());
+        let durability = if members.iter().any(wants_sync) { Durability::Synced } else { Durability::Written };
+        Group { members, durability }
     }
 
     /// The group waits again, before everything else.
@@ -97,7 +100,9 @@ impl Queue {
         match work {
             Work::Append(_) => &mut self.appends,
             // None of them needs more room than a settlement, and each comes in its order with those.
-            Work::Settle(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => &mut self.settles,
+            Work::Settle(_) | Work::Fly(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => {
+                &mut self.settles
+            }
         }
     }
 }
@@ -145,6 +150,7 @@ fn events(work: &Work) -> usize {
         Work::Append(append) => append.events.len().max(1),
         Work::Settle(settle) => settle.outcomes.len().max(1),
         Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 1,
+        Work::Fly(fly) => fly.settle.iter().map(|settle| settle.outcomes.len()).sum::<usize>().max(1),
     }
 }
 
@@ -155,7 +161,7 @@ fn bytes(work: &Work) -> usize {
             let stored = |routed: &Routed| (routed.event.data.len() + routed.event.metadata.len()) * routed.flows.len();
             append.events.iter().map(stored).sum()
         }
-        Work::Settle(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
+        Work::Settle(_) | Work::Fly(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
     }
 }
 
@@ -165,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::append::Append;
+    use crate::flight::Fly;
     use crate::flow::FlowId;
     use crate::settle::Settle;
 
@@ -208,6 +215,7 @@ mod tests {
         let name = |member: &Waiting| match &member.work {
             Work::Append(append) => format!("a{}", append.memory[0].0),
             Work::Settle(settle) => format!("s{}", settle.from),
+            Work::Fly(fly) => format!("f{}", fly.destination),
             work @ (Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_)) => format!("{work:?}"),
         };
         group.members.iter().map(name).collect::<Vec<_>>().join(" ")
@@ -246,6 +254,18 @@ mod tests {
         assert_eq!(case.take(0), Some(("s1 s2".to_owned(), Durability::Written)));
         assert_eq!(case.take(199), None);
         assert_eq!(case.take(200), synced("a1"));
+    }
+
+    #[test]
+    fn a_flight_is_synced_before_it_begins_and_one_that_only_ends_is_not() {
+        let mut case = Case::new();
+        let landed = Fly { destination: "1".to_owned(), landed: vec![1], ..Fly::default() };
+        let session = Some("new".to_owned());
+        case.push(Work::Fly(landed), 0);
+        assert_eq!(case.take(0), Some(("f1".to_owned(), Durability::Written)));
+        case.push(settle(1), 0);
+        case.push(Work::Fly(Fly { destination: "2".to_owned(), session, ..Fly::default() }), 0);
+        assert_eq!(case.take(0), synced("s1 f2"));
     }
 
     #[test]

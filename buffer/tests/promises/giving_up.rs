@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use plantlink_buffer::{
-    Append, Author, Buffer, Durability, Event, EventTime, FlowId, Loss, LossCause, Options, Routed, SIZE_MIN, Stamp,
-    Stored, Work, WriteError, Yielding, Yields, bytes_on_disk,
+    Aloft, Append, Author, Buffer, Durability, Event, EventTime, Flight, FlowId, Fly, Loss, LossCause, Options, Routed,
+    SIZE_MIN, Stamp, Stored, Work, WriteError, Yielding, Yields, bytes_on_disk,
 };
 
 use crate::case::{Case, delivered, flow, options};
@@ -185,6 +185,25 @@ fn what_is_in_somebodys_hand_is_not_given_up_and_can_be_settled() {
     assert_eq!((state.delivered, state.first_open), (110, 111));
     let buffer = told(&case, buffer, &DROPPING);
     assert_no_hole(&buffer, "samples", 110);
+}
+
+/// A span is settled in order: what stands before a flight in it is needed too, also after a crash, when nobody has it in
+/// hand.
+#[test]
+fn what_is_in_flight_is_not_given_up_and_neither_is_what_stands_before_it() {
+    let case = Case::new();
+    let mut buffer = open(&case, &DROPPING);
+    let samples = flow(&buffer, "samples").id;
+    buffer.apply([&append((0..300).map(|number| sample(number, 0, 1_000)), &[samples])], Durability::Written).unwrap();
+    let messages = (51..=60).map(|sequence| Aloft { sequence, refused: None }).collect();
+    let flight = Flight { first_packet_id: 1, flow: samples, from: 51, messages, released: true };
+    let begin = Fly { destination: "central".to_owned(), aloft: vec![flight], ..Fly::default() };
+    buffer.apply([&Work::Fly(begin)], Durability::Synced).unwrap();
+    drop(buffer);
+    let mut buffer = open(&case, &DROPPING);
+    fill(&mut buffer, &case, 300, &[samples]).unwrap();
+    let left: Vec<u64> = backlog(&buffer, "samples").iter().take(60).map(|stored| stored.sequence).collect();
+    assert_eq!(left, Vec::from_iter(1..=60));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod dead_letters;
 mod flash;
+mod flights;
 mod flows;
 mod format_1;
 mod giving_up;
