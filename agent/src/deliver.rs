@@ -17,7 +17,7 @@ use crate::store::{Stopped, Store};
 const LAST_BATCH: Duration = Duration::from_secs(5);
 
 /// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why the loop ended before the stop; so must the process.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +41,8 @@ pub(crate) async fn deliver(
         let turn = match turn {
             Ok(turn) => turn,
             Err(error) if error.is_damage() => return Err(Ended::Damaged(error)),
-            Err(error) if error.part == Part::Replay => {
-                warn!(flow = %error.flow, error = %chain(&error), "kept events cannot be read to be offered again");
-                continue;
-            }
             Err(error) => {
-                if health.flow_paused(&error.flow, &chain(&error)) == Turned::Yes {
-                    warn!(flow = %error.flow, error = %chain(&error), "flow cannot be read");
-                }
+                unreadable(&error, &health);
                 continue;
             }
         };
@@ -61,20 +55,34 @@ pub(crate) async fn deliver(
             // The disk refuses. What was answered stays with the writer, which tries once more at its own stop.
             () = overdue(&stop) => break,
         }
-        report(&name, &turn, &delivery, &schedule, &health);
-        schedule.learn(&turn, &delivery);
-        while let Some((flow, events)) = schedule.lost_replay() {
-            warn!(%flow, events, "kept events were deleted before they could be offered again");
-        }
+        tell(&name, &turn, &delivery, &mut schedule, &health);
     }
     // A destination that does not take the goodbye has the answers it gave all the same.
     let _ = tokio::time::timeout(GOODBYE, destination.close()).await;
     Ok(())
 }
 
-async fn overdue(stop: &CancellationToken) {
+pub(crate) async fn overdue(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(LAST_BATCH).await;
+}
+
+/// Says that a flow cannot be read, which is tried again.
+pub(crate) fn unreadable(error: &UnreadableFlow, health: &Health) {
+    if error.part == Part::Replay {
+        warn!(flow = %error.flow, error = %chain(error), "kept events cannot be read to be offered again");
+    } else if health.flow_paused(&error.flow, &chain(error)) == Turned::Yes {
+        warn!(flow = %error.flow, error = %chain(error), "flow cannot be read");
+    }
+}
+
+/// What came of a turn, once it is written down: for people, then for the turns after it.
+pub(crate) fn tell(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &mut Schedule, health: &Health) {
+    report(name, turn, delivery, schedule, health);
+    schedule.learn(turn, delivery);
+    while let Some((flow, events)) = schedule.lost_replay() {
+        warn!(%flow, events, "kept events were deleted before they could be offered again");
+    }
 }
 
 /// One line when something breaks, one when it heals, never one per event.

@@ -19,6 +19,7 @@ mod destination;
 mod envelope;
 mod flash;
 mod flow_status;
+mod fly;
 mod health;
 mod heartbeat;
 mod mapping;

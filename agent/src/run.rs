@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use plantlink_buffer::{
-    Buffer, DiskState, FlowId, FlowSpec, FlowState, GroupLimits, OpenError, Options, ReadError, StopError, Writer,
+    Buffer, DiskState, FlowId, FlowSpec, FlowState, GroupLimits, OpenError, Options, ReadError, StopError, WriteError,
+    Writer,
 };
-use plantlink_config::{Config, Destination, Flow, Name, Source};
+use plantlink_config::{Config, Destination, Flow, MqttQos, Name, Source};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::deliver::{Ended, deliver};
 use crate::destination::mqtt::Broker;
 use crate::destination::odoo::Odoo;
 use crate::envelope::Site;
+use crate::fly::{Recorded, fly};
 use crate::health::{Health, Turned};
 use crate::heartbeat::Heartbeat;
 use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
@@ -36,6 +38,8 @@ use crate::systemd;
 pub(crate) enum RunError {
     #[error("cannot open the buffer")]
     Open(#[from] OpenError),
+    #[error("cannot write to the buffer")]
+    Write(#[from] WriteError),
     #[error("cannot read the buffer")]
     Read(#[from] ReadError),
     #[error("cannot open the control socket")]
@@ -59,7 +63,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
     let health = Health::new(&config);
 
-    let buffer = Buffer::open(&config.buffer.path, &options(&config))?;
+    let mut buffer = Buffer::open(&config.buffer.path, &options(&config))?;
+    let recorded = recorded(&config, &mut buffer)?;
     let site =
         Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() });
     let opened = Opened::of(&buffer);
@@ -82,10 +87,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let office = CancellationToken::new();
     let plant = CancellationToken::new();
     let mut right = JoinSet::new();
-    for (destination, reader) in config.destinations.iter().zip(readers.destinations) {
+    for ((destination, reader), recorded) in config.destinations.iter().zip(readers.destinations).zip(recorded) {
         let served = served(&config, destination.name(), &flows);
-        let schedule = Schedule::new(site.clone(), &served, reader, store.levels());
-        start_destination(&mut right, destination, &site, schedule, &store, &health, &office);
+        let schedule = Schedule::new(destination.name().clone(), site.clone(), &served, reader, store.levels());
+        start_destination(&mut right, destination, recorded, &site, schedule, &store, &health, &office);
     }
     let mut beside = JoinSet::new();
     for heartbeat in heartbeats(&config, &site, &reporter, &health) {
@@ -217,6 +222,18 @@ fn configured<'a>(config: &'a Config, flows: &[FlowState]) -> Vec<(FlowId, &'a F
     config.flows.iter().filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow))).collect()
 }
 
+/// What was in flight to each destination, in their order. Where nobody can finish it, it is forgotten.
+fn recorded(config: &Config, buffer: &mut Buffer) -> Result<Vec<Recorded>, RunError> {
+    let flying = config.destinations.iter().filter_map(|destination| match destination {
+        Destination::Mqtt(broker) if broker.qos == MqttQos::ExactlyOnce => Some(&*broker.name),
+        Destination::Mqtt(_) | Destination::Odoo(_) => None,
+    });
+    buffer.keep_flights(&flying.collect::<Vec<_>>())?;
+    let recorded =
+        |name: &Name| Recorded { flights: buffer.flights(name), session: buffer.session(name).map(str::to_owned) };
+    Ok(config.destinations.iter().map(|destination| recorded(destination.name())).collect())
+}
+
 pub(crate) fn routes(config: &Config, flows: &[FlowState]) -> Routes {
     Routes::new(configured(config, flows).into_iter().map(|(id, flow)| (id, flow.clone())).collect())
 }
@@ -226,9 +243,11 @@ pub(crate) fn served<'a>(config: &'a Config, destination: &Name, flows: &[FlowSt
     configured(config, flows).into_iter().filter(|(_, flow)| flow.to == *destination).collect()
 }
 
+#[expect(clippy::too_many_arguments, reason = "this is all that a destination needs, and it is needed once")]
 fn start_destination(
     tasks: &mut JoinSet<Result<(), Ended>>,
     destination: &Destination,
+    recorded: Recorded,
     site: &Site,
     schedule: Schedule,
     store: &Store,
@@ -238,6 +257,9 @@ fn start_destination(
     let name = destination.name().clone();
     let (store, health, stop) = (store.clone(), health.clone(), stop.clone());
     match destination {
+        Destination::Mqtt(broker) if broker.qos == MqttQos::ExactlyOnce => {
+            tasks.spawn(fly(broker.clone(), recorded, schedule, store, health, stop));
+        }
         Destination::Mqtt(broker) => {
             tasks.spawn(deliver(name, Broker::new(broker), schedule, store, health, stop));
         }

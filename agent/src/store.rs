@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{Append, FlowState, Hold, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle};
+use plantlink_buffer::{
+    Append, FlowState, Fly, Hold, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle,
+};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::destination::Outcome;
@@ -73,14 +75,12 @@ impl Store {
 
     /// Writes down what a destination answered. When this returns, a killed process does not offer it again.
     pub(crate) async fn settle(&self, turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Result<(), Stopped> {
-        let answered = turn.batch.events.iter().zip(outcomes);
-        let Some((last, _)) = answered.clone().last() else { return Ok(()) };
+        if outcomes.is_empty() {
+            return Ok(());
+        }
         let work = match turn.part {
             Part::Live | Part::Backlog => Work::Settle(settlement(turn, outcomes, at_us)),
-            Part::Replay => {
-                let range = turn.from..last.sequence() + 1;
-                Work::Replayed(Replayed { flow: turn.flow, range, events: answered.len() as u64 })
-            }
+            Part::Replay => Work::Replayed(replayed(turn, outcomes)),
         };
         self.commit_holding(Some(turn.hold.clone()), work).await?;
         if turn.cuts {
@@ -88,6 +88,11 @@ impl Store {
             self.commit(Work::Cut(turn.flow)).await?;
         }
         Ok(())
+    }
+
+    /// Writes down a change in a destination's flights. When this returns, what has to be durable before it is used is.
+    pub(crate) async fn fly(&self, begins: Option<Hold>, change: Fly) -> Result<(), Stopped> {
+        self.commit_holding(begins, Work::Fly(change)).await.map(drop)
     }
 
     /// Waits for the commit, and gives all flows as they are then.
@@ -141,7 +146,8 @@ impl Store {
     }
 }
 
-fn settlement(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Settle {
+/// The answers to the first events of a turn, as they are written down.
+pub(crate) fn settlement(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Settle {
     let answered = turn.batch.events.iter().zip(outcomes);
     let settled = answered.map(|(event, outcome)| {
         let settled = match outcome {
@@ -151,6 +157,13 @@ fn settlement(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Settle {
         (event.sequence(), settled)
     });
     Settle { flow: turn.flow, from: turn.from, outcomes: settled.collect() }
+}
+
+/// The same for events that were offered again.
+pub(crate) fn replayed(turn: &Turn, outcomes: &[Outcome]) -> Replayed {
+    let answered = turn.batch.events.iter().zip(outcomes);
+    let next = answered.clone().last().map_or(turn.from, |(last, _)| last.sequence() + 1);
+    Replayed { flow: turn.flow, range: turn.from..next, events: answered.len() as u64 }
 }
 
 fn publish(levels: &watch::Sender<Vec<FlowState>>, flows: &[FlowState]) {

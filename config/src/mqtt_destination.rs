@@ -7,7 +7,7 @@ use crate::{
     check::Check,
     lookup::Lookup,
     mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW},
-    mqtt_qos::QOS,
+    mqtt_qos::{MqttQos, QOS},
     name::Name,
     path::Path,
     report::code,
@@ -16,7 +16,7 @@ use crate::{
     tls::TlsTable,
 };
 
-/// A broker that events are published to with quality of service 1, each as one JSON object in the plant's own envelope.
+/// A broker that events are published to, each as one JSON object in the plant's own envelope.
 #[derive(Debug, Clone)]
 pub struct MqttDestination {
     /// Unique among destinations.
@@ -25,6 +25,8 @@ pub struct MqttDestination {
     pub link: MqttLink,
     /// The topic of an event.
     pub topic: Template,
+    /// What happens to events that the broker may have had before a crash or a cut.
+    pub qos: MqttQos,
 }
 
 /// A broker that events are published to.
@@ -51,10 +53,10 @@ pub(crate) struct MqttDestinationTable {
     /// The topic of an event, a template.
     #[serde(default = "topic")]
     topic: String,
-    /// The quality of service.
+    /// The quality of service: 1, at least once, or 2, exactly once into the broker, for one more round trip. With 2 the
+    /// broker has to keep the session while the agent is away.
     #[serde(default = "qos")]
-    #[schemars(range(min = 1, max = 1))]
-    #[expect(dead_code, reason = "the one value there is needs nothing")]
+    #[schemars(range(min = 1, max = 2))]
     qos: u8,
     /// The most messages sent without an acknowledgement.
     #[serde(default = "window")]
@@ -102,7 +104,7 @@ impl MqttDestinationTable {
         };
         let link = keys.check(at, check);
         let topic = publish_topic(&self.topic, &at.key("topic"), check);
-        Some(MqttDestination { name: name?, link: link?, topic: topic? })
+        Some(MqttDestination { name: name?, link: link?, topic: topic?, qos: MqttQos::new(self.qos) })
     }
 }
 

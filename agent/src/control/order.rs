@@ -37,6 +37,11 @@ pub(crate) enum OrderError {
     Configured { flow: String },
     #[error("flow {flow} is no longer configured: it has no destination to offer its events to")]
     Retired { flow: String },
+    #[error(
+        "some of flow {flow} is on its way to {destination} and not confirmed yet: drop it when that is done, or take \
+         {destination} out of the configuration first"
+    )]
+    Flying { flow: String, destination: String },
     #[error("cannot read the buffer")]
     Read(#[from] ReadError),
     #[error("cannot write to the buffer")]
@@ -92,7 +97,13 @@ impl Order {
                 let range = replay.range(&before, &mut reader)?;
                 Work::Replay(plantlink_buffer::Replay { flow: before.id, range })
             }
-            (Order::Drop { .. }, true) => Work::Drop(before.id),
+            // No new flight begins for a flow that is not configured.
+            (Order::Drop { .. }, true) => match &before.flying_to {
+                Some(destination) => {
+                    return Err(OrderError::Flying { flow: flow.to_owned(), destination: destination.to_string() });
+                }
+                None => Work::Drop(before.id),
+            },
         };
         Ok(Task { before, work })
     }

@@ -34,24 +34,24 @@ impl<N: Network> Broker<N> {
         };
         Ok(self.link.insert(link))
     }
-
-    /// The packet of an event; `None` when the topic names something that the event does not have.
-    fn publish(&self, event: &Envelope) -> Option<Publish> {
-        let mut payload = Vec::with_capacity(768);
-        event.write_json(&mut payload);
-        let user_properties = match self.config.link.version {
-            MqttVersion::V5 => vec![("traceparent".to_owned(), event.traceparent())],
-            MqttVersion::V311 => Vec::new(),
-        };
-        Some(Publish {
-            topic: template::text(&self.config.topic, event)?,
-            payload: payload.into(),
-            retain: false,
-            qos: Qos::AtLeastOnce,
-            user_properties,
-        })
-    }
 }
+
+/// The packet of an event.
+pub(crate) fn packet(config: &MqttDestination, event: &Envelope, qos: Qos) -> Result<Publish, NoTopic> {
+    let topic = template::text(&config.topic, event).ok_or(NoTopic)?;
+    let mut payload = Vec::with_capacity(768);
+    event.write_json(&mut payload);
+    let user_properties = match config.link.version {
+        MqttVersion::V5 => vec![("traceparent".to_owned(), event.traceparent())],
+        MqttVersion::V311 => Vec::new(),
+    };
+    Ok(Publish { topic, payload: payload.into(), retain: false, qos, user_properties })
+}
+
+/// Nobody can say where to publish the event.
+#[derive(Debug, thiserror::Error)]
+#[error("the topic names something that the event does not have")]
+pub(crate) struct NoTopic;
 
 impl<N: Network> Destination for Broker<N> {
     /// At most a window is unsettled at any time, so a kill repeats at most a window.
@@ -63,14 +63,14 @@ impl<N: Network> Destination for Broker<N> {
     async fn deliver(&mut self, batch: &Batch) -> Delivery {
         let mut messages = Vec::with_capacity(batch.events.len());
         for event in &batch.events {
-            match self.publish(event) {
-                Some(message) => messages.push(message),
-                None if messages.is_empty() => {
-                    let reason = "the topic names something that the event does not have".to_owned();
-                    return Delivery { outcomes: vec![Outcome::Rejected { reason }], rest: Ok(()) };
+            match packet(&self.config, event, Qos::AtLeastOnce) {
+                Ok(message) => messages.push(message),
+                Err(error) if messages.is_empty() => {
+                    let outcomes = vec![Outcome::Rejected { reason: error.to_string() }];
+                    return Delivery { outcomes, rest: Ok(()) };
                 }
                 // What stands before it goes first.
-                None => break,
+                Err(_) => break,
             }
         }
         let window = self.config.link.window;
@@ -84,13 +84,9 @@ impl<N: Network> Destination for Broker<N> {
         }
         let mut outcomes = Vec::with_capacity(published.answers.len());
         for answer in published.answers {
-            match answer {
-                Answer::Accepted => outcomes.push(Outcome::Delivered),
-                Answer::Unheard => outcomes.push(Outcome::Unheard),
-                Answer::Refused(reason) => match verdict(&reason) {
-                    Ok(outcome) => outcomes.push(outcome),
-                    Err(error) => return Delivery { outcomes, rest: Err(error) },
-                },
+            match verdict(answer) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => return Delivery { outcomes, rest: Err(error) },
             }
         }
         Delivery { outcomes, rest: published.rest.map_err(|error| unanswered(error.into())) }
@@ -103,8 +99,13 @@ impl<N: Network> Destination for Broker<N> {
     }
 }
 
-/// Whether a refusal concerns the event, or the broker and our rights there.
-fn verdict(reason: &Reason) -> Result<Outcome, DeliverError> {
+/// What an answer means for the event. A refusal may concern the broker and our rights there instead.
+pub(crate) fn verdict(answer: Answer) -> Result<Outcome, DeliverError> {
+    let reason = match answer {
+        Answer::Accepted => return Ok(Outcome::Delivered),
+        Answer::Unheard => return Ok(Outcome::Unheard),
+        Answer::Refused(reason) => reason,
+    };
     match reason.code {
         Reason::NOT_AUTHORIZED => {
             Err(DeliverError::Paused { reason: format!("the broker refuses to let us publish: {reason}") })
@@ -114,7 +115,7 @@ fn verdict(reason: &Reason) -> Result<Outcome, DeliverError> {
     }
 }
 
-fn unanswered(error: MqttError) -> DeliverError {
+pub(crate) fn unanswered(error: MqttError) -> DeliverError {
     if error.is_lasting() {
         DeliverError::Refused { reason: crate::chain::chain(&error) }
     } else {

@@ -14,6 +14,7 @@ use super::reason::Reason;
 pub(crate) enum Waiting {
     Connack,
     Puback,
+    Pubcomp,
     Suback,
     Unsuback,
     Pingresp,
@@ -25,6 +26,7 @@ impl Waiting {
         match self {
             Waiting::Connack => "did not answer CONNECT",
             Waiting::Puback => "did not answer any PUBLISH",
+            Waiting::Pubcomp => "did not answer any PUBLISH or PUBREL",
             Waiting::Suback => "did not answer SUBSCRIBE",
             Waiting::Unsuback => "did not answer UNSUBSCRIBE",
             Waiting::Pingresp => "is silent and did not answer PINGREQ",

@@ -10,6 +10,7 @@ use super::Connect;
 use super::acker::{AckQueue, Acker};
 use super::arrival::Arrival;
 use super::error::LinkError;
+use super::handover::{Exchange, Exchanged};
 use super::handshake;
 use super::inbox::Inbox;
 use super::outgoing::Published;
@@ -84,13 +85,18 @@ impl Link {
         Acker::new(Arc::clone(&self.acks))
     }
 
-    /// Sends messages in this order, at most `window` of them (and no more than the broker allows) without an answer, and
+    /// Sends messages with QoS 0 or 1 in this order, at most `window` of them (and no more than the broker allows) without an answer, and
     /// waits for every answer. Messages with QoS 0 count as answered when they are written.
     pub(crate) async fn publish(&mut self, messages: Vec<Publish>, window: u16) -> Published {
         match self.ask(|reply| Command::Publish { messages, window, reply }).await {
             Ok(published) => published,
             Err(error) => Published { answers: Vec::new(), rest: Err(error) },
         }
+    }
+
+    /// Hands messages over with QoS 2, and waits for all the answers.
+    pub(crate) async fn exchange(&mut self, exchange: Exchange) -> Exchanged {
+        self.ask(|reply| Command::Exchange { exchange, reply }).await?
     }
 
     /// Gives the acknowledgements that are waiting, says goodbye, and closes. The broker does not publish the will then.

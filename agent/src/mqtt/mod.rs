@@ -11,6 +11,7 @@ mod arrival;
 pub(crate) mod dial;
 mod error;
 mod frame;
+mod handover;
 mod handshake;
 mod inbox;
 mod keep_alive;
@@ -20,6 +21,7 @@ mod outgoing;
 mod output;
 mod packet;
 mod packet_ids;
+mod patience;
 mod reason;
 mod wire;
 
@@ -35,8 +37,9 @@ pub(crate) use acker::Acker;
 pub(crate) use arrival::Arrival;
 pub(crate) use dial::{Network, Tcp};
 pub(crate) use error::LinkError;
+pub(crate) use handover::{Exchange, Numbered};
 pub(crate) use link::Link;
-pub(crate) use open::{MqttError, open, open_with};
+pub(crate) use open::{MqttError, open, open_with, reach};
 pub(crate) use outgoing::Answer;
 pub(crate) use packet::{Incoming, Payload, Publish, Qos};
 pub(crate) use reason::Reason;
@@ -115,7 +118,7 @@ pub(crate) struct Limits {
     pub(crate) connect: Duration,
     /// For taking any byte of what there is to send.
     pub(crate) write: Duration,
-    /// For any PUBACK while messages wait for one, for SUBACK, UNSUBACK and PINGRESP.
+    /// For any PUBACK, PUBREC or PUBCOMP while messages wait for one, for SUBACK, UNSUBACK and PINGRESP.
     pub(crate) answer: Duration,
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::error::LinkError;
 use super::packet::{Codec, PacketError, Publish, Qos, Written};
+use super::patience::Patience;
 use super::reason::Reason;
 
 /// What came of publishing some messages.
@@ -41,10 +42,7 @@ pub(crate) struct Outgoing {
     in_flight: HashMap<u16, Option<usize>>,
     last_id: u16,
     batch: Option<Batch>,
-    /// When the broker last answered, or was given a reason to.
-    waiting_since: Option<Instant>,
-    /// Something was put into the output since it was last empty.
-    unwritten: bool,
+    patience: Patience,
 }
 
 struct Batch {
@@ -58,7 +56,7 @@ struct Batch {
 
 impl Outgoing {
     pub(crate) fn new(window: u16) -> Self {
-        Outgoing { window, in_flight: HashMap::new(), last_id: 0, batch: None, waiting_since: None, unwritten: false }
+        Outgoing { window, in_flight: HashMap::new(), last_id: 0, batch: None, patience: Patience::default() }
     }
 
     /// Takes on a batch. If there was another one, nobody waits for it any more; what of it is in flight keeps its ids
@@ -101,13 +99,13 @@ impl Outgoing {
         match (codec.publish(id, false, message, out)?, qos) {
             (Written::Refused(reason), _) => batch.answers.push(Some(Answer::Refused(reason))),
             (Written::Whole, Qos::AtMostOnce) => {
-                self.unwritten = true;
+                self.patience.put();
                 batch.answers.push(Some(Answer::Accepted));
             }
+            // QoS 2 goes by an exchange; here nobody would answer it.
             (Written::Whole, Qos::AtLeastOnce | Qos::ExactlyOnce) => {
-                self.unwritten = true;
+                self.patience.asked(now);
                 self.in_flight.insert(id, Some(batch.answers.len()));
-                self.waiting_since = Some(now);
                 batch.unanswered += 1;
                 batch.answers.push(None);
             }
@@ -115,11 +113,8 @@ impl Outgoing {
         Ok(true)
     }
 
-    /// The output has become empty. From now on the broker has all it needs for its answers.
     pub(crate) fn written(&mut self, now: Instant) {
-        if std::mem::take(&mut self.unwritten) && self.waiting_since.is_some() {
-            self.waiting_since = Some(now);
-        }
+        self.patience.written(now);
     }
 
     /// A PUBACK has come. One for an id that is not in flight is a broker's slip and harms nobody.
@@ -127,7 +122,7 @@ impl Outgoing {
         let Some(place) = self.in_flight.remove(&packet_id) else {
             return;
         };
-        self.waiting_since = (!self.in_flight.is_empty()).then_some(now);
+        self.patience.answered(!self.in_flight.is_empty(), now);
         if let (Some(place), Some(batch)) = (place, &mut self.batch)
             && let Some(answer) = batch.answers.get_mut(place)
         {
@@ -140,16 +135,14 @@ impl Outgoing {
         }
     }
 
-    /// When the broker counts as not answering, unless it answers before. What has not been written yet is another
-    /// limit's business.
     pub(crate) fn overdue_at(&self, limit: Duration) -> Option<Instant> {
-        self.waiting_since.filter(|_| !self.unwritten).map(|since| since + limit)
+        self.patience.overdue_at(limit)
     }
 
     /// Tells who waits for the batch, if every message has its answer and has left.
     pub(crate) fn finish(&mut self) {
         let done = |batch: &mut Batch| batch.waiting.len() == 0 && batch.unanswered == 0;
-        if self.unwritten {
+        if self.patience.is_unwritten() {
             return;
         }
         if let Some(batch) = self.batch.take_if(done) {

@@ -16,6 +16,7 @@ use super::acker::{AckQueue, Given};
 use super::arrival::Arrival;
 use super::error::{LinkError, Waiting};
 use super::frame::Frames;
+use super::handover::{Exchange, Exchanged, Handover};
 use super::handshake::Greeted;
 use super::inbox::Inbox;
 use super::keep_alive::KeepAlive;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Subscribe { filters: Vec<String>, qos: Qos, reply: oneshot::Sender<Result<(), LinkError>> },
     Unsubscribe { filters: Vec<String>, reply: oneshot::Sender<Result<(), LinkError>> },
     Publish { messages: Vec<Publish>, window: u16, reply: oneshot::Sender<Published> },
+    Exchange { exchange: Exchange, reply: oneshot::Sender<Exchanged> },
     Close,
 }
 
@@ -76,6 +78,7 @@ pub(crate) struct Wire<S> {
     frames: Frames,
     codec: Codec,
     outgoing: Outgoing,
+    handover: Handover,
     /// Taken in with QoS 1, PUBACK not given.
     unacknowledged: PacketIds,
     /// Taken in with QoS 2, PUBREC not given.
@@ -115,6 +118,7 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
             frames: greeted.frames,
             codec: greeted.codec,
             outgoing: Outgoing::new(terms.receive_maximum),
+            handover: Handover::new(terms.receive_maximum),
             unacknowledged: PacketIds::new(),
             unrecorded: PacketIds::new(),
             uncompleted: PacketIds::new(),
@@ -132,7 +136,8 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
     pub(crate) async fn run(mut self) {
         let ended = self.serve().await.err().unwrap_or(LinkError::Ended);
         self.inbox.end(ended.clone());
-        self.outgoing.fail(ended);
+        self.outgoing.fail(ended.clone());
+        self.handover.fail(ended);
     }
 
     async fn serve(&mut self) -> Result<(), LinkError> {
@@ -152,12 +157,14 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
                     }
                     Some(Command::Unsubscribe { filters, reply }) => self.ask(Asking::Unsubscribe, filters, reply)?,
                     Some(Command::Publish { messages, window, reply }) => self.outgoing.start(messages, window, reply),
+                    Some(Command::Exchange { exchange, reply }) => self.handover.start(exchange, reply),
                 },
                 written = self.output.write(&mut self.write), if self.output.is_pending() => {
                     written?;
                     let now = Instant::now();
                     self.keep_alive.sent(now);
                     self.outgoing.written(now);
+                    self.handover.written(now);
                 }
                 () = self.acks.given() => {}
                 () = self.inbox.taken() => {}
@@ -240,9 +247,9 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
                     room = room.saturating_sub(release.weight());
                     arrived.push(release);
                 }
-                Received::Pubrec { .. } => return Err(PacketError::Unexpected("PUBREC").into()),
-                Received::Pubcomp { .. } => return Err(PacketError::Unexpected("PUBCOMP").into()),
                 Received::Puback { packet_id, reason } => self.outgoing.answered(packet_id, reason, now),
+                Received::Pubrec { packet_id, reason } => self.handover.received(packet_id, reason, now),
+                Received::Pubcomp { packet_id } => self.handover.completed(packet_id, now),
                 Received::Suback { packet_id, answers } => self.subscribed(packet_id, answers),
                 Received::Unsuback { packet_id, refusals } => self.unsubscribed(packet_id, refusals),
                 Received::Pingresp => self.keep_alive.answered(),
@@ -261,7 +268,9 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
     fn give_out(&mut self) -> Result<(), LinkError> {
         let now = Instant::now();
         while !self.output.is_filled() && self.outgoing.write_one(&self.codec, &mut self.output.bytes, now)? {}
+        while !self.output.is_filled() && self.handover.write_one(&self.codec, &mut self.output.bytes, now)? {}
         self.outgoing.finish();
+        self.handover.finish();
         Ok(())
     }
 
@@ -281,6 +290,7 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
         let deadlines = [
             (self.output.stuck_at(write, now), Waiting::Write, write),
             (self.outgoing.overdue_at(answer), Waiting::Puback, answer),
+            (self.handover.overdue_at(answer), Waiting::Pubcomp, answer),
             (self.keep_alive.dead_at(), Waiting::Pingresp, answer),
         ];
         let asked = self.asked.as_ref().map(|asked| (Some(asked.since + answer), asked.what.waiting(), answer));

@@ -1,12 +1,14 @@
 //! Which flow of a destination is served next, and when.
 
+mod claims;
+mod outlet;
 mod rota;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{FlowId, FlowState, Hold, ReadError, Reader, Span, SpanKind};
+use plantlink_buffer::{Flight, FlowId, FlowState, Hold, ReadError, Reader, Span, SpanKind, Stored};
 use plantlink_config::{Flow, Name, Order};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -14,13 +16,13 @@ use tokio::time::{Instant, sleep_until};
 use crate::backoff::Backoff;
 use crate::destination::{Batch, DeliverError, Delivery};
 use crate::envelope::{Envelope, Site};
+use claims::Claims;
+use outlet::Outlet;
 pub(crate) use rota::Part;
 use rota::Rota;
 
 /// A paused flow is offered again after this long, to see whether the cause is gone.
 const PROBE: Duration = Duration::from_secs(5);
-/// Kept events that cannot be read are tried again after this long: nobody waits for them.
-const REPLAY_PROBE: Duration = Duration::from_secs(60);
 /// A destination that does not let us in is asked again after this long: often enough to resume soon, and too seldom to
 /// lock an account.
 const KNOCK: Duration = Duration::from_secs(8);
@@ -49,8 +51,16 @@ pub(crate) struct Turn {
     pub(crate) hold: Hold,
 }
 
+impl Turn {
+    /// From where it stands to behind its last event.
+    pub(crate) fn numbers(&self) -> Range<u64> {
+        self.from..self.batch.events.last().map_or(self.from, |last| last.sequence() + 1)
+    }
+}
+
 /// The flows of one destination.
 pub(crate) struct Schedule {
+    destination: Name,
     site: Arc<Site>,
     outlets: Vec<Outlet>,
     rota: Rota,
@@ -61,31 +71,7 @@ pub(crate) struct Schedule {
     not_before: Option<Instant>,
     /// The destination did not let us in at the last turn.
     refused: bool,
-}
-
-struct Outlet {
-    flow: FlowId,
-    name: Name,
-    order: Order,
-    not_before: Option<Instant>,
-    /// The flow was paused: one event shows whether the cause is gone, then two, then four. What a refused event has
-    /// behind it in its batch was taken, and goes out again; this keeps that small.
-    batch_max: Option<usize>,
-    /// Nothing has gone out since the start or the last outage.
-    was_away: bool,
-    lanes: Vec<Lane>,
-    /// Of its kept events, how many were gone before they could be offered again.
-    replay_lost: u64,
-}
-
-/// A part of a flow's log.
-struct Lane {
-    part: Part,
-    /// Its number in the rota.
-    seat: usize,
-    not_before: Option<Instant>,
-    offered: u64,
-    attempts: u32,
+    claims: Claims,
 }
 
 /// What can be read next.
@@ -116,6 +102,7 @@ impl UnreadableFlow {
 
 impl Schedule {
     pub(crate) fn new(
+        destination: Name,
         site: Arc<Site>,
         flows: &[(FlowId, &Flow)],
         reader: Reader,
@@ -125,6 +112,7 @@ impl Schedule {
         let lost = |id| levels.borrow().iter().find(|level| level.id == id).map_or(0, |level| level.replay_lost);
         let outlets = flows.iter().map(|(id, flow)| Outlet::new(*id, flow, lost(*id), &mut rota)).collect();
         Schedule {
+            destination,
             site,
             outlets,
             rota,
@@ -133,16 +121,14 @@ impl Schedule {
             backoff: Backoff::default(),
             not_before: None,
             refused: false,
+            claims: Claims::default(),
         }
     }
 
     /// Waits until a flow has something to deliver and may; then reads its oldest events.
     pub(crate) async fn next(&mut self, events_max: usize) -> Result<Turn, UnreadableFlow> {
         loop {
-            if let Some(not_before) = self.not_before {
-                sleep_until(not_before).await;
-                self.not_before = None;
-            }
+            self.rest().await;
             let (ready, earliest) = self.ready(Instant::now());
             let Some(ready) = ready else {
                 tokio::select! {
@@ -156,6 +142,67 @@ impl Schedule {
                 return Ok(turn);
             }
         }
+    }
+
+    /// Waits as long as the destination has to be left alone.
+    pub(crate) async fn rest(&mut self) {
+        if let Some(not_before) = self.not_before {
+            sleep_until(not_before).await;
+            self.not_before = None;
+        }
+    }
+
+    /// The same turn as [`Self::next`] would bring, if there is one now.
+    pub(crate) async fn at_once(&mut self, events_max: usize) -> Result<Option<Turn>, UnreadableFlow> {
+        match self.ready(Instant::now()) {
+            (Some(ready), _) => self.read(ready, events_max).await,
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// Until it is settled or let go, its events are in no other turn.
+    pub(crate) fn claim(&mut self, turn: &Turn) {
+        self.claims.add(turn.flow, turn.numbers());
+    }
+
+    /// It is settled, or to be offered again.
+    pub(crate) fn let_go(&mut self, turn: &Turn) {
+        self.claims.remove(turn.flow, &turn.numbers());
+    }
+
+    /// Whether its span has to be settled up to it first.
+    pub(crate) fn is_behind(&self, turn: &Turn) -> bool {
+        let levels = self.levels.borrow();
+        let level = levels.iter().find(|level| level.id == turn.flow);
+        let is_within = |level: &FlowState, span: &Span| span.next < turn.from && turn.from < span.end(level.next);
+        level.is_some_and(|level| level.spans.iter().any(|span| is_within(level, span)))
+    }
+
+    /// The turn that a recorded flight was made of, whoever's flow that is now. `None` when the log does not have exactly
+    /// these events any more.
+    pub(crate) async fn again(&mut self, flight: &Flight) -> Result<Option<Turn>, UnreadableFlow> {
+        let (flow, from) = (flight.flow, flight.from);
+        let Some(level) = self.levels.borrow().iter().find(|level| level.id == flow).cloned() else { return Ok(None) };
+        let mut spans = level.spans.iter();
+        let part = match spans.find(|span| (span.next..span.end(level.next)).contains(&from)).map(|span| span.kind) {
+            Some(SpanKind::Tail) => Part::Live,
+            Some(SpanKind::Backlog) => Part::Backlog,
+            Some(SpanKind::Replay) => Part::Replay,
+            Some(SpanKind::Dropped) | None => return Ok(None),
+        };
+        let Some(name) = Name::new(&level.name) else { return Ok(None) };
+        let read = self.stored(flow, from, flight.messages.len(), usize::MAX).await;
+        let read = read.map_err(|cause| UnreadableFlow { flow: name.clone(), part, cause })?;
+        let Some((stored, hold)) = read else { return Ok(None) };
+        let numbers = flight.messages.iter().map(|message| message.sequence);
+        if !stored.iter().map(|stored| stored.sequence).eq(numbers) {
+            return Ok(None);
+        }
+        let outlet = self.outlets.iter().find(|outlet| outlet.flow == flow);
+        let left = stored.last().map_or(0, |last| level.next - last.sequence - 1);
+        let cuts = outlet.is_some_and(|outlet| self.cuts(outlet, part, left, stored.len()));
+        let events = self.envelopes(&name, stored);
+        Ok(Some(Turn { flow, part, from, attempts: 1, cuts, batch: Batch { flow: name, events }, hold }))
     }
 
     /// Its flows.
@@ -228,8 +275,12 @@ impl Schedule {
         let mut ready = Vec::new();
         for (index, outlet) in self.outlets.iter().enumerate() {
             let Some(level) = levels.iter().find(|level| level.id == outlet.flow) else { continue };
+            // Where its events were to go before, they are on their way.
+            if level.flying_to.as_ref().is_some_and(|holder| **holder != *self.destination) {
+                continue;
+            }
             for (lane_index, lane) in outlet.lanes.iter().enumerate() {
-                let Some(numbers) = lane.numbers(outlet.order, level) else { continue };
+                let Some(numbers) = lane.numbers(outlet.order, level, &self.claims) else { continue };
                 match outlet.not_before.max(lane.not_before) {
                     Some(not_before) if not_before > now => {
                         earliest = Some(earliest.map_or(not_before, |earliest| earliest.min(not_before)));
@@ -245,27 +296,21 @@ impl Schedule {
 
     async fn read(&mut self, ready: Ready, events_max: usize) -> Result<Option<Turn>, UnreadableFlow> {
         let Ready { outlet, lane, seat, numbers } = ready;
-        let (Some(outlet), Some(mut reader)) = (self.outlets.get_mut(outlet), self.reader.take()) else {
+        let Some((flow, batch_max)) = self.outlets.get(outlet).map(|outlet| (outlet.flow, outlet.batch_max)) else {
             return Ok(None);
         };
-        let flow = outlet.flow;
         let from = numbers.start;
-        let events_max = outlet.batch_max.map_or(events_max, |max| max.min(events_max));
-        let joined = tokio::task::spawn_blocking(move || {
-            let read = reader.offer(flow, from, events_max, BATCH_BYTES_MAX);
-            (reader, read)
-        })
-        .await;
-        let (reader, read) = match joined {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
-        self.reader = Some(reader);
-        let Some(lane) = outlet.lanes.get_mut(lane) else { return Ok(None) };
-        let (mut stored, hold) = read.map_err(|cause| {
+        let events_max = batch_max.map_or(events_max, |max| max.min(events_max));
+        let read = self.stored(flow, from, events_max, BATCH_BYTES_MAX).await;
+        let Some(served) = self.outlets.get_mut(outlet) else { return Ok(None) };
+        let name = served.name.clone();
+        let Some(lane) = served.lanes.get_mut(lane) else { return Ok(None) };
+        let part = lane.part;
+        let read = read.map_err(|cause| {
             lane.wait();
-            UnreadableFlow { flow: outlet.name.clone(), part: lane.part, cause: Box::new(cause) }
+            UnreadableFlow { flow: name.clone(), part, cause }
         })?;
+        let Some((mut stored, hold)) = read else { return Ok(None) };
         stored.retain(|stored| stored.sequence < numbers.end);
         let Some(last) = stored.last() else {
             // The log says there is more, and there is nothing to see: look again later rather than at once.
@@ -276,60 +321,45 @@ impl Schedule {
         self.rota.served(seat, left == 0);
         lane.attempts = if lane.offered == from { lane.attempts.saturating_add(1) } else { 1 };
         lane.offered = from;
-        let cuts = match (outlet.order, lane.part) {
-            (Order::LiveFirst, Part::Live) => outlet.was_away && left > stored.len() as u64,
-            (Order::LiveFirst, Part::Backlog | Part::Replay) | (Order::Strict, _) => false,
-        };
-        let events =
-            stored.into_iter().map(|stored| Envelope::new(self.site.clone(), outlet.name.clone(), stored)).collect();
-        let batch = Batch { flow: outlet.name.clone(), events };
-        Ok(Some(Turn { flow, part: lane.part, from, attempts: lane.attempts, cuts, batch, hold }))
+        let attempts = lane.attempts;
+        let cuts = self.outlets.get(outlet).is_some_and(|outlet| self.cuts(outlet, part, left, stored.len()));
+        let events = self.envelopes(&name, stored);
+        Ok(Some(Turn { flow, part, from, attempts, cuts, batch: Batch { flow: name, events }, hold }))
     }
-}
 
-impl Outlet {
-    fn new(id: FlowId, flow: &Flow, replay_lost: u64, rota: &mut Rota) -> Self {
-        let lane = |part| Lane { part, seat: rota.add(flow.priority, part), not_before: None, offered: 0, attempts: 0 };
-        Outlet {
-            flow: id,
-            name: flow.name.clone(),
-            order: flow.order,
-            not_before: None,
-            batch_max: None,
-            was_away: true,
-            lanes: Part::ALL.map(lane).into(),
-            replay_lost,
+    /// Whether so much is left behind a batch that it becomes a backlog. Behind another one on its way that is decided.
+    fn cuts(&self, outlet: &Outlet, part: Part, left: u64, batch: usize) -> bool {
+        match (outlet.order, part) {
+            (Order::LiveFirst, Part::Live) => outlet.was_away && left > batch as u64 && !self.claims.has(outlet.flow),
+            (Order::LiveFirst, Part::Backlog | Part::Replay) | (Order::Strict, _) => false,
         }
     }
-}
 
-impl Lane {
-    /// From where it stands to where it ends; `None` while there is nothing.
-    fn numbers(&self, order: Order, level: &FlowState) -> Option<Range<u64>> {
-        let mut spans = level.spans.iter().filter(|span| span.next < span.end(level.next));
-        let span = match (self.part, order) {
-            // A backlog from a time when new events went first has the older ones.
-            (Part::Live, Order::Strict) => spans.filter(|span| span.is_owed()).min_by_key(|span| span.next),
-            (Part::Live, Order::LiveFirst) => spans.find(|span| span.kind == SpanKind::Tail),
-            (Part::Backlog, Order::Strict) => None,
-            (Part::Backlog, Order::LiveFirst) => oldest(spans, SpanKind::Backlog),
-            (Part::Replay, Order::Strict | Order::LiveFirst) => oldest(spans, SpanKind::Replay),
-        }?;
-        Some(span.next..span.end(level.next))
+    fn envelopes(&self, flow: &Name, stored: Vec<Stored>) -> Vec<Envelope> {
+        stored.into_iter().map(|stored| Envelope::new(self.site.clone(), flow.clone(), stored)).collect()
     }
 
-    /// It is not looked at again at once.
-    fn wait(&mut self) {
-        let pause = match self.part {
-            Part::Live | Part::Backlog => PROBE,
-            Part::Replay => REPLAY_PROBE,
+    /// `None` when an earlier call was given up in the middle, at a stop.
+    async fn stored(
+        &mut self,
+        flow: FlowId,
+        from: u64,
+        events_max: usize,
+        bytes_max: usize,
+    ) -> Result<Option<(Vec<Stored>, Hold)>, Box<ReadError>> {
+        let Some(mut reader) = self.reader.take() else { return Ok(None) };
+        let joined = tokio::task::spawn_blocking(move || {
+            let read = reader.offer(flow, from, events_max, bytes_max);
+            (reader, read)
+        })
+        .await;
+        let (reader, read) = match joined {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
-        self.not_before = Some(Instant::now() + pause);
+        self.reader = Some(reader);
+        read.map(Some).map_err(Box::new)
     }
-}
-
-fn oldest<'a>(spans: impl Iterator<Item = &'a Span>, kind: SpanKind) -> Option<&'a Span> {
-    spans.filter(|span| span.kind == kind).min_by_key(|span| span.next)
 }
 
 async fn wake(earliest: Option<Instant>) {

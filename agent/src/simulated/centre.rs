@@ -216,6 +216,7 @@ pub(super) async fn serve(stream: TcpStream, centre: Rc<RefCell<Centre>>) {
                 | Heard::Unsubscribe { .. }
                 | Heard::Puback(_)
                 | Heard::Pubrec(_)
+                | Heard::Pubrel(_)
                 | Heard::Pubcomp(_)),
             ) => {
                 panic!("no destination says {heard:?}")

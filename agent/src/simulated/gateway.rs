@@ -129,8 +129,13 @@ window = {WINDOW}
         let health = Health::new(config);
         let [plant, office] = [CancellationToken::new(), CancellationToken::new()];
 
-        let schedule =
-            Schedule::new(Arc::new(site), &served(config, &destination.name, &flows), reader, store.levels());
+        let schedule = Schedule::new(
+            destination.name.clone(),
+            Arc::new(site),
+            &served(config, &destination.name, &flows),
+            reader,
+            store.levels(),
+        );
         let mut right = JoinSet::new();
         let broker = Broker::over(Simulated, destination);
         right.spawn(deliver(destination.name.clone(), broker, schedule, store.clone(), health.clone(), office.clone()));

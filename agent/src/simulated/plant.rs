@@ -174,7 +174,13 @@ pub(super) async fn serve(stream: TcpStream, plant: Rc<RefCell<Plant>>) {
                 out.extend(unsuback(version, packet_id, &vec![0; filters.len()]));
             }
             Some(Heard::Goodbye | Heard::Gone) => return,
-            Some(heard @ (Heard::Connect(_) | Heard::Publish { .. } | Heard::Pubrec(_) | Heard::Pubcomp(_))) => {
+            Some(
+                heard @ (Heard::Connect(_)
+                | Heard::Publish { .. }
+                | Heard::Pubrec(_)
+                | Heard::Pubrel(_)
+                | Heard::Pubcomp(_)),
+            ) => {
                 panic!("no source with QoS 1 says {heard:?}")
             }
         }

@@ -85,7 +85,6 @@ pub(crate) enum Received {
         reason: Reason,
     },
     /// The broker has our message, or refuses it.
-    #[expect(dead_code, reason = "messages go out with QoS 1 at most")]
     Pubrec {
         packet_id: u16,
         reason: Reason,
@@ -95,7 +94,6 @@ pub(crate) enum Received {
         packet_id: u16,
     },
     /// The broker has forgotten the id of our message. Whether it still knew the id changes nothing.
-    #[expect(dead_code, reason = "messages go out with QoS 1 at most")]
     Pubcomp {
         packet_id: u16,
     },
@@ -251,7 +249,6 @@ impl Codec {
     }
 
     /// Has the broker pass the message of this id on, and forget the id.
-    #[expect(dead_code, reason = "messages go out with QoS 1 at most")]
     pub(crate) fn pubrel(&self, packet_id: u16, out: &mut BytesMut) -> Result<(), PacketError> {
         match self.version {
             MqttVersion::V311 => v3::pubrel(packet_id, out),

@@ -29,6 +29,7 @@ pub(crate) enum Heard {
     },
     Puback(u16),
     Pubrec(u16),
+    Pubrel(u16),
     Pubcomp(u16),
     Ping,
     Goodbye,
@@ -165,6 +166,7 @@ fn heard_v3(packet: v4::Packet) -> Heard {
         },
         v4::Packet::PubAck(ack) => Heard::Puback(ack.pkid),
         v4::Packet::PubRec(ack) => Heard::Pubrec(ack.pkid),
+        v4::Packet::PubRel(ack) => Heard::Pubrel(ack.pkid),
         v4::Packet::PubComp(ack) => Heard::Pubcomp(ack.pkid),
         v4::Packet::PingReq => Heard::Ping,
         v4::Packet::Disconnect => Heard::Goodbye,
@@ -207,6 +209,7 @@ fn heard_v5(packet: v5::Packet) -> Heard {
         },
         v5::Packet::PubAck(ack) => Heard::Puback(ack.pkid),
         v5::Packet::PubRec(ack) => Heard::Pubrec(ack.pkid),
+        v5::Packet::PubRel(ack) => Heard::Pubrel(ack.pkid),
         v5::Packet::PubComp(ack) => Heard::Pubcomp(ack.pkid),
         v5::Packet::PingReq(_) => Heard::Ping,
         other => panic!("no client says {other:?}"),
@@ -287,6 +290,16 @@ pub(super) fn publish_once(version: MqttVersion, packet_id: u16, dup: bool, topi
     let mut packet = publish(version, packet_id, topic, payload);
     packet[0] = 0x30 | 0b0100 | if dup { 0b1000 } else { 0 };
     packet
+}
+
+pub(super) fn pubrec(packet_id: u16) -> [u8; 4] {
+    let [high, low] = packet_id.to_be_bytes();
+    [0x50, 2, high, low]
+}
+
+pub(super) fn pubcomp(packet_id: u16) -> [u8; 4] {
+    let [high, low] = packet_id.to_be_bytes();
+    [0x70, 2, high, low]
 }
 
 pub(super) fn pubrel(packet_id: u16) -> [u8; 4] {

@@ -1,6 +1,6 @@
 //! A connection that is cut in the middle of frames, hundreds of times, while a hundred thousand messages pass.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use plantlink_config::MqttVersion;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-use super::broker::{Broker, Heard, connack, puback, publish};
+use super::broker::{Broker, Heard, connack, puback, pubcomp, publish, pubrec};
 use super::{VERSIONS, connect, message};
-use crate::mqtt::{Answer, Arrival, Connect, Link, Payload, Session};
+use crate::mqtt::{Answer, Arrival, Connect, Exchange, Link, Numbered, Payload, Publish, Qos, Session};
 
 const MESSAGES: usize = 100_000;
 const WINDOW: u16 = 500;
@@ -67,6 +67,80 @@ async fn receive(stream: DuplexStream, version: MqttVersion, received: &mut Vec<
         received.push(std::str::from_utf8(&payload).unwrap().parse().unwrap());
         if !broker.try_say(&puback(packet_id)).await {
             return;
+        }
+    }
+}
+
+/// With QoS 2, under ids that outlive the connection.
+#[tokio::test]
+async fn twenty_thousand_messages_are_handed_over_through_cuts_and_each_arrives_once() {
+    const HANDED_OVER: usize = 20_000;
+    const FLIGHT: usize = 100;
+    for version in VERSIONS {
+        let mut cuts = Cuts::new(13);
+        let mut session = HashSet::new();
+        let mut received = Vec::new();
+        // What the user of a link has written down: what is released, what is in flight since which connection.
+        let mut releases = Vec::new();
+        let mut flight = 0..FLIGHT;
+        let mut begun_at = 0;
+        let packet_id = |number: usize| u16::try_from(number % 65_535 + 1).unwrap();
+        while !flight.is_empty() || !releases.is_empty() {
+            let (ours, theirs) = cuts.next_pipe();
+            let handing_over = async {
+                let kept = Connect { session: Session::Kept { expiry_s: 60 }, ..connect(version) };
+                let Ok(mut link) = Link::open(ours, kept).await else { return };
+                while !flight.is_empty() || !releases.is_empty() {
+                    let messages = flight.clone().map(|number| Numbered {
+                        packet_id: packet_id(number),
+                        dup: begun_at < cuts.count,
+                        message: Publish { qos: Qos::ExactlyOnce, ..message("out", &number.to_string()) },
+                    });
+                    let exchange =
+                        Exchange { releases: releases.clone(), messages: messages.collect(), window: WINDOW };
+                    let Ok(answers) = link.exchange(exchange).await else { return };
+                    assert!(answers.iter().all(|answer| *answer == Answer::Accepted));
+                    releases = flight.clone().map(packet_id).collect();
+                    flight = flight.end..HANDED_OVER.min(flight.end + FLIGHT);
+                    begun_at = cuts.count;
+                }
+            };
+            tokio::join!(handing_over, take_once(theirs, version, &mut session, &mut received));
+        }
+        assert!(session.is_empty(), "{} messages were not released", session.len());
+        received.sort_unstable();
+        assert!(received.iter().copied().eq(0..HANDED_OVER), "lost or repeated");
+        assert!(cuts.count > 10, "only {} cuts", cuts.count);
+    }
+}
+
+/// A broker that keeps the session: the ids that it has messages under.
+async fn take_once(stream: DuplexStream, version: MqttVersion, session: &mut HashSet<u16>, received: &mut Vec<usize>) {
+    let mut broker = Broker::new(stream, version);
+    if !matches!(broker.hear().await, Heard::Connect(_)) {
+        return;
+    }
+    let mut answer = connack(version, true, 0, &[]);
+    while broker.try_say(&answer).await {
+        match broker.hear().await {
+            Heard::Publish { packet_id, payload, .. } => {
+                if session.insert(packet_id) {
+                    received.push(std::str::from_utf8(&payload).unwrap().parse().unwrap());
+                }
+                answer = pubrec(packet_id).to_vec();
+            }
+            Heard::Pubrel(packet_id) => {
+                session.remove(&packet_id);
+                answer = pubcomp(packet_id).to_vec();
+            }
+            Heard::Goodbye | Heard::Gone => return,
+            heard @ (Heard::Connect(_)
+            | Heard::Subscribe { .. }
+            | Heard::Unsubscribe { .. }
+            | Heard::Puback(_)
+            | Heard::Pubrec(_)
+            | Heard::Pubcomp(_)
+            | Heard::Ping) => panic!("no destination with QoS 2 says {heard:?}"),
         }
     }
 }

@@ -1,0 +1,285 @@
+//! The loop of the right half where a broker takes each event once (`qos = 2`): flights are written down before they
+//! begin, released when the broker has all of it, and settled when it has forgotten their ids.
+//!
+//! Events are settled at their PUBCOMP and not at their PUBREC: until then a broker that loses the session has lost what
+//! it received, and what is not settled is offered again. After a crash or a cut the session tells which of the two
+//! it is: with the session the recorded flights are finished under their ids, where the broker knows what it has had;
+//! without it they are forgotten, and their events make new flights.
+//!
+//! One step is one commit and one exchange: the flight before is settled, the one that the broker has is released, the
+//! next one begins. Two are on their way at the most. Where the broker refuses some of a flight for want of rights, the
+//! rest goes on without it, and is settled when what stands before it in the log is.
+
+mod ids;
+mod session;
+mod trip;
+
+use std::collections::VecDeque;
+
+use plantlink_buffer::{Flight, Fly, Hold};
+use plantlink_config::{MqttDestination, MqttVersion};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::trip::{Answered, Phase, Trip};
+use crate::clock::Clock;
+use crate::deliver::{Ended, GOODBYE, overdue, tell, unreadable};
+use crate::destination::mqtt::{unanswered, verdict};
+use crate::destination::{DeliverError, Delivery, Outcome};
+use crate::health::Health;
+use crate::mqtt::{Exchange, Link};
+use crate::schedule::{Part, Schedule, Turn, UnreadableFlow};
+use crate::store::{Stopped, Store, replayed, settlement};
+
+/// The most messages of a flight, whatever the window: several flights share the packet ids.
+const FLIGHT_MAX: u16 = 4_096;
+/// A broker with MQTT 3.1.1 can neither name its limit nor refuse what is over it: mosquitto answers such a message as if it
+/// had it, and has not. Its limit is 20, unless `max_inflight_messages` says otherwise.
+const WINDOW_V311: u16 = 20;
+
+/// What the buffer knew of a destination's flights when it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) flights: Vec<Flight>,
+    /// The session that they belong to.
+    pub(crate) session: Option<String>,
+}
+
+/// One destination's broker, and what is on its way there.
+struct Airline {
+    config: MqttDestination,
+    link: Option<Link>,
+    /// The one that the trips belong to.
+    session: Option<String>,
+    /// Oldest first.
+    trips: VecDeque<Trip>,
+    /// The first packet ids of flights that nothing is left of, until that is written down.
+    gone: Vec<u16>,
+    last_packet_id: u16,
+    schedule: Schedule,
+    store: Store,
+    health: Health,
+}
+
+/// Serves the flows of one destination until stop. Ends early only when the disk's writer has ended.
+pub(crate) async fn fly(
+    config: MqttDestination,
+    recorded: Recorded,
+    schedule: Schedule,
+    store: Store,
+    health: Health,
+    stop: CancellationToken,
+) -> Result<(), Ended> {
+    let last_packet_id = recorded.flights.last().and_then(|flight| flight.packet_ids().last()).unwrap_or(0);
+    let mut airline = Airline {
+        config,
+        link: None,
+        session: recorded.session,
+        trips: VecDeque::new(),
+        gone: Vec::new(),
+        last_packet_id,
+        schedule,
+        store,
+        health,
+    };
+    airline.recover(recorded.flights).await?;
+    // After a stop what is open is brought to its end, as long as the connection lasts.
+    while !stop.is_cancelled() || (airline.link.is_some() && airline.has_work()) {
+        let Some(next) =
+            stop.run_until_cancelled(airline.next()).await.or_else(|| airline.link.is_some().then_some(Ok(None)))
+        else {
+            break;
+        };
+        let turn = match next {
+            Ok(turn) => turn,
+            Err(error) if error.is_damage() => return Err(Ended::Damaged(error)),
+            Err(error) => {
+                unreadable(&error, &airline.health);
+                None
+            }
+        };
+        tokio::select! {
+            stepped = airline.step(turn) => stepped?,
+            () = overdue(&stop) => break,
+        }
+    }
+    if let Some(link) = airline.link {
+        // A broker that does not take the goodbye keeps the session all the same.
+        let _ = timeout(GOODBYE, link.close()).await;
+    }
+    Ok(())
+}
+
+impl Airline {
+    /// The next events to offer. Waits for them unless something else is to be done; `None` when there is room for none.
+    async fn next(&mut self) -> Result<Option<Turn>, UnreadableFlow> {
+        let window = self.window().into();
+        if self.has_work() {
+            self.schedule.rest().await;
+            let is_full = self.trips.iter().any(|trip| trip.phase == Phase::Recorded);
+            if is_full { Ok(None) } else { self.schedule.at_once(window).await }
+        } else {
+            self.schedule.next(window).await.map(Some)
+        }
+    }
+
+    /// Whether something is to be done without new events. What has arrived and waits for others is not.
+    fn has_work(&self) -> bool {
+        !self.gone.is_empty()
+            || self.trips.iter().any(|trip| trip.phase != Phase::Completed || self.may_land(trip, &[]))
+    }
+
+    async fn step(&mut self, turn: Option<Turn>) -> Result<(), Stopped> {
+        if turn.is_none() && !self.has_work() {
+            return Ok(());
+        }
+        if self.link.is_none() {
+            // What was read before may lie behind what is taken up now, so that it is read again.
+            return match self.connect().await? {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    self.down(turn.as_ref(), unanswered(error));
+                    Ok(())
+                }
+            };
+        }
+        self.write_down(turn).await?;
+        self.exchange().await;
+        Ok(())
+    }
+
+    /// As many as the broker lets be on their way at once.
+    fn window(&self) -> u16 {
+        let broker = match self.config.link.version {
+            MqttVersion::V5 => self.link.as_ref().map_or(u16::MAX, |link| link.terms().receive_maximum),
+            MqttVersion::V311 => WINDOW_V311,
+        };
+        self.config.link.window.min(broker).min(FLIGHT_MAX)
+    }
+
+    /// One commit: what has arrived is settled, what the broker has is released, the next flight begins.
+    async fn write_down(&mut self, turn: Option<Turn>) -> Result<(), Stopped> {
+        let now_us = Clock.now().wall_us;
+        let mut change = Fly { landed: std::mem::take(&mut self.gone), ..Fly::default() };
+        let arrived = self.land();
+        for Trip { turn, flight, .. } in &arrived {
+            change.landed.push(flight.first_packet_id);
+            change.cuts.extend(turn.cuts.then_some(turn.flow));
+        }
+        for trip in &arrived {
+            let outcomes = trip.delivery().outcomes;
+            match trip.turn.part {
+                Part::Live | Part::Backlog => change.settle.push(settlement(&trip.turn, &outcomes, now_us)),
+                Part::Replay => change.replayed.push(replayed(&trip.turn, &outcomes)),
+            }
+        }
+        for trip in self.trips.iter_mut().filter(|trip| trip.phase == Phase::Received) {
+            change.aloft.push(trip.release());
+        }
+        let begins = turn.and_then(|turn| self.begin(turn));
+        change.aloft.extend(begins.as_ref().map(|trip| trip.flight.clone()));
+        let hold = begins.as_ref().map(|trip| trip.turn.hold.clone());
+        self.trips.extend(begins);
+        if !change.landed.is_empty() || !change.aloft.is_empty() {
+            self.change(hold, change).await?;
+        }
+        for trip in arrived {
+            self.schedule.let_go(&trip.turn);
+            self.tell(&trip.turn, &trip.delivery());
+        }
+        Ok(())
+    }
+
+    /// Takes out what has arrived, in the order in which it is settled.
+    fn land(&mut self) -> Vec<Trip> {
+        let mut arrived = Vec::new();
+        while let Some(index) =
+            self.trips.iter().position(|trip| trip.phase == Phase::Completed && self.may_land(trip, &arrived))
+        {
+            arrived.extend(self.trips.remove(index));
+        }
+        arrived
+    }
+
+    /// Whether its flow is settled up to it, or will be with those that `arrived` before.
+    fn may_land(&self, trip: &Trip, arrived: &[Trip]) -> bool {
+        let leads_to = |other: &Trip| other.turn.flow == trip.turn.flow && other.turn.numbers().end == trip.turn.from;
+        !self.schedule.is_behind(&trip.turn) || arrived.iter().any(leads_to)
+    }
+
+    /// Makes a trip of a turn; `None` when so many packet ids in a row are not free.
+    fn begin(&mut self, mut turn: Turn) -> Option<Trip> {
+        turn.batch.events.truncate(self.window().into());
+        let taken = self.trips.iter().flat_map(|trip| trip.flight.packet_ids()).collect();
+        let first_packet_id = ids::first_free(&taken, self.last_packet_id, turn.batch.events.len())?;
+        let trip = Trip::new(&self.config, turn, first_packet_id);
+        self.last_packet_id = trip.flight.packet_ids().last().unwrap_or(first_packet_id);
+        self.schedule.claim(&trip.turn);
+        Some(trip)
+    }
+
+    /// Sends what was written down, and takes in the answers.
+    async fn exchange(&mut self) {
+        let window = self.window();
+        let Some(link) = &mut self.link else { return };
+        let releases =
+            self.trips.iter().filter(|trip| trip.phase == Phase::Released).flat_map(Trip::releases).collect();
+        let next = self.trips.iter().position(|trip| trip.phase == Phase::Recorded);
+        let messages = next.and_then(|next| self.trips.get(next)).map(|trip| trip.messages(&self.config));
+        let exchange = Exchange { releases, messages: messages.unwrap_or_default(), window };
+        match link.exchange(exchange).await {
+            Ok(answers) => {
+                for trip in self.trips.iter_mut().filter(|trip| trip.phase == Phase::Released) {
+                    trip.phase = Phase::Completed;
+                }
+                if let Some(trip) = next.and_then(|next| self.trips.remove(next)) {
+                    self.answered(trip, answers.into_iter().map(verdict).collect());
+                }
+            }
+            Err(error) => {
+                self.trips.iter_mut().for_each(Trip::interrupted);
+                self.down(None, unanswered(error.into()));
+            }
+        }
+    }
+
+    /// Goes on with what the broker has of a trip. The rest is in no flight any more, and is offered again when its flow may.
+    fn answered(&mut self, trip: Trip, verdicts: Vec<Result<Outcome, DeliverError>>) {
+        let first_packet_id = trip.flight.first_packet_id;
+        self.schedule.let_go(&trip.turn);
+        let Answered { received, open, failure } = trip.answered(verdicts);
+        if received.first().is_none_or(|trip| trip.flight.first_packet_id != first_packet_id) {
+            self.gone.push(first_packet_id);
+        }
+        for trip in received {
+            self.schedule.claim(&trip.turn);
+            self.trips.push_back(trip);
+        }
+        if let (Some(turn), Some(error)) = (open.first(), failure) {
+            self.tell(turn, &Delivery { outcomes: Vec::new(), rest: Err(error) });
+        }
+    }
+
+    async fn change(&mut self, begins: Option<Hold>, change: Fly) -> Result<(), Stopped> {
+        self.store.fly(begins, Fly { destination: self.config.name.to_string(), ..change }).await
+    }
+
+    /// Nothing can be offered for a while.
+    fn down(&mut self, turn: Option<&Turn>, error: DeliverError) {
+        self.link = None;
+        let delivery = Delivery { outcomes: Vec::new(), rest: Err(error) };
+        if let Some(trip) = self.trips.pop_front() {
+            self.tell(&trip.turn, &delivery);
+            self.trips.push_front(trip);
+        } else if let Some(turn) = turn {
+            self.tell(turn, &delivery);
+        }
+    }
+
+    fn tell(&mut self, turn: &Turn, delivery: &Delivery) {
+        tell(&self.config.name, turn, delivery, &mut self.schedule, &self.health);
+    }
+}
+
+#[cfg(test)]
+mod tests;

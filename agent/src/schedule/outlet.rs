@@ -1,0 +1,82 @@
+//! A flow as its destination's schedule sees it: the parts of its log, and since when each waits.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use plantlink_buffer::{FlowId, FlowState, Span, SpanKind};
+use plantlink_config::{Flow, Name, Order};
+use tokio::time::Instant;
+
+use super::PROBE;
+use super::claims::Claims;
+use super::rota::{Part, Rota};
+
+/// Kept events that cannot be read are tried again after this long: nobody waits for them.
+const REPLAY_PROBE: Duration = Duration::from_secs(60);
+
+pub(super) struct Outlet {
+    pub(super) flow: FlowId,
+    pub(super) name: Name,
+    pub(super) order: Order,
+    pub(super) not_before: Option<Instant>,
+    /// The flow was paused: one event shows whether the cause is gone, then two, then four. What a refused event has
+    /// behind it in its batch was taken, and goes out again; this keeps that small.
+    pub(super) batch_max: Option<usize>,
+    /// Nothing has gone out since the start or the last outage.
+    pub(super) was_away: bool,
+    pub(super) lanes: Vec<Lane>,
+    /// Of its kept events, how many were gone before they could be offered again.
+    pub(super) replay_lost: u64,
+}
+
+/// A part of a flow's log.
+pub(super) struct Lane {
+    pub(super) part: Part,
+    /// Its number in the rota.
+    pub(super) seat: usize,
+    pub(super) not_before: Option<Instant>,
+    pub(super) offered: u64,
+    pub(super) attempts: u32,
+}
+
+impl Outlet {
+    pub(super) fn new(id: FlowId, flow: &Flow, replay_lost: u64, rota: &mut Rota) -> Self {
+        let lane = |part| Lane { part, seat: rota.add(flow.priority, part), not_before: None, offered: 0, attempts: 0 };
+        Outlet {
+            flow: id,
+            name: flow.name.clone(),
+            order: flow.order,
+            not_before: None,
+            batch_max: None,
+            was_away: true,
+            lanes: Part::ALL.map(lane).into(),
+            replay_lost,
+        }
+    }
+}
+
+impl Lane {
+    /// From where it stands to where it ends; `None` while there is nothing.
+    pub(super) fn numbers(&self, order: Order, level: &FlowState, claims: &Claims) -> Option<Range<u64>> {
+        let is_mine = |span: &&Span| match (self.part, order) {
+            // A backlog from a time when new events went first has the older ones.
+            (Part::Live, Order::Strict) => span.is_owed(),
+            (Part::Live, Order::LiveFirst) => span.kind == SpanKind::Tail,
+            (Part::Backlog, Order::Strict) => false,
+            (Part::Backlog, Order::LiveFirst) => span.kind == SpanKind::Backlog,
+            (Part::Replay, Order::Strict | Order::LiveFirst) => span.kind == SpanKind::Replay,
+        };
+        let mine = level.spans.iter().filter(is_mine);
+        let free = mine.map(|span| claims.free(level.id, span.next..span.end(level.next)));
+        free.filter(|numbers| !numbers.is_empty()).min_by_key(|numbers| numbers.start)
+    }
+
+    /// It is not looked at again at once.
+    pub(super) fn wait(&mut self) {
+        let pause = match self.part {
+            Part::Live | Part::Backlog => PROBE,
+            Part::Replay => REPLAY_PROBE,
+        };
+        self.not_before = Some(Instant::now() + pause);
+    }
+}
