@@ -19,6 +19,7 @@ mod odoo_request;
 mod pains;
 mod plant;
 mod power_cut;
+mod qos2;
 mod qos2_source;
 mod receipts;
 mod salvage;

@@ -29,6 +29,8 @@ pub struct Rules {
     pub tls: Option<Tls>,
     /// Lines for the whole broker (`message_size_limit 1000`).
     pub settings: Vec<&'static str>,
+    /// Lines for this door alone (`max_qos 1`).
+    pub limits: Vec<&'static str>,
 }
 
 /// How the broker proves itself, and whether its clients have to.
@@ -204,6 +206,9 @@ impl Broker {
         line(format_args!("allow_anonymous true"));
         line(format_args!("listener {} 127.0.0.1", self.port));
         line(format_args!("allow_anonymous {}", rules.users.is_empty()));
+        for limit in &rules.limits {
+            line(format_args!("{limit}"));
+        }
         if !rules.users.is_empty() {
             self.set_users(&rules.users);
             line(format_args!("password_file {dir}/passwords"));
