@@ -130,6 +130,7 @@ fn format_1_has_all_that_later_releases_build_on() {
         "meta",
         "receipt",
         "sender",
+        "session",
         "span",
     ];
     assert_eq!(tables, expected);
