@@ -109,7 +109,8 @@ impl fmt::Display for Caveat {
 }
 
 /// Why no connection can be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Obstacle {
     /// Something is there and takes no connection.
     Refused,
@@ -142,7 +143,8 @@ impl From<&io::Error> for Obstacle {
 
 /// Why a reading has no value, in the words an engineer at the cabinet understands. Each names the OPC UA status code
 /// that is nearest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
     /// The connection of the line broke and was not made again: `BadNoCommunication`.
     NoConnection,

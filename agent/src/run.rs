@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::clock::{Clock, boot_id};
 use crate::collect::collect;
-use crate::control::{Control, ControlError};
+use crate::control::{Control, ControlError, Lines};
 use crate::deliver::{Ended, deliver};
 use crate::destination::mqtt::Broker;
 use crate::destination::odoo::Odoo;
@@ -27,7 +27,7 @@ use crate::opened::Opened;
 use crate::overflow::{self, Editor};
 use crate::routes::Routes;
 use crate::schedule::Schedule;
-use crate::source::modbus::Line;
+use crate::source::modbus::{Desk, Line};
 use crate::source::mqtt::Subscription;
 use crate::status::Reporter;
 use crate::store::{Stopped, Store};
@@ -96,13 +96,15 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     for heartbeat in heartbeats(&config, &site, &reporter, &health) {
         beside.spawn(heartbeat.beat(office.clone()));
     }
-    beside.spawn(Control::bind(&config.buffer.path)?.serve(reporter, store.clone(), office.clone()));
+    let control = Control::bind(&config.buffer.path)?;
     beside.spawn(overflow::ask(store.clone(), office.clone()));
     beside.spawn(systemd::watchdog(store.clone(), health.clone(), office.clone()));
     let mut left = JoinSet::new();
+    let mut held = Vec::new();
     for (source, mapper) in config.sources.iter().zip(mappers) {
-        start_source(&mut left, source, &memory, mapper, &store, &health, &plant);
+        held.extend(start_source(&mut left, source, &memory, mapper, &store, &health, &plant));
     }
+    beside.spawn(control.serve(reporter, store.clone(), Lines::new(held), office.clone()));
     info!(plant = %site.plant, gateway = %site.gateway, config = %config.hash, "plantlink is running");
     systemd::ready();
 
@@ -269,6 +271,7 @@ fn start_destination(
     }
 }
 
+/// What a line is asked at goes back with its address.
 fn start_source(
     tasks: &mut JoinSet<Result<(), Stopped>>,
     source: &Source,
@@ -277,12 +280,15 @@ fn start_source(
     store: &Store,
     health: &Health,
     stop: &CancellationToken,
-) {
+) -> Option<(String, Desk)> {
     let name = source.name().clone();
     let (store, health, stop) = (store.clone(), health.clone(), stop.clone());
     match source {
         Source::Modbus(line) => {
-            tasks.spawn(collect(name, Line::new(line, Clock), mapper, store, health, stop));
+            let modbus = Line::new(line, Clock);
+            let held = (line.address.to_string(), modbus.desk());
+            tasks.spawn(collect(name, modbus, mapper, store, health, stop));
+            Some(held)
         }
         Source::Mqtt(mqtt) => {
             tasks.spawn(collect(
@@ -293,6 +299,7 @@ fn start_source(
                 health,
                 stop,
             ));
+            None
         }
     }
 }

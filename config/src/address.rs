@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::spelling::nearest;
 
 /// The four tables of a Modbus device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Table {
     /// Coils: single bits (function 1).
     Coil,
@@ -32,7 +33,7 @@ pub struct Address {
 /// How bare numbers are meant in a device's manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Numbering {
+pub enum Numbering {
     /// Five or six digits, the first one the table: 40001 is the first holding register.
     #[default]
     Modicon,
@@ -44,40 +45,54 @@ pub(crate) enum Numbering {
 
 /// Why a text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AddressError {
+pub enum AddressError {
+    /// With a point or a comma.
     #[error(
         "`{0}` has a `.` or `,`, and an address has none: spreadsheets turn 40010.10 into 40010.1 and 40,010 into a fraction"
     )]
     Fraction(String),
+    /// As a spreadsheet shows a long number.
     #[error(
         "`{0}` is how spreadsheets write a number that is too long for its cell: format the column as text and type the \
          address again"
     )]
     Exponent(String),
+    /// In no known spelling.
     #[error(
         "`{0}` is not an address (allowed: coil:, discrete:, input: or holding: with a wire address as in holding:12 or holding:0x0C, or a bare number as `numbering` says)"
     )]
     NotAnAddress(String),
+    /// Its table is none.
     #[error("`{table}` is no table (allowed: coil, discrete, input, holding)")]
-    Table { table: String, nearest: Option<&'static str> },
+    Table {
+        /// What stands before the colon.
+        table: String,
+        /// The table that is spelled most like it.
+        nearest: Option<&'static str>,
+    },
+    /// Its wire address is none.
     #[error("{0} is not a wire address (allowed: 0 to 65535)")]
     Wire(String),
+    /// A bare number that is no modicon number.
     #[error(
         "{0} is no modicon number (allowed: 5 or 6 digits, the first one 0, 1, 3 or 4, the others 1 to 65536): \
          write the wire address as in `holding:12`, or say how bare numbers are meant with the device's `numbering`"
     )]
     Modicon(String),
+    /// A bare number that has lost its leading zeros, or never had a table.
     #[error(
         "{0} is no modicon number (allowed: 5 or 6 digits): spreadsheets drop leading zeros and make 17 of the coil 00017; \
          write the wire address as in `holding:12` or `coil:16`, or say how bare numbers are meant with the device's \
          `numbering`"
     )]
     FewDigits(String),
+    /// A bare number below 1 or too large.
     #[error(
         "{0} is no one-based number (allowed: 1 to 65536): write the wire address as in `holding:0`, or set \
          the device's `numbering` to \"zero-based\""
     )]
     OneBased(String),
+    /// A bare number that is too large.
     #[error(
         "{0} is no zero-based number (allowed: 0 to 65535); `holding:12` is always a wire address, whatever `numbering` says"
     )]
@@ -121,7 +136,10 @@ impl Address {
     }
 
     /// Reads an address in any spelling.
-    pub(crate) fn parse(text: &str, numbering: Numbering) -> Result<Self, AddressError> {
+    ///
+    /// # Errors
+    /// It is none, or one that can be meant in several ways; the error says how to write it.
+    pub fn parse(text: &str, numbering: Numbering) -> Result<Self, AddressError> {
         let text = text.trim();
         if is_exponent(text) {
             return Err(AddressError::Exponent(text.to_owned()));

@@ -44,6 +44,8 @@ pub struct Device {
     pub max_bits: u16,
     /// How often a request is asked again when nothing comes back.
     pub retries: u8,
+    /// How bare numbers are meant as addresses.
+    pub numbering: Numbering,
     /// Where its interval stands, for what is found out about it later.
     pub every_at: Spot,
 }
@@ -153,6 +155,7 @@ impl DeviceTable {
             max_registers: self.max_registers,
             max_bits: self.max_bits,
             retries: self.retries,
+            numbering: self.numbering,
             every_at: check.spot(&at.key("every")),
         })
     }

@@ -60,9 +60,12 @@ pub enum Parity {
 }
 
 /// The port of Modbus TCP that IANA has registered.
-const PORT: u16 = 502;
+pub(crate) const PORT: u16 = 502;
 
-const ALLOWED: &str = "allowed: tcp://host:port, rtu+tcp://host:port or rtu:///dev/serial/by-id/NAME";
+/// What the specification asks every device to offer (MODBUS over Serial Line V1.02, section 2.2).
+pub(crate) const BAUD: u32 = 19_200;
+
+pub(crate) const ALLOWED: &str = "allowed: tcp://host:port, rtu+tcp://host:port or rtu:///dev/serial/by-id/NAME";
 
 impl SerialPort {
     /// The silence that ends a frame: 3.5 characters, and 1.75 ms above 19,200 baud (MODBUS over Serial Line V1.02, section
@@ -84,7 +87,7 @@ impl SerialPort {
 impl LineAddress {
     /// The pause between an answer and the next request when the file names none. On serial lines that is at least the
     /// silence that ends a frame; many devices need a little more than that.
-    pub(crate) fn pause(&self) -> Duration {
+    pub fn pause(&self) -> Duration {
         match self {
             LineAddress::Tcp { .. } | LineAddress::RtuOverTcp { .. } => Duration::ZERO,
             LineAddress::Serial(port) => port.frame_gap().max(Duration::from_millis(2)),

@@ -10,7 +10,7 @@ use crate::{
     device::{Device, DeviceTable},
     interval::Interval,
     items::Items,
-    line_address::{AddressKeys, LineAddress, Parity},
+    line_address::{AddressKeys, BAUD, LineAddress, Parity},
     name::Name,
     path::Path,
 };
@@ -63,9 +63,8 @@ pub(crate) struct ModbusTable {
     pub(crate) device: Option<Items<DeviceTable>>,
 }
 
-/// What the specification asks every device to offer (MODBUS over Serial Line V1.02, section 2.2).
 fn baud() -> u32 {
-    19_200
+    BAUD
 }
 
 fn stop_bits() -> u8 {

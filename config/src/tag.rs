@@ -112,6 +112,23 @@ pub(crate) struct DeviceTraits {
 }
 
 impl Tag {
+    /// A tag of which nothing is known but its place and its type.
+    pub fn plain(name: TagName, at: Address, kind: TagType, word_order: WordOrder, every: Duration) -> Self {
+        Self {
+            name,
+            at,
+            kind,
+            word_order,
+            scale: 1.0,
+            scale_from: None,
+            offset: 0.0,
+            missing: Vec::new(),
+            unit_of_measure: None,
+            every,
+            reporting: Reporting::default(),
+        }
+    }
+
     /// Whether its value differs from the raw number.
     pub fn is_scaled(&self) -> bool {
         self.scale != 1.0 || self.offset != 0.0 || self.scale_from.is_some()

@@ -17,6 +17,18 @@ pub enum WordOrder {
     Dcba,
 }
 
+impl WordOrder {
+    /// As the file spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Abcd => "ABCD",
+            Self::Cdab => "CDAB",
+            Self::Badc => "BADC",
+            Self::Dcba => "DCBA",
+        }
+    }
+}
+
 /// The spellings of a word order, for values of four bytes and of eight.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod brokers;
+mod cabinet;
 mod campaign;
 mod commit_before_acknowledge;
 mod devices;

@@ -131,7 +131,11 @@ impl Agent {
         self.disk.as_ref()
     }
 
-    fn prepare(toml: &str, files: &[(&str, &str)]) -> Agent {
+    /// Writes the configuration, and starts nothing.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn prepare(toml: &str, files: &[(&str, &str)]) -> Agent {
         let dir = TempDir::new().expect("a directory for the agent");
         let agent = Agent { dir, starter: Vec::new(), child: None, disk: None };
         agent.write(CONFIG, toml);

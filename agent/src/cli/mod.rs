@@ -1,13 +1,19 @@
 //! The command line: what each command takes, and how a process ends.
 
+mod access;
 mod check;
 mod flows;
+mod init;
 mod moment;
 mod order;
 mod plan;
+mod probe;
+mod read;
 mod replay;
 mod run;
+mod scan;
 mod status;
+mod target;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,10 +44,18 @@ enum Command {
     /// Shows the requests that each Modbus device will get, the time they take on the line, and whether the intervals can
     /// be met
     Plan(plan::PlanArgs),
+    /// Reads registers or tags of a device now, through the running agent if it holds the line
+    Read(read::ReadArgs),
+    /// Shows every way to read the registers at an address, the one nearest to the value on the machine's panel first
+    Probe(probe::ProbeArgs),
+    /// Asks which units answer on a line that no agent holds
+    Scan(scan::ScanArgs),
     /// Shows every flow: what it takes, where that goes, and how far it is; `drop` ends one that is no longer configured
     Flows(flows::FlowsArgs),
     /// Offers delivered events of a flow again, as far as they are kept; the event ids stay as they were
     Replay(replay::ReplayArgs),
+    /// Writes a first configuration and a first tag sheet; what is there already stays as it is
+    Init(init::InitArgs),
     /// Prints the JSON Schema of the configuration, for editors
     Schema,
     /// Does the whole main job on this machine: a machine, brokers, an outage, and the count at the end
@@ -65,6 +79,10 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Status(args) => on_one_thread(status::status(args)),
         Command::Plan(args) => plan::plan(&args),
+        Command::Read(args) => on_one_thread(read::read(args)),
+        Command::Probe(args) => on_one_thread(probe::probe(args)),
+        Command::Scan(args) => on_one_thread(scan::scan(args)),
+        Command::Init(args) => init::init(&args),
         Command::Flows(args) => on_one_thread(flows::flows(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),
         Command::Schema => schema(),

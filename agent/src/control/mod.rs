@@ -1,6 +1,7 @@
 //! The Unix socket by which the other commands talk to the running agent: one request a line, one answer a line.
 
 mod client;
+mod lines;
 mod order;
 mod server;
 
@@ -10,7 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::modbus::Question;
+
 pub(crate) use client::ask;
+pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
 pub(crate) use server::Control;
 
@@ -28,6 +32,8 @@ pub(crate) enum Request {
     Status,
     /// A change of a flow.
     Order(Order),
+    /// Whether the agent holds the Modbus line of this address, and what a unit on it holds.
+    Line { address: String, question: Option<Question> },
 }
 
 /// The socket could not be made, or the agent could not be asked.

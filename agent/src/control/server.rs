@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{ANSWER, ControlError, Order, Request, SOCKET, beside};
+use super::{ANSWER, ControlError, Lines, Order, Request, SOCKET, beside};
 use crate::chain::chain;
 use crate::status::Reporter;
 use crate::store::Store;
@@ -45,15 +45,15 @@ impl Control {
     }
 
     /// Answers until stop.
-    pub(crate) async fn serve(self, reporter: Reporter, store: Store, stop: CancellationToken) {
+    pub(crate) async fn serve(self, reporter: Reporter, store: Store, lines: Lines, stop: CancellationToken) {
         let mut answers = JoinSet::new();
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => {
-                    let (reporter, store) = (reporter.clone(), store.clone());
+                    let (reporter, store, lines) = (reporter.clone(), store.clone(), lines.clone());
                     answers.spawn(async move {
                         // A client that leaves or stalls is its own loss.
-                        let _ = tokio::time::timeout(ANSWER, answer(stream, &reporter, &store)).await;
+                        let _ = tokio::time::timeout(ANSWER, answer(stream, &reporter, &store, &lines)).await;
                     });
                 }
                 // The process has no more files to open: those that are open will be closed.
@@ -75,13 +75,14 @@ impl Drop for Control {
     }
 }
 
-async fn answer(stream: UnixStream, reporter: &Reporter, store: &Store) -> io::Result<()> {
+async fn answer(stream: UnixStream, reporter: &Reporter, store: &Store, lines: &Lines) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
     let mut answer = match serde_json::from_str(&line) {
         Ok(Request::Status) => serde_json::to_vec(&reporter.status().await)?,
         Ok(Request::Order(order)) => serde_json::to_vec(&obey(&order, reporter, store).await)?,
+        Ok(Request::Line { address, question }) => serde_json::to_vec(&lines.answer(&address, question).await)?,
         Err(error) => serde_json::to_vec(&json!({ "error": format!("not a request: {error}") }))?,
     };
     answer.push(b'\n');

@@ -38,6 +38,7 @@ pub(super) fn line(events: Vec<Derivation>) -> ModbusLine {
         max_registers: 125,
         max_bits: 2000,
         retries: 0,
+        numbering: plantlink_config::Numbering::Modicon,
         every_at: Spot::default(),
     };
     ModbusLine {

@@ -171,6 +171,7 @@ pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
         max_registers: 125,
         max_bits: 2000,
         retries: 0,
+        numbering: plantlink_config::Numbering::Modicon,
         every_at: Spot::default(),
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
 use super::device::Device;
+use super::inquiry::{Desk, Inquiries};
 use super::line_time::LineTime;
 use crate::clock::Clock;
 use crate::reading::Obstacle;
@@ -23,6 +24,7 @@ pub(crate) struct Line {
     devices: Vec<Device>,
     clock: Clock,
     address: String,
+    inquiries: Inquiries,
     /// Why there is no connection, until every device has told it.
     outage: Option<io::Error>,
 }
@@ -42,18 +44,34 @@ impl Line {
             devices: devices.collect(),
             clock,
             address: line.address.to_string(),
+            inquiries: Inquiries::default(),
             outage: None,
         }
     }
 
-    /// Waits until a device is due and scans it. Fails when there is no connection to do it with.
+    /// Where others ask what its units hold.
+    pub(crate) fn desk(&self) -> Desk {
+        self.inquiries.desk()
+    }
+
+    /// Waits until a device is due and scans it; meanwhile, and in turn with the scans of a line without a pause, answers
+    /// what others ask. Fails when there is no connection to do it with.
     async fn poll(&mut self) -> io::Result<Intake> {
         let is_shared = self.devices.len() > 1;
-        let due =
-            self.devices.iter_mut().enumerate().filter_map(|(place, device)| Some((device.due()?, place, device)));
-        let Some((due, place, device)) = due.min_by_key(|(due, ..)| *due) else { return pending().await };
-        sleep_until(due).await;
+        let place = loop {
+            let due = self.devices.iter().enumerate().filter_map(|(place, device)| Some((device.due()?, place))).min();
+            let scan = async {
+                let Some((due, place)) = due else { return pending().await };
+                sleep_until(due).await;
+                place
+            };
+            tokio::select! {
+                place = scan => break place,
+                inquiry = self.inquiries.next() => inquiry.answer(&mut self.connection).await,
+            }
+        };
         self.connection.open().await?;
+        let Some(device) = self.devices.get_mut(place) else { return pending().await };
         let started = Instant::now();
         let readings = device.scan(&mut self.connection).await;
         // The time is that of the answers.

@@ -119,7 +119,7 @@ impl<'a> Pass<'a> {
 }
 
 /// The tag's own part of the answer, decoded.
-fn value(tag: &Tag, request: &Request, answer: &Answer) -> Quality<Value> {
+pub(crate) fn value(tag: &Tag, request: &Request, answer: &Answer) -> Quality<Value> {
     let from = usize::from(tag.at.wire - request.first);
     let value = match answer {
         Answer::Bits(bits) => bits.get(from).copied().map(decode::bit),

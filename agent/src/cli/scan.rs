@@ -1,0 +1,91 @@
+//! `plantlink scan`: which units answer on a line.
+
+use std::error::Error;
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+
+use clap::Args;
+use plantlink_config::Table;
+use serde_json::json;
+
+use super::access::Access;
+use super::order::configuration;
+use super::target::LineArgs;
+use super::{ConfigArgs, failed, print};
+use crate::reading::Fault;
+use crate::source::modbus::{Connection, Question, Reply, put};
+
+#[derive(Args)]
+pub(super) struct ScanArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// A line as in tcp://10.20.1.12:502 or rtu:///dev/ttyUSB0
+    url: String,
+    /// The units that are asked
+    #[arg(long, default_value = "1-247", value_parser = units, value_name = "FIRST-LAST")]
+    units: RangeInclusive<u8>,
+    /// On a serial port: each of these in place of --baud
+    #[arg(long, value_delimiter = ',', value_name = "BAUD,...")]
+    bauds: Vec<u32>,
+    #[command(flatten)]
+    line: LineArgs,
+    /// One JSON object for each unit that answers, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn scan(args: ScanArgs) -> ExitCode {
+    match scanned(&args).await {
+        Ok(code) => code,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+async fn scanned(args: &ScanArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let config = configuration(&args.config.config);
+    let buffer = config.as_ref().map(|config| config.buffer.path.as_path());
+    let mut answered = 0;
+    for line in args.line.at_bauds(&args.url, &args.bauds)? {
+        let mut connection = Access::alone(buffer, &line).await?;
+        let baud = match &line.address {
+            plantlink_config::LineAddress::Serial(port) => Some(port.baud),
+            plantlink_config::LineAddress::Tcp { .. } | plantlink_config::LineAddress::RtuOverTcp { .. } => None,
+        };
+        for unit in args.units.clone() {
+            let Some(said) = greet(&mut connection, unit).await else { continue };
+            answered += 1;
+            let text = match (args.json, baud) {
+                (true, _) => json!({ "unit": unit, "baud": baud, "answer": said }).to_string(),
+                (false, Some(baud)) => format!("unit {unit:>3} at {baud} baud: {said}"),
+                (false, None) => format!("unit {unit:>3}: {said}"),
+            };
+            let printed = print(&format!("{text}\n"));
+            if printed != ExitCode::SUCCESS {
+                return Ok(printed);
+            }
+        }
+    }
+    if answered > 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("plantlink: no unit from {} to {} answers", args.units.start(), args.units.end());
+    Ok(ExitCode::FAILURE)
+}
+
+/// What a unit answers to the shortest question. A refusal is an answer.
+async fn greet(connection: &mut Connection, unit: u8) -> Option<String> {
+    match put(connection, &Question { unit, table: Table::Holding, first: 0, count: 1 }).await {
+        Reply::Words(_) | Reply::Bits(_) => Some("answers".to_owned()),
+        Reply::Refused(fault) => Some(fault.to_string()),
+        Reply::Silent(Fault::WrongAnswer) => Some("something answers that is not understood".to_owned()),
+        Reply::Silent(_) => None,
+    }
+}
+
+fn units(text: &str) -> Result<RangeInclusive<u8>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.trim().parse(), last.trim().parse()) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        (_, _) => Err("allowed: a unit, or two as in 1-32; 0 to 255".to_owned()),
+    }
+}

@@ -1,0 +1,128 @@
+//! At the cabinet: what the commands for a person with a laptop say of a real Modbus server, beside a running agent and
+//! without one.
+
+use crate::plant::{LATER, Plant};
+use plantlink_tests::agent::Agent;
+use plantlink_tests::modbus::{ModbusLine, Table};
+use plantlink_tests::wait;
+use serde_json::{Value, json};
+
+/// A machine as unit 3: a float in 40013, its words swapped, and a signed number in 30005.
+async fn machine() -> ModbusLine {
+    let mut line = ModbusLine::start(&[3, 5, 6]).await;
+    line.set(3, Table::Holding, 12, &[0x2065, 0x47F1]).await;
+    line.set(3, Table::Input, 4, &[0xFFF6]).await;
+    line
+}
+
+fn config(plant: &Plant, line: &ModbusLine) -> String {
+    let port = line.port();
+    plant.config(
+        "",
+        "",
+        &format!(
+            r#"
+[[source.modbus]]
+name = "line-3"
+address = "tcp://127.0.0.1:{port}"
+[[source.modbus.device]]
+name = "press-12"
+unit = 3
+every = "100ms"
+tag = [
+  {{ name = "pressure", at = "40013", type = "f32", word_order = "CDAB", unit_of_measure = "bar" }},
+  {{ name = "oil", at = "input:4", type = "i16", scale = 0.1 }},
+]
+event = [{{ type = "measurement.sampled", sample = "*" }}]
+"#
+        ),
+    )
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registers_and_tags_are_read_beside_a_running_agent_and_without_one() {
+    let mut line = machine().await;
+    line.silence(6, true).await;
+    let plant = Plant::start().await;
+    let mut agent = Agent::start(&config(&plant, &line));
+    let url = format!("tcp://127.0.0.1:{}", line.port());
+    wait::until("the agent", LATER, async || agent.status()).await;
+    for is_running in [true, false] {
+        if !is_running {
+            assert!(agent.terminate().await.success(), "{}", agent.log_end());
+        }
+        let read = agent.run(&["read", "press-12", "--json"]);
+        let read = lines(&read.stdout);
+        assert_eq!(read[0]["value"], json!(123_456.789_062_5), "running: {is_running}");
+        assert_eq!(
+            (&read[0]["tag"], &read[0]["at"], &read[0]["wire"], &read[0]["raw"], &read[0]["quality"]),
+            (&json!("pressure"), &json!("40013"), &json!(12), &json!([0x2065, 0x47F1]), &json!("good")),
+        );
+        assert_eq!((&read[1]["tag"], &read[1]["value"]), (&json!("oil"), &json!(-1.0)));
+
+        let read = agent.run(&["read", &url, "--unit", "3", "holding:12", "--count", "2", "--json"]);
+        let values: Vec<_> = lines(&read.stdout).iter().map(|read| read["value"].clone()).collect();
+        assert_eq!(values, [0x2065, 0x47F1], "running: {is_running}");
+
+        let probed = agent.run(&["probe", "press-12", "40013", "--expect", "123456,8", "--json"]);
+        let best = &lines(&probed.stdout)[0];
+        assert_eq!(best["row"], "NAME,holding:12,f32,,CDAB,1", "running: {is_running}");
+
+        let scanned = agent.run(&["scan", &url, "--units", "3-6", "--timeout-ms", "100", "--json"]);
+        if is_running {
+            assert!(scanned.stderr.contains("holds tcp://"), "{}", scanned.stderr);
+        } else {
+            let found = lines(&scanned.stdout);
+            let said = |found: &Value| (found["unit"].clone(), found["answer"].clone());
+            let found: Vec<_> = found.iter().map(said).collect();
+            // The server answers for the unit 4, which it does not have.
+            let failure = json!("device reports a failure (exception 4)");
+            let expected = [(json!(3), json!("answers")), (json!(4), failure), (json!(5), json!("answers"))];
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_told_in_plain_words() {
+    let mut line = machine().await;
+    line.refuse(3, Table::Holding, 500, 500).await;
+    line.silence(5, true).await;
+    let plant = Plant::start().await;
+    let agent = Agent::prepare(&config(&plant, &line), &[]);
+    let url = format!("tcp://127.0.0.1:{}", line.port());
+    let nobody = format!("tcp://127.0.0.1:{}", plantlink_tests::ports::free());
+    for (arguments, said) in [
+        (&[&*url, "--unit", "3", "holding:500"][..], "device does not know the address (exception 2)"),
+        (&[&*url, "--unit", "5", "holding:0", "--timeout-ms", "100"], "device does not answer"),
+        (&[&*nobody, "--unit", "3", "holding:0"], "nothing listens at this port"),
+        (&[&*url, "holding:0"], "--unit N says which one"),
+        (&["press-13"], "no device is called `press-13` (there are: press-12)"),
+        (&["press-12", "holding:70000"], "70000 is not a wire address"),
+    ] {
+        let printed = agent.run(&[&["read"], arguments].concat());
+        assert!(!printed.status.success(), "{arguments:?}");
+        assert!(format!("{}{}", printed.stdout, printed.stderr).contains(said), "{arguments:?}: {printed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_configuration_is_right_once_its_two_addresses_are_filled_in() {
+    let agent = Agent::prepare("", &[]);
+    let path = agent.path("plantlink.toml");
+    std::fs::remove_file(&path).expect("no configuration yet");
+    assert!(agent.run(&["init"]).status.success());
+    let again = agent.run(&["init"]);
+    assert!(!again.status.success() && again.stderr.contains("is there already"), "{again:?}");
+
+    assert!(!agent.run(&["check"]).status.success(), "the addresses are missing");
+    let text = std::fs::read_to_string(&path).expect("the configuration was written");
+    let text = text.replace(r#"address = """#, r#"address = "tcp://127.0.0.1:502""#);
+    agent.reconfigure(&text.replace(r#"url = """#, r#"url = "mqtt://127.0.0.1""#));
+    let checked = agent.run(&["check"]);
+    assert!(checked.status.success() && checked.stdout.contains("no problems"), "{checked:?}");
+}
