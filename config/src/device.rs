@@ -69,9 +69,9 @@ pub(crate) struct DeviceTable {
     /// Unique among lines, devices and MQTT sources.
     #[schemars(required)]
     pub(crate) name: Option<String>,
-    /// The unit identifier in each request.
+    /// The unit identifier in each request. On a serial line 0 is for all units at once, and none of them answers.
     #[schemars(required)]
-    unit: Option<u8>,
+    pub(crate) unit: Option<u8>,
     /// The interval of its scans.
     #[schemars(required)]
     every: Option<Interval>,

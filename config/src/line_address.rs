@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use rustix::fs::{Access, access};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -93,6 +94,15 @@ impl LineAddress {
             LineAddress::Serial(port) => port.frame_gap().max(Duration::from_millis(2)),
         }
     }
+
+    /// Whether 0 is a unit that answers. On a serial line it is a broadcast, to which nobody does (MODBUS over Serial Line
+    /// V1.02, section 2.1); on TCP many devices take it for themselves.
+    pub(crate) fn has_unit_zero(&self) -> bool {
+        match self {
+            LineAddress::Tcp { .. } => true,
+            LineAddress::RtuOverTcp { .. } | LineAddress::Serial(_) => false,
+        }
+    }
 }
 
 /// As it stands in the file.
@@ -164,6 +174,10 @@ impl AddressKeys<'_> {
         if let Err(error) = std::fs::metadata(&path) {
             let message = format!("cannot find {}: {error}", path.display());
             check.report.warning(code::UNREADABLE, at, message).help("the line comes up when the port is there");
+        } else if let Err(error) = access(&path, Access::READ_OK | Access::WRITE_OK) {
+            let message = format!("cannot use {}: {error}", path.display());
+            let found = check.report.warning(code::UNREADABLE, at, message);
+            found.help("serial ports belong to the group dialout, in which the service is");
         }
         let Self { baud, parity, stop_bits, .. } = *self;
         Some(LineAddress::Serial(SerialPort { path, baud, parity, stop_bits }))

@@ -13,6 +13,7 @@ use crate::{
     line_address::{AddressKeys, BAUD, LineAddress, Parity},
     name::Name,
     path::Path,
+    report::code,
 };
 
 /// One connection with the units behind it, asked one after the other.
@@ -91,7 +92,16 @@ impl ModbusTable {
             None => address.as_ref().map(LineAddress::pause),
         };
         let tables = self.device.iter().flat_map(|devices| devices.iter(&at.key("device")));
-        let devices = tables.filter_map(|(at, device)| device.check(&at, check)).collect();
+        let has_unit_zero = address.as_ref().is_none_or(LineAddress::has_unit_zero);
+        let devices = tables
+            .filter_map(|(at, device)| {
+                if device.unit == Some(0) && !has_unit_zero {
+                    let message = "no unit of a serial line answers to 0 (allowed: 1 to 255)";
+                    check.report.error(code::BAD_VALUE, &at.key("unit"), message);
+                }
+                device.check(&at, check)
+            })
+            .collect();
         Some(ModbusLine { name: name?, address: address?, timeout: timeout?, pause: pause?, devices })
     }
 }

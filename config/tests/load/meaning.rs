@@ -181,6 +181,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "warning: source.modbus[0].address: cannot find /dev/ttyNONE",
     ),
     (
+        "address = \"tcp://plc\"\n[[source.modbus.device]]\nname = \"press\"\nunit = 1",
+        "address = \"rtu:///dev/null\"\n[[source.modbus.device]]\nname = \"press\"\nunit = 0",
+        "source.modbus[0].device[0].unit: no unit of a serial line answers to 0 (allowed: 1 to 255)",
+    ),
+    (
         "address = \"tcp://plc\"",
         "address = \"rtu+tcp://plc\"",
         "source.modbus[0].address: the port is missing: converters have no usual one",
