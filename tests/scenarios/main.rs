@@ -12,6 +12,7 @@ mod flows;
 mod house;
 mod ledger_under_kills;
 mod limits;
+mod lines;
 mod link_under_cuts;
 mod odoo;
 mod odoo_exchanges;

@@ -1,6 +1,7 @@
-//! A Modbus TCP line with several units: pymodbus as a child process, which shares nothing with the agent.
+//! A Modbus line with several units: pymodbus as a child process, which shares nothing with the agent.
 
 use crate::ports;
+use crate::serial_cable::SerialCable;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,39 +40,62 @@ impl Table {
 /// The server; ended when dropped. Addresses are wire addresses: 0 to 40,999 of registers,
 /// 0 to 1,023 of bits.
 pub struct ModbusLine {
-    port: u16,
+    address: String,
     commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
 
 impl ModbusLine {
-    /// A line with these units, all of their values zero.
+    /// A Modbus TCP line with these units, all of their values zero.
     ///
     /// # Panics
     /// When the server does not start.
     pub async fn start(units: &[u8]) -> ModbusLine {
+        ModbusLine::serve(format!("tcp://127.0.0.1:{}", ports::free()), units).await
+    }
+
+    /// The same behind a converter that passes the frames of a serial line on.
+    ///
+    /// # Panics
+    /// When the server does not start.
+    pub async fn start_rtu_over_tcp(units: &[u8]) -> ModbusLine {
+        ModbusLine::serve(format!("rtu+tcp://127.0.0.1:{}", ports::free()), units).await
+    }
+
+    /// The same at the far end of a serial cable.
+    ///
+    /// # Panics
+    /// When the server does not start.
+    pub async fn start_serial(cable: &SerialCable, units: &[u8]) -> ModbusLine {
+        ModbusLine::serve(format!("rtu://{}", cable.far_end().display()), units).await
+    }
+
+    async fn serve(address: String, units: &[u8]) -> ModbusLine {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let port = ports::free();
         let mut process = Command::new(root.join("venv/bin/python"))
             .arg(root.join("src/modbus_server.py"))
-            .arg(port.to_string())
+            .arg(&address)
             .args(units.iter().map(u8::to_string))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("tests/venv has Python and pymodbus (tests/run makes it)");
+            .expect("tests/venv has Python, pymodbus and pyserial (tests/run makes it)");
         let commands = process.stdin.take().expect("a pipe to the server");
         let answers = process.stdout.take().expect("a pipe from the server");
-        let mut line = ModbusLine { port, commands, answers: BufReader::new(answers).lines(), _process: process };
+        let mut line = ModbusLine { address, commands, answers: BufReader::new(answers).lines(), _process: process };
         line.answer().await;
         line
     }
 
     /// Its port.
+    ///
+    /// # Panics
+    /// When it is at a serial one.
     pub fn port(&self) -> u16 {
-        self.port
+        let port = self.address.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.expect("a line over TCP")
     }
 
     /// Sets registers; all of them at one moment.

@@ -1,7 +1,9 @@
-"""A Modbus TCP line that a test controls.
+"""A Modbus line that a test controls.
 
-    modbus_server.py PORT UNIT...
+    modbus_server.py ADDRESS UNIT...
 
+ADDRESS is tcp://127.0.0.1:PORT, rtu+tcp://127.0.0.1:PORT for the frames of a serial line over TCP, or rtu://PATH for a
+serial port at 19,200 baud without parity.
 Each unit has 41000 holding registers, 41000 input registers, 1024 coils and 1024 discrete inputs, all zero. One JSON object
 a line on stdin is one command, and one JSON object a line on stdout is its answer:
 
@@ -22,7 +24,8 @@ import sys
 from pymodbus import pymodbus_apply_logging_config
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import NoSuchIdException
-from pymodbus.server import ModbusTcpServer
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 REGISTERS = 41000
@@ -31,8 +34,18 @@ BITS = 1024
 READS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
 
+def server_at(address, devices, **options):
+    scheme, _, rest = address.partition("://")
+    if scheme == "rtu":
+        # A pseudo terminal has no parity bit.
+        return ModbusSerialServer(devices, port=rest, baudrate=19_200, parity="N", **options)
+    framer = {"tcp": FramerType.SOCKET, "rtu+tcp": FramerType.RTU}[scheme]
+    host, _, port = rest.partition(":")
+    return ModbusTcpServer(devices, framer=framer, address=(host, int(port)), **options)
+
+
 class Line:
-    def __init__(self, port, units):
+    def __init__(self, address, units):
         self.silent = set()
         self.refused = []
         self.requests = collections.Counter()
@@ -50,9 +63,9 @@ class Line:
             )
             for unit in units
         ]
-        self.server = ModbusTcpServer(
+        self.server = server_at(
+            address,
             devices,
-            address=("127.0.0.1", port),
             # What `access` raises is then a silence, as from a unit that is switched off.
             ignore_missing_devices=True,
             trace_pdu=self.trace,
@@ -104,8 +117,8 @@ class Line:
 async def main():
     # A client that is killed in the middle of a request is what it is here for, and no news.
     pymodbus_apply_logging_config("CRITICAL")
-    port, *units = map(int, sys.argv[1:])
-    line = Line(port, units)
+    address, *units = sys.argv[1:]
+    line = Line(address, map(int, units))
     await line.server.serve_forever(background=True)
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
