@@ -17,6 +17,5 @@ mod open;
 mod pack;
 mod remembered;
 mod salvage;
-mod span_model;
 mod spans;
 mod writer;
