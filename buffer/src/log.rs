@@ -206,18 +206,22 @@ pub(crate) fn blocks<E: From<rusqlite::Error>>(
 
 /// One event that must be there.
 pub(crate) fn event(connection: &Connection, flow: FlowId, sequence: u64) -> Result<Stored, WriteError> {
+    event_from(connection, flow, sequence)?
+        .filter(|stored| stored.sequence == sequence)
+        .ok_or_else(|| WriteError::Damaged(Malformed("an event that is still to settle is missing").into()))
+}
+
+/// The event of this number; where it has none any more, the next one.
+pub(crate) fn event_from(connection: &Connection, flow: FlowId, sequence: u64) -> Result<Option<Stored>, WriteError> {
     let mut decompressor = block::decompressor()?;
     let mut found = Vec::new();
     blocks(connection, flow, sequence, |block| {
         found = block
             .events(sequence, &mut decompressor, |taken, _| taken == 0)
             .map_err(|malformed| WriteError::Damaged(malformed.into()))?;
-        Ok::<_, WriteError>(false)
+        Ok::<_, WriteError>(found.is_empty())
     })?;
-    found
-        .pop()
-        .filter(|stored| stored.sequence == sequence)
-        .ok_or_else(|| WriteError::Damaged(Malformed("an event that is still to settle is missing").into()))
+    Ok(found.pop())
 }
 
 /// The first event of the oldest block; `None` for an empty log.

@@ -63,7 +63,7 @@ impl Retention {
         let mut chunks_left = CHUNKS_MAX;
         for flow in flows.iter_mut() {
             while chunks_left > 0 && flow.kept() >= CHUNK_EVENTS {
-                let keep = flow.oldest + CHUNK_EVENTS;
+                let keep = chunk_end(transaction, flow)?;
                 if !self.is_expired(now, transaction, flow.id, keep - 1)? || !trim(transaction, flow, keep)? {
                     break;
                 }
@@ -77,6 +77,7 @@ impl Retention {
         Ok(has_deleted)
     }
 
+    /// Whether everything up to this number is old enough. Where it has no event any more, the next one tells.
     fn is_expired(
         &self,
         now: Stamp,
@@ -84,10 +85,10 @@ impl Retention {
         flow: FlowId,
         sequence: u64,
     ) -> Result<bool, WriteError> {
-        match log::event(transaction, flow, sequence) {
-            Ok(stored) => Ok(self.age_us(now, &stored) > self.keep_us),
+        match log::event_from(transaction, flow, sequence) {
+            Ok(Some(stored)) => Ok(self.age_us(now, &stored) > self.keep_us),
             // Delivered, and of no use to anybody any more.
-            Err(WriteError::Damaged(_)) => Ok(true),
+            Ok(None) | Err(WriteError::Damaged(_)) => Ok(true),
             Err(error) => Err(error),
         }
     }
@@ -108,12 +109,20 @@ pub(crate) fn give_up(transaction: &Connection, flows: &mut Flows) -> Result<boo
     let mut candidates: Vec<&mut Flow> = flows.iter_mut().filter(|flow| flow.kept() > 0).collect();
     candidates.sort_by_key(|flow| std::cmp::Reverse(flow.kept()));
     for flow in candidates {
-        let keep = flow.first_needed().min(flow.oldest + CHUNK_EVENTS);
+        let keep = chunk_end(transaction, flow)?;
         if trim(transaction, flow, keep)? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Where the next step ends, at the most where somebody needs what follows: a block may cover more numbers than a chunk has,
+/// where events were given up.
+fn chunk_end(transaction: &Connection, flow: &Flow) -> rusqlite::Result<u64> {
+    let chunk = flow.oldest + CHUNK_EVENTS;
+    let block = log::extents(transaction, flow.id, flow.oldest, 1)?.first().map_or(chunk, |first| first.last + 1);
+    Ok(chunk.max(block).min(flow.first_needed()))
 }
 
 /// Deletes some of what was given up, so that no commit takes long, and says whether there was anything.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use plantlink_buffer::{
     Aloft, Append, Author, Buffer, Durability, Event, EventTime, Flight, FlowId, Fly, Loss, LossCause, Options, Routed,
-    SIZE_MIN, Stamp, Stored, Work, WriteError, Yielding, Yields, bytes_on_disk,
+    SIZE_MIN, Settle, Settled, Stamp, Stored, Work, WriteError, Yielding, Yields, bytes_on_disk,
 };
 
 use crate::case::{Case, delivered, flow, options};
@@ -74,7 +75,12 @@ fn append(events: impl IntoIterator<Item = Event>, flows: &[FlowId]) -> Work {
 }
 
 fn open(case: &Case, yielding: &[(&str, Yields, u8)]) -> Buffer {
-    let options = Options { bytes_max: SIZE_MIN, ..options(&NAMES) };
+    open_keeping(case, yielding, Duration::ZERO)
+}
+
+/// The same, with what is delivered kept for so long.
+fn open_keeping(case: &Case, yielding: &[(&str, Yields, u8)], keep_delivered: Duration) -> Buffer {
+    let options = Options { bytes_max: SIZE_MIN, keep_delivered, ..options(&NAMES) };
     let buffer = Buffer::open(&case.path(), &options).unwrap();
     let yielding = yielding.iter().map(|(name, first, rank)| {
         let flow = flow(&buffer, name).id;
@@ -275,4 +281,46 @@ fn what_cannot_be_thinned_further_goes_from_its_oldest_end() {
     }
     let buffer = told(&case, buffer, &yielding);
     assert_no_hole(&buffer, "samples", 0);
+}
+
+/// Everything that the flow still has to deliver is delivered.
+fn deliver_all(buffer: &mut Buffer, name: &str) {
+    let state = flow(buffer, name);
+    let outcomes = backlog(buffer, name).iter().map(|stored| (stored.sequence, Settled::Delivered)).collect();
+    let settle = Settle { flow: state.id, from: state.first_open, outcomes };
+    buffer.apply([&Work::Settle(settle)], Durability::Written).unwrap();
+    assert_eq!(flow(buffer, name).buffered, 0);
+}
+
+const FOR_EVER: Duration = Duration::from_secs(1 << 40);
+
+#[test]
+fn what_was_delivered_makes_room_also_behind_numbers_that_were_given_up() {
+    let case = Case::new();
+    let mut buffer = open_keeping(&case, &DROPPING, FOR_EVER);
+    let [orders, samples, _] = NAMES.map(|name| flow(&buffer, name).id);
+    fill(&mut buffer, &case, 0, &[samples]).unwrap();
+    deliver_all(&mut buffer, "samples");
+    for start in (0..15_000).step_by(100) {
+        let events = (start..start + 100).map(|number| sample(number, 1_000_000, 1_000));
+        buffer.apply([&append(events, &[orders])], Durability::Written).unwrap();
+        assert_within_limit(&case.path());
+    }
+    assert_eq!(flow(&buffer, "orders").buffered, 15_000);
+}
+
+#[test]
+fn what_was_delivered_is_kept_although_numbers_behind_it_were_given_up() {
+    let case = Case::new();
+    let mut buffer = open_keeping(&case, &DROPPING, FOR_EVER);
+    let samples = flow(&buffer, "samples").id;
+    buffer.apply([&append((0..600).map(|number| sample(number, 0, 1_000)), &[samples])], Durability::Written).unwrap();
+    let mut reader = buffer.reader().unwrap();
+    let (_, hold) = reader.offer(samples, 1, 600, 8 << 20).unwrap();
+    fill(&mut buffer, &case, 600, &[samples]).unwrap();
+    drop(hold);
+    deliver_all(&mut buffer, "samples");
+    buffer.apply([&append([sample(0, 1_000_000, 10)], &[samples])], Durability::Written).unwrap();
+    let first = reader.read(samples, 1, 1, 1).unwrap();
+    assert_eq!(first.first().map(|stored| stored.sequence), Some(1));
 }
