@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::log;
 use crate::loss::Losses;
 use crate::salvage;
+use crate::span::{self, Span};
 
 /// Reads what is committed. Between calls it holds no transaction, so that it never keeps the write-ahead log growing.
 pub struct Reader {
@@ -45,8 +46,8 @@ impl Reader {
     }
 
     /// The flow's events from `from` on, in order: at most `events_max`, and no further one once their data and metadata
-    /// have reached `bytes_max` bytes, but at least one if there is one. Settled events may be gone, so `from` is not
-    /// before the flow's `first_open`.
+    /// have reached `bytes_max` bytes, but at least one if there is one. Settled events may be gone: where that is so at
+    /// `from`, there are none.
     ///
     /// # Errors
     /// The first of them cannot be had. Events before an unreadable one are returned without an error. After damage the
@@ -107,10 +108,15 @@ impl Reader {
             Ok(!is_full)
         });
         if stored.is_empty() {
-            outcome?;
-            if end - from > last_gap(connection, flow)? {
-                return Err(missing(connection, flow, from, end - 1));
-            }
+            let is_missing = match outcome {
+                Ok(()) if end - from <= last_gap(connection, flow)? => return Ok(stored),
+                Ok(()) => missing(connection, flow, from, end - 1),
+                Err(error) => error,
+            };
+            return match is_missing {
+                ReadError::Missing { .. } if is_deleted(connection, flow, from)? => Ok(stored),
+                error => Err(error),
+            };
         }
         Ok(stored)
     }
@@ -121,6 +127,14 @@ impl Reader {
     /// # Errors
     /// The log cannot be read.
     pub fn recorded_since(&mut self, flow: FlowId, wall_us: i64) -> Result<u64, ReadError> {
+        // Nothing is deleted from what is seen here before the search has ended.
+        self.connection.execute_batch("BEGIN")?;
+        let found = self.search(flow, wall_us);
+        self.connection.execute_batch("COMMIT")?;
+        found
+    }
+
+    fn search(&mut self, flow: FlowId, wall_us: i64) -> Result<u64, ReadError> {
         let end = self.end(flow)?;
         let mut earlier = log::oldest(&self.connection, flow)?.unwrap_or(end);
         let mut later = log::end(&self.connection, flow)?.unwrap_or(end);
@@ -188,6 +202,13 @@ fn last_gap(connection: &Connection, flow: FlowId) -> rusqlite::Result<u64> {
     connection
         .prepare_cached("SELECT coalesce(max(gaps), 0) FROM span WHERE flow = ?1 AND until IS NULL")?
         .query_row([flow], |row| row.get(0))
+}
+
+/// Whether the log begins behind this number because it was settled, and deleted since somebody saw it there.
+fn is_deleted(connection: &Connection, flow: FlowId, number: u64) -> rusqlite::Result<bool> {
+    let is_open = |span: &Span| span.is_owed() && span.next <= number && span.until.is_none_or(|until| number < until);
+    Ok(log::oldest(connection, flow)?.is_none_or(|oldest| number < oldest)
+        && !span::load(connection, flow)?.iter().any(is_open))
 }
 
 fn missing(connection: &Connection, flow: FlowId, first: u64, last: u64) -> ReadError {

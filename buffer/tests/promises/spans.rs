@@ -202,3 +202,23 @@ fn a_time_is_found_in_a_log_with_a_beginning_and_an_end() {
         assert_eq!(reader.recorded_since(id, at).unwrap(), expected, "{at}");
     }
 }
+
+/// Whoever has seen it in a flow's state asks too late: that is no reason to salvage anything at the next start.
+#[test]
+fn what_was_settled_and_deleted_since_it_was_seen_is_no_damage() {
+    let case = Case::new();
+    let mut buffer = case.open(&["orders"]);
+    let id = flow(&buffer, "orders").id;
+    for commit in 0..30 {
+        apply(&mut buffer, append(commit * 100..commit * 100 + 100, &[id]));
+    }
+    let seen = orders(&buffer).first_open;
+    apply(&mut buffer, delivered(id, 1, 2_950));
+    let mut reader = buffer.reader().unwrap();
+    assert_eq!(reader.read(id, seen, 10, 1 << 20).unwrap(), []);
+    assert_eq!(reader.read(id, 2_951, 10, 1 << 20).unwrap()[0].sequence, 2_951);
+    apply(&mut buffer, Work::Drop(id));
+    assert_eq!(reader.read(id, 2_951, 10, 1 << 20).unwrap(), []);
+    drop(buffer);
+    assert_eq!(case.open(&["orders"]).salvage(), None);
+}
