@@ -195,6 +195,12 @@ impl Flights {
     }
 }
 
+/// Forgets all flights with their sessions, where some may have been forgotten already: a broker that keeps a session may
+/// take new messages for those that it has under the same ids. What was in flight is offered again, in doubt once more.
+pub(crate) fn forget_all(transaction: &Connection) -> rusqlite::Result<()> {
+    transaction.execute_batch("DELETE FROM flight; DELETE FROM session")
+}
+
 /// Applies a change to the state and the dead letters; the rows are written with the rest of the state.
 pub(crate) fn fly(
     work: &Fly,

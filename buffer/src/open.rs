@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::boot;
 use crate::buffer::{LastStop, Options, State};
 use crate::error::{Malformed, OpenError};
+use crate::flight;
 use crate::flow;
 use crate::lock;
 use crate::salvage::{self, Salvage};
@@ -117,6 +118,7 @@ fn enter(
         LastStop::Clean
     } else if has_lost {
         schema::set_meta(transaction, "epoch", Uuid::now_v7().as_bytes())?;
+        flight::forget_all(transaction)?;
         LastStop::LogLost
     } else {
         LastStop::Crash

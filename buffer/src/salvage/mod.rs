@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::block;
 use crate::error::{OpenError, WriteError};
+use crate::flight::{self, Flights};
 use crate::flow::Flows;
 use crate::lock;
 use crate::loss::Loss;
@@ -113,6 +114,9 @@ fn copy(path: &Path, new: &Path) -> Result<Copied, WriteError> {
     let (losses, forgets_numbers) = account::balance(&transaction, &found, &mut decompressor)?;
     let has_new_epoch = forgets_numbers || epoch == new_epoch || !(is_clean || damaged.has_log());
     let epoch = if has_new_epoch { Uuid::from_bytes(new_epoch) } else { Uuid::from_bytes(epoch) };
+    if has_new_epoch || !found.has_all_flights || Flights::load(&transaction).is_err() {
+        flight::forget_all(&transaction)?;
+    }
     schema::set_identity(&transaction, epoch)?;
     let events = Flows::load(&transaction)?.buffered();
     transaction.commit()?;

@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub(super) names: Vec<(String, i64)>,
     /// No row of a flow is missing.
     pub(super) has_all_flows: bool,
+    /// Nothing of what is in flight is missing.
+    pub(super) has_all_flights: bool,
 }
 
 /// A table as the new buffer has it.
@@ -33,7 +35,7 @@ pub(super) fn copy(
     target: &Connection,
     decompressor: &mut Decompressor<'static>,
 ) -> rusqlite::Result<Found> {
-    let mut found = Found::default();
+    let mut found = Found { has_all_flights: true, ..Found::default() };
     for table in tables(target)? {
         let values = vec!["?"; table.columns].join(", ");
         let mut insert = target.prepare(&format!("INSERT OR REPLACE INTO {} VALUES ({values})", table.name))?;
@@ -45,8 +47,10 @@ pub(super) fn copy(
                 Ok(())
             }
         })?;
-        if table.name == "flow" {
-            found.has_all_flows = is_whole;
+        match table.name.as_str() {
+            "flow" => found.has_all_flows = is_whole,
+            "flight" | "session" => found.has_all_flights &= is_whole,
+            _ => {}
         }
     }
     damaged.rows("sqlite_autoindex_flow_1", |row| {

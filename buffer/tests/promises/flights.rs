@@ -1,9 +1,11 @@
 //! Packet ids are written down before they are used, and forgotten with what they were for.
 
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use plantlink_buffer::{
-    Aloft, Buffer, Durability, Flight, FlowId, Fly, Options, Replay, Replayed, Settle, Settled, SpanKind, Work,
+    Aloft, Buffer, Durability, Flight, FlowId, Fly, LastStop, Options, Replay, Replayed, Settle, Settled, SpanKind,
+    Work,
 };
 
 use crate::case::{self, Case, append, apply, backlog, numbers};
@@ -161,4 +163,59 @@ fn a_flow_is_not_dropped_while_events_of_it_are_in_flight() {
     apply(&mut buffer, Work::Drop(flow));
     let state = case::flow(&buffer, "orders");
     assert_eq!((state.delivered, state.dropped, state.buffered), (3, 7, 0));
+}
+
+/// A closed buffer with three of ten events in flight.
+fn in_flight() -> Case {
+    let (case, mut buffer, flow) = ten();
+    let session = Some("broker:1883 central".to_owned());
+    apply(&mut buffer, fly(Fly { session, aloft: vec![flight(flow, 1, 1..=3)], ..Fly::default() }));
+    buffer.close().unwrap();
+    case
+}
+
+fn assert_forgotten(buffer: &Buffer) {
+    assert_eq!((buffer.flights(CENTRAL), buffer.session(CENTRAL)), (Vec::new(), None));
+    let flow = case::flow(buffer, "orders");
+    assert_eq!(flow.flying_to, None);
+    assert_eq!(numbers(&backlog(buffer, flow.id))[..10], Vec::from_iter(1..=10));
+}
+
+/// Which packet ids were used since then, nobody knows.
+#[test]
+fn what_is_in_flight_is_offered_again_in_a_new_session_when_the_log_is_lost() {
+    let case = in_flight();
+    let mut buffer = case.open(&["orders"]);
+    assert_eq!(buffer.flights(CENTRAL).len(), 1);
+    let flow = case::flow(&buffer, "orders").id;
+    apply(&mut buffer, append(11..=12, &[flow]));
+    drop(buffer);
+    std::fs::remove_file(case.path().with_file_name("buffer.db-wal")).unwrap();
+    let buffer = case.open(&["orders"]);
+    assert_eq!(buffer.last_stop(), LastStop::LogLost);
+    assert_forgotten(&buffer);
+}
+
+#[test]
+fn what_is_in_flight_is_offered_again_in_a_new_session_when_some_of_it_is_damaged() {
+    type Damage = fn(&Case);
+    let damages: [Damage; 2] = [
+        |case| {
+            let changed = case.database().execute("UPDATE flight SET positions = x'ff'", []).unwrap();
+            assert_eq!(changed, 1);
+        },
+        |case| {
+            let root = "SELECT rootpage - 1 FROM sqlite_schema WHERE name = 'flight'";
+            let page: u64 = case.database().query_row(root, [], |row| row.get(0)).unwrap();
+            let file = std::fs::OpenOptions::new().write(true).open(case.path()).unwrap();
+            file.write_all_at(&[0; 4_096], page * 4_096).unwrap();
+        },
+    ];
+    for damage in damages {
+        let case = in_flight();
+        damage(&case);
+        let buffer = case.open(&["orders"]);
+        assert!(buffer.salvage().is_some());
+        assert_forgotten(&buffer);
+    }
 }
