@@ -108,15 +108,15 @@ impl Reader {
             Ok(!is_full)
         });
         if stored.is_empty() {
-            let is_missing = match outcome {
+            let error = match outcome {
                 Ok(()) if end - from <= last_gap(connection, flow)? => return Ok(stored),
                 Ok(()) => missing(connection, flow, from, end - 1),
                 Err(error) => error,
             };
-            return match is_missing {
-                ReadError::Missing { .. } if is_deleted(connection, flow, from)? => Ok(stored),
-                error => Err(error),
-            };
+            if matches!(error, ReadError::Missing { .. }) && is_deleted(connection, flow, from)? {
+                return Ok(stored);
+            }
+            return Err(error);
         }
         Ok(stored)
     }
