@@ -224,16 +224,21 @@ fn configured<'a>(config: &'a Config, flows: &[FlowState]) -> Vec<(FlowId, &'a F
     config.flows.iter().filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow))).collect()
 }
 
-/// What was in flight to each destination, in their order. Where nobody can finish it, it is forgotten.
+/// What was in flight to each destination, in their order.
 fn recorded(config: &Config, buffer: &mut Buffer) -> Result<Vec<Recorded>, RunError> {
+    forget_unfinishable(config, buffer)?;
+    let recorded =
+        |name: &Name| Recorded { flights: buffer.flights(name), session: buffer.session(name).map(str::to_owned) };
+    Ok(config.destinations.iter().map(|destination| recorded(destination.name())).collect())
+}
+
+/// What is in flight where nobody can finish it is forgotten.
+pub(crate) fn forget_unfinishable(config: &Config, buffer: &mut Buffer) -> Result<(), WriteError> {
     let flying = config.destinations.iter().filter_map(|destination| match destination {
         Destination::Mqtt(broker) if broker.qos == MqttQos::ExactlyOnce => Some(&*broker.name),
         Destination::Mqtt(_) | Destination::Odoo(_) => None,
     });
-    buffer.keep_flights(&flying.collect::<Vec<_>>())?;
-    let recorded =
-        |name: &Name| Recorded { flights: buffer.flights(name), session: buffer.session(name).map(str::to_owned) };
-    Ok(config.destinations.iter().map(|destination| recorded(destination.name())).collect())
+    buffer.keep_flights(&flying.collect::<Vec<_>>())
 }
 
 pub(crate) fn routes(config: &Config, flows: &[FlowState]) -> Routes {

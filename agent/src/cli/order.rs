@@ -21,10 +21,56 @@ pub(super) async fn obeyed(config: Option<&Config>, order: Order) -> Result<Valu
     match (ask(config.map(|config| config.buffer.path.as_path()), &request).await, config) {
         (Err(ControlError::NotRunning { .. }), Some(config)) if config.buffer.path.exists() => {
             let mut buffer = Buffer::open(&config.buffer.path, &run::options(config))?;
+            run::forget_unfinishable(config, &mut buffer)?;
             let outcome = order.apply(&mut buffer)?;
             buffer.close()?;
             Ok(outcome)
         }
         (answer, _) => Ok(answer?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plantlink_buffer::{Aloft, Append, Durability, Event, EventTime, Flight, Fly, Routed, Stamp, Work};
+
+    use super::*;
+
+    fn event() -> Event {
+        Event {
+            id: [1; 16],
+            event_type: "workorder.finished".into(),
+            source: "mes".into(),
+            at: EventTime::Own,
+            stamp: Stamp { wall_us: 0, boottime_us: 0, synced: true },
+            data: b"{}".to_vec(),
+            metadata: Vec::new(),
+        }
+    }
+
+    /// Nobody will finish what is in flight to a destination that is gone, whether or not an agent has run since.
+    #[tokio::test]
+    async fn a_flow_whose_destination_is_gone_with_it_can_be_dropped_without_an_agent() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("plantlink.toml");
+        let text = "[plant]\nid = \"mill-07\"\ngateway = \"gw\"\n[buffer]\npath = \"buffer.db\"\n";
+        std::fs::write(&file, text).unwrap();
+        let config = configuration(&file).unwrap();
+        let mut options = run::options(&config);
+        options.flows = vec![plantlink_buffer::FlowSpec { name: "orders".to_owned(), was: None }];
+        let mut buffer = Buffer::open(&config.buffer.path, &options).unwrap();
+        let flow = buffer.flows()[0].id;
+        let events = vec![Routed { event: event(), flows: vec![flow] }];
+        let messages = vec![Aloft { sequence: 1, refused: None }];
+        let flight = Flight { first_packet_id: 1, flow, from: 1, messages, released: false };
+        let begin = Fly { destination: "central".to_owned(), aloft: vec![flight], ..Fly::default() };
+        let work = [Work::Append(Append { events, ..Append::default() }), Work::Fly(begin)];
+        for work in &work {
+            buffer.apply([work], Durability::Synced).unwrap();
+        }
+        buffer.close().unwrap();
+
+        let outcome = obeyed(Some(&config), Order::Drop { flow: "orders".to_owned() }).await.unwrap();
+        assert_eq!(outcome["dropped"], 1);
     }
 }
