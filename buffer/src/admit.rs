@@ -2,12 +2,13 @@
 
 use rusqlite::{Transaction, TransactionBehavior};
 
-use crate::buffer::{Buffer, Durability};
+use crate::buffer::Buffer;
 use crate::error::WriteError;
 use crate::overflow::Overflow;
 use crate::retention;
 use crate::room::{Files, Purpose, Room};
 use crate::salvage;
+use crate::work::Durability;
 
 /// How many free pages go back to the file system at once.
 const STEP_PAGES: u64 = 256;

@@ -8,11 +8,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::append::{self, Append};
+use crate::append;
 use crate::dead_stock::DeadStock;
 use crate::error::{OpenError, ReadError, WriteError};
-use crate::flight::{self, Flight, Flights, Fly};
-use crate::flow::{FlowId, FlowSpec, FlowState, Flows};
+use crate::flight::{self, Flight, Flights};
+use crate::flow::{FlowSpec, FlowState, Flows};
 use crate::hold::Holds;
 use crate::ledger::Ledger;
 use crate::lock::Lock;
@@ -31,7 +31,8 @@ use crate::room::{self, Purpose, Room};
 use crate::salvage::Salvage;
 use crate::schema;
 use crate::sender::{self, SenderEntry, Senders};
-use crate::settle::{self, Settle};
+use crate::settle;
+use crate::work::{Durability, Work};
 
 /// What a buffer is opened for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,45 +46,6 @@ pub struct Options {
     pub bytes_max: u64,
     /// How long delivered events stay in the log, as far as `bytes_max` allows.
     pub keep_delivered: Duration,
-}
-
-/// A change to the buffer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
-    /// What came in.
-    Append(Append),
-    /// What a destination answered.
-    Settle(Settle),
-    /// What is open in the flow waits behind new events from now on.
-    Cut(FlowId),
-    /// Settled events are to be offered again.
-    Replay(Replay),
-    /// Settled events were offered again.
-    Replayed(Replayed),
-    /// The flow's backlog and what it keeps are given up, unless some of it is in flight.
-    Drop(FlowId),
-    /// What goes on its way to a destination with QoS 2, and what has arrived there.
-    Fly(Fly),
-}
-
-impl Work {
-    /// Whether it leaves everything as it is.
-    pub(crate) fn is_empty(&self) -> bool {
-        match self {
-            Self::Append(work) => *work == Append::default(),
-            Self::Settle(work) => work.outcomes.is_empty(),
-            Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
-        }
-    }
-}
-
-/// What a change outlives when `apply` returns. Both outlive the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// A power cut.
-    Synced,
-    /// A power cut only after the next sync.
-    Written,
 }
 
 /// How the file's last user left it.

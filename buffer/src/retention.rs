@@ -6,11 +6,11 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::append::Append;
-use crate::buffer::Work;
 use crate::error::WriteError;
 use crate::event::{Stamp, Stored};
 use crate::flow::{Flow, FlowId, Flows};
 use crate::log;
+use crate::work::Work;
 
 /// How many settled events are deleted together: a deletion costs pages, not events.
 const CHUNK_EVENTS: u64 = 1_024;

@@ -48,10 +48,11 @@ mod tests {
 
     use super::*;
     use crate::append::{Append, Routed};
-    use crate::buffer::{Buffer, Durability, Options, Work};
+    use crate::buffer::{Buffer, Options};
     use crate::event::{Event, EventTime, Stamp};
     use crate::flow::FlowSpec;
     use crate::room::SIZE_MIN;
+    use crate::work::{Durability, Work};
 
     fn event(number: u64) -> Event {
         Event {

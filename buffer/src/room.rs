@@ -6,7 +6,6 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::append::Append;
-use crate::buffer::Work;
 use crate::error::WriteError;
 use crate::event::Event;
 use crate::lock;
@@ -14,6 +13,7 @@ use crate::log;
 use crate::reserve::{self, RESERVE_BYTES};
 use crate::salvage;
 use crate::settle::{Settle, Settled};
+use crate::work::Work;
 
 /// The smallest limit that can be kept: the reserve, the log of ordinary commits, and a large message for a few flows.
 pub const SIZE_MIN: u64 = 32_000_000;

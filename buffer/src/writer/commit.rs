@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Group, Queue};
 use super::{DiskState, Order};
-use crate::buffer::{Buffer, Durability};
+use crate::buffer::Buffer;
 use crate::error::{Cause, WriteError};
+use crate::work::Durability;
 
 /// The time within which written settlements are synced.
 const SYNC_WITHIN: Duration = Duration::from_secs(1);
@@ -176,11 +177,12 @@ mod tests {
 
     use super::*;
     use crate::append::{Append, Routed};
-    use crate::buffer::{Options, Work};
+    use crate::buffer::Options;
     use crate::event::{Event, EventTime, Stamp};
     use crate::flow::{FlowId, FlowSpec, FlowState};
     use crate::room::SIZE_MIN;
     use crate::settle::{Settle, Settled};
+    use crate::work::Work;
     use crate::writer::{GroupLimits, StopError, Submission, Writer};
 
     /// Longer than any of this takes, so that only what is wrong waits for it.

@@ -12,9 +12,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::buffer::{Buffer, Work};
+use crate::buffer::Buffer;
 use crate::error::WriteError;
 use crate::flow::FlowState;
+use crate::work::Work;
 use commit::Committer;
 use queue::Queue;
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Done, GroupLimits, Submission};
 use crate::append::Routed;
-use crate::buffer::{Durability, Work};
+use crate::work::{Durability, Work};
 
 /// No limits.
 const ALL: GroupLimits = GroupLimits { events_max: usize::MAX, bytes_max: usize::MAX };

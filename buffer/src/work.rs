@@ -1,0 +1,46 @@
+//! What changes a buffer, and what the change outlives.
+
+use crate::append::Append;
+use crate::flight::Fly;
+use crate::flow::FlowId;
+use crate::replay::{Replay, Replayed};
+use crate::settle::Settle;
+
+/// A change to the buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// What came in.
+    Append(Append),
+    /// What a destination answered.
+    Settle(Settle),
+    /// What is open in the flow waits behind new events from now on.
+    Cut(FlowId),
+    /// Settled events are to be offered again.
+    Replay(Replay),
+    /// Settled events were offered again.
+    Replayed(Replayed),
+    /// The flow's backlog and what it keeps are given up, unless some of it is in flight.
+    Drop(FlowId),
+    /// What goes on its way to a destination with QoS 2, and what has arrived there.
+    Fly(Fly),
+}
+
+impl Work {
+    /// Whether it leaves everything as it is.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Append(work) => *work == Append::default(),
+            Self::Settle(work) => work.outcomes.is_empty(),
+            Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
+        }
+    }
+}
+
+/// What a change outlives when `apply` returns. Both outlive the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut.
+    Synced,
+    /// A power cut only after the next sync.
+    Written,
+}
