@@ -6,6 +6,8 @@ use plantlink_tests::agent::Agent;
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 /// A machine as unit 3: a float in 40013, its words swapped, and a signed number in 30005.
 async fn machine() -> ModbusLine {
@@ -88,6 +90,50 @@ async fn registers_and_tags_are_read_beside_a_running_agent_and_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_says_what_it_is_on_a_line_that_no_agent_holds() {
+    let line = machine().await;
+    let plant = Plant::start().await;
+    let mut agent = Agent::start(&config(&plant, &line));
+    let url = format!("tcp://127.0.0.1:{}", line.port());
+    wait::until("the agent", LATER, async || agent.status()).await;
+    let refused = agent.run(&["identify", &url, "--unit", "3"]);
+    assert!(!refused.status.success() && refused.stderr.contains("holds tcp://"), "{refused:?}");
+    assert!(agent.terminate().await.success(), "{}", agent.log_end());
+
+    // The web address alone fills an answer.
+    let web = "x".repeat(240);
+    let said = agent.run(&["identify", &url, "--unit", "3"]);
+    for row in ["vendor name       Müller & Söhne", "revision          V4.12", &web, "application name  line 3"] {
+        assert!(said.stdout.contains(row), "{row}: {said:?}");
+    }
+    let said = &lines(&agent.run(&["identify", &url, "--unit", "3", "--json"]).stdout)[0];
+    let names: Vec<_> =
+        said["objects"].as_array().expect("a list").iter().filter_map(|object| object["name"].as_str()).collect();
+    let known =
+        ["vendor_name", "product_code", "revision", "vendor_url", "product_name", "model_name", "application_name"];
+    assert_eq!((&said["unit"], names), (&json!(3), known.to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_does_not_know_what_it_is_says_so_in_plain_words() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("tcp://{}", listener.local_addr().expect("a port"));
+    let device = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut request = [0; 11];
+        stream.read_exact(&mut request).await.expect("a request");
+        assert_eq!(request[7..10], [43, 14, 2]);
+        let answer = [&request[..4], &[0, 3, request[6], 43 | 0x80, 1]].concat();
+        stream.write_all(&answer).await.expect("an answer");
+        stream.read(&mut request).await.expect("the end")
+    });
+    let agent = Agent::prepare("", &[]);
+    let said = agent.run(&["identify", &url, "--unit", "3"]);
+    assert!(!said.status.success() && said.stderr.contains("unit 3 is there and does not know"), "{said:?}");
+    assert_eq!(device.await.expect("a device"), 0, "it is asked once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_told_in_plain_words() {
     let mut line = machine().await;
     line.refuse(3, Table::Holding, 500, 500).await;
@@ -108,6 +154,19 @@ async fn what_cannot_be_read_is_told_in_plain_words() {
         assert!(!printed.status.success(), "{arguments:?}");
         assert!(format!("{}{}", printed.stdout, printed.stderr).contains(said), "{arguments:?}: {printed:?}");
     }
+}
+
+#[test]
+fn a_first_sheet_is_written_beside_a_configuration_that_is_there() {
+    let agent = Agent::prepare("# mine", &[]);
+    let written = agent.run(&["init", "--sheet"]);
+    assert!(written.status.success(), "{written:?}");
+    let sheet = std::fs::read_to_string(agent.path("tags/press-1.csv")).expect("the sheet was written");
+    assert!(sheet.starts_with("name,at,type"), "{sheet}");
+    assert_eq!(std::fs::read_to_string(agent.path("plantlink.toml")).expect("it was there"), "# mine");
+
+    let again = agent.run(&["init", "--sheet"]);
+    assert!(!again.status.success() && again.stderr.contains("is there already"), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,11 +25,15 @@ from pymodbus import pymodbus_apply_logging_config
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import NoSuchIdException
 from pymodbus.framer import FramerType
+from pymodbus.pdu.device import ModbusDeviceIdentification
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 REGISTERS = 41000
 BITS = 1024
+# What every unit says of itself, more than fits into one answer.
+IDENTITY = {"VendorName": "Müller & Söhne", "ProductCode": "PX-400", "MajorMinorRevision": "V4.12", "VendorUrl": "x" * 240,
+            "ProductName": "Press 400 t", "ModelName": "PX", "UserApplicationName": "line 3"}
 # The function that names a table to the server, for reading and for the test's own writing.
 READS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
@@ -68,6 +72,7 @@ class Line:
             devices,
             # What `access` raises is then a silence, as from a unit that is switched off.
             ignore_missing_devices=True,
+            identity=ModbusDeviceIdentification(info_name=IDENTITY),
             trace_pdu=self.trace,
         )
 

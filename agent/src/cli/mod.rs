@@ -3,6 +3,7 @@
 mod access;
 mod check;
 mod flows;
+mod identify;
 mod init;
 mod moment;
 mod order;
@@ -50,6 +51,8 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// Asks which units answer on a line that no agent holds
     Scan(scan::ScanArgs),
+    /// Asks a unit what it is (function 43/14), on a line that no agent holds
+    Identify(identify::IdentifyArgs),
     /// Shows every flow: what it takes, where that goes, and how far it is; `drop` ends one that is no longer configured
     Flows(flows::FlowsArgs),
     /// Offers delivered events of a flow again, as far as they are kept; the event ids stay as they were
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Read(args) => on_one_thread(read::read(args)),
         Command::Probe(args) => on_one_thread(probe::probe(args)),
         Command::Scan(args) => on_one_thread(scan::scan(args)),
+        Command::Identify(args) => on_one_thread(identify::identify(args)),
         Command::Init(args) => init::init(&args),
         Command::Flows(args) => on_one_thread(flows::flows(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),

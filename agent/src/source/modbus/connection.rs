@@ -16,8 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_modbus::client::{Context, rtu, tcp};
 use tokio_modbus::slave::{Slave, SlaveContext as _};
 
-use super::exchange::{Answer, Outcome, call, is_busy};
-use super::plan::Request;
+use super::exchange::{Outcome, Query, call, is_busy};
 use super::port::{Opening, Port};
 use crate::reading::Fault;
 
@@ -98,19 +97,19 @@ impl Connection {
 
     /// Asks a unit, up to `retries` times again where the same request may fare better. A connection that the peer has closed
     /// is made again and the request repeated in any case, once: many devices close what was idle for a while.
-    pub(crate) async fn read(&mut self, unit: u8, request: &Request, retries: u8) -> Result<Answer, Failure> {
-        let mut outcome = self.ask_in_silence(unit, request).await;
+    pub(crate) async fn read<Q: Query>(&mut self, unit: u8, query: &Q, retries: u8) -> Result<Q::Answer, Failure> {
+        let mut outcome = self.ask_in_silence(unit, query).await;
         let mut asked_again = 0;
         while outcome.may_differ() && asked_again < retries.max(u8::from(matches!(outcome, Outcome::Closed))) {
             asked_again += 1;
             outcome = match outcome {
-                Outcome::Late => self.ask_once_more(unit, request).await,
+                Outcome::Late => self.ask_once_more(unit, query).await,
                 Outcome::Refused(_) => {
                     sleep(self.timeout).await;
-                    self.ask_in_silence(unit, request).await
+                    self.ask_in_silence(unit, query).await
                 }
                 Outcome::Answered(_) | Outcome::Unfitting | Outcome::Garbled | Outcome::Closed => {
-                    self.ask_in_silence(unit, request).await
+                    self.ask_in_silence(unit, query).await
                 }
             };
         }
@@ -130,7 +129,7 @@ impl Connection {
     }
 
     /// Sends the request when no answer to an earlier one can come any more, and waits for its answer.
-    async fn ask_in_silence(&mut self, unit: u8, request: &Request) -> Outcome {
+    async fn ask_in_silence<Q: Query>(&mut self, unit: u8, query: &Q) -> Outcome<Q::Answer> {
         if self.open().await.is_err() {
             return Outcome::Closed;
         }
@@ -141,22 +140,22 @@ impl Connection {
             self.link = None;
             return Outcome::Closed;
         }
-        self.ask(unit, request).await
+        self.ask(unit, query).await
     }
 
     /// Sends the request again after its answer did not come. Whichever answer comes first is right; the other one may
     /// follow it.
-    async fn ask_once_more(&mut self, unit: u8, request: &Request) -> Outcome {
+    async fn ask_once_more<Q: Query>(&mut self, unit: u8, query: &Q) -> Outcome<Q::Answer> {
         if self.open().await.is_err() {
             return Outcome::Closed;
         }
         let answered_by = self.rested.max(Instant::now()) + self.timeout;
-        let outcome = self.ask(unit, request).await;
+        let outcome = self.ask(unit, query).await;
         self.doubt = Some(answered_by);
         outcome
     }
 
-    async fn ask(&mut self, unit: u8, request: &Request) -> Outcome {
+    async fn ask<Q: Query>(&mut self, unit: u8, query: &Q) -> Outcome<Q::Answer> {
         sleep_until(self.rested).await;
         let Some(mut link) = self.link.take() else { return Outcome::Closed };
         // Also for a request that is given up halfway.
@@ -164,9 +163,9 @@ impl Connection {
         let outcome = match &mut link {
             Link::Tcp(context) => {
                 context.set_slave(Slave(unit));
-                call(context, request, self.timeout).await
+                call(context, query, self.timeout).await
             }
-            Link::Rtu(port) => call(&mut rtu::attach_slave(port.clone(), Slave(unit)), request, self.timeout).await,
+            Link::Rtu(port) => call(&mut rtu::attach_slave(port.clone(), Slave(unit)), query, self.timeout).await,
         };
         let is_whole = matches!(outcome, Outcome::Answered(_) | Outcome::Refused(_));
         let can_go_on = match self.address {

@@ -90,7 +90,12 @@ fn text(words: &[u16], order: WordOrder, bytes: usize) -> String {
         WordOrder::Abcd | WordOrder::Cdab => word.to_be_bytes(),
         WordOrder::Badc | WordOrder::Dcba => word.to_le_bytes(),
     });
-    let bytes: Vec<u8> = pairs.flatten().take(bytes).take_while(|byte| *byte != 0).collect();
+    characters(pairs.flatten().take(bytes))
+}
+
+/// As [`text`] reads them.
+pub(crate) fn characters(bytes: impl IntoIterator<Item = u8>) -> String {
+    let bytes: Vec<u8> = bytes.into_iter().take_while(|byte| *byte != 0).collect();
     let text = String::from_utf8(bytes)
         .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect());
     text.trim_end().to_owned()

@@ -17,10 +17,21 @@ pub(crate) enum Answer {
     Words(Vec<u16>),
 }
 
+/// What a unit is asked, and which answers fit.
+pub(crate) trait Query {
+    type Answer;
+
+    /// In the words of the client's library.
+    fn to_request(&self) -> tokio_modbus::Request<'static>;
+
+    /// The answer, if it is one to this; that its header and function are those of the request has been checked by then.
+    fn fitting(&self, response: Response) -> Option<Self::Answer>;
+}
+
 /// How one request ended.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Answered(Answer),
+pub(crate) enum Outcome<A> {
+    Answered(A),
     /// The unit answered with an exception of this code.
     Refused(u8),
     /// The answer has another length than the question.
@@ -31,7 +42,7 @@ pub(crate) enum Outcome {
     Closed,
 }
 
-impl Outcome {
+impl<A> Outcome<A> {
     /// The same request may fare better. A unit that is busy asks for just that.
     pub(crate) fn may_differ(&self) -> bool {
         match self {
@@ -48,41 +59,43 @@ pub(crate) fn is_busy(exception: u8) -> bool {
 }
 
 /// Asks once and waits for the answer, `limit` at most.
-pub(crate) async fn call(context: &mut Context, request: &Request, limit: Duration) -> Outcome {
-    match timeout(limit, context.call(question(request))).await {
+pub(crate) async fn call<Q: Query>(context: &mut Context, query: &Q, limit: Duration) -> Outcome<Q::Answer> {
+    match timeout(limit, context.call(query.to_request())).await {
         Err(_elapsed) => Outcome::Late,
         Ok(Err(tokio_modbus::Error::Protocol(_))) => Outcome::Garbled,
         Ok(Err(tokio_modbus::Error::Transport(error))) if is_garbled(&error) => Outcome::Garbled,
         Ok(Err(tokio_modbus::Error::Transport(_))) => Outcome::Closed,
         Ok(Ok(Err(exception))) => Outcome::Refused(code(exception)),
-        Ok(Ok(Ok(response))) => fitting(request, response).map_or(Outcome::Unfitting, Outcome::Answered),
+        Ok(Ok(Ok(response))) => query.fitting(response).map_or(Outcome::Unfitting, Outcome::Answered),
     }
 }
 
-fn question(request: &Request) -> tokio_modbus::Request<'static> {
-    match request.table {
-        Table::Coil => tokio_modbus::Request::ReadCoils(request.first, request.count),
-        Table::Discrete => tokio_modbus::Request::ReadDiscreteInputs(request.first, request.count),
-        Table::Input => tokio_modbus::Request::ReadInputRegisters(request.first, request.count),
-        Table::Holding => tokio_modbus::Request::ReadHoldingRegisters(request.first, request.count),
+impl Query for Request {
+    type Answer = Answer;
+
+    fn to_request(&self) -> tokio_modbus::Request<'static> {
+        match self.table {
+            Table::Coil => tokio_modbus::Request::ReadCoils(self.first, self.count),
+            Table::Discrete => tokio_modbus::Request::ReadDiscreteInputs(self.first, self.count),
+            Table::Input => tokio_modbus::Request::ReadInputRegisters(self.first, self.count),
+            Table::Holding => tokio_modbus::Request::ReadHoldingRegisters(self.first, self.count),
+        }
+    }
+
+    fn fitting(&self, response: Response) -> Option<Answer> {
+        let count = usize::from(self.count);
+        if let Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits) = response {
+            (bits.len() == count.next_multiple_of(8)).then_some(Answer::Bits(bits))
+        } else if let Response::ReadInputRegisters(words) | Response::ReadHoldingRegisters(words) = response {
+            (words.len() == count).then_some(Answer::Words(words))
+        } else {
+            None
+        }
     }
 }
 
 fn code(exception: ExceptionCode) -> u8 {
     exception.into()
-}
-
-/// The answer, if it has the length that was asked for; that its header and function are those of the request has been
-/// checked by then.
-fn fitting(request: &Request, response: Response) -> Option<Answer> {
-    let count = usize::from(request.count);
-    if let Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits) = response {
-        (bits.len() == count.next_multiple_of(8)).then_some(Answer::Bits(bits))
-    } else if let Response::ReadInputRegisters(words) | Response::ReadHoldingRegisters(words) = response {
-        (words.len() == count).then_some(Answer::Words(words))
-    } else {
-        None
-    }
 }
 
 /// Whether the bytes that came are no Modbus. Errors of the socket or the port have a number of the system; the end of the

@@ -4,7 +4,8 @@
 //! with which requests and `pass` executes them; `refusals` remembers what the device does not give. `forecast` says what
 //! all of that will cost. `connection` asks over TCP or a serial `port`, one `exchange` at a time; `decode` makes raw values
 //! of the answers and `scaling` values of those; `identification` asks what the device is. What a person asks goes the same
-//! way: an `inquiry` waits for the line to be free, `inspect` reads tags once, `guess` finds what unknown words can mean.
+//! way: an `inquiry` waits for the line to be free, `inspect` reads tags once, `guess` finds what unknown words can mean, a
+//! `nameplate` is what a device says of itself.
 //! Function codes, limits and exceptions follow the MODBUS Application Protocol Specification V1.1b3.
 
 mod barrier;
@@ -23,6 +24,7 @@ mod inquiry;
 mod inspect;
 mod line;
 mod line_time;
+mod nameplate;
 mod pass;
 mod plan;
 mod port;
@@ -31,11 +33,12 @@ mod rounds;
 mod scaling;
 mod timetable;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Failure};
 pub(crate) use forecast::{LineForecast, RoundForecast, doubts};
 pub(crate) use guess::{Expected, Guess, TYPES, guesses};
 pub(crate) use inquiry::{Desk, Question, Reply, put};
 pub(crate) use inspect::{Seen, inspect};
 pub(crate) use line::Line;
 pub(crate) use line_time::LineTime;
+pub(crate) use nameplate::{Inscription, nameplate};
 pub(crate) use plan::Request;

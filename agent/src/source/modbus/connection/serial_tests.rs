@@ -6,8 +6,10 @@ use plantlink_config::Table;
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 
+use super::super::exchange::Answer;
 use super::super::fake::Asked;
 use super::super::fake_serial::{FakeSerial, Sent, answer, exception, frame, words};
+use super::super::plan::Request;
 use super::*;
 
 const LIMIT: Duration = Duration::from_millis(500);

@@ -4,7 +4,9 @@ use futures_util::FutureExt;
 use plantlink_config::Table;
 use tokio::net::TcpListener;
 
+use super::super::exchange::Answer;
 use super::super::fake::{Asked, Fake, Reply, addresses};
+use super::super::plan::Request;
 use super::*;
 
 const LIMIT: Duration = Duration::from_secs(20);
