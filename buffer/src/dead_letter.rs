@@ -1,6 +1,6 @@
 //! What was refused for good, kept for a person: events by a destination, messages by a source.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use zstd::bulk::Decompressor;
 
 use crate::append::Rejected;
@@ -103,6 +103,14 @@ pub(crate) fn latest(
         letters.push(DeadLetter { id: row.get(0)?, at_us: row.get(1)?, reason: row.get(2)?, content });
     }
     Ok(letters)
+}
+
+/// Why this event was refused, if it was.
+pub(crate) fn reason(connection: &Connection, flow: FlowId, sequence: u64) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT reason FROM dead WHERE flow = ?1 AND sequence = ?2 ORDER BY id DESC LIMIT 1")?
+        .query_row(params![flow, sequence], |row| row.get(0))
+        .optional()
 }
 
 fn event(row: &Row<'_>, flow: FlowId, decompressor: &mut Decompressor<'static>) -> Result<DeadContent, ReadError> {

@@ -204,6 +204,24 @@ pub(crate) fn blocks<E: From<rusqlite::Error>>(
     Ok(())
 }
 
+/// The flow's blocks from the last one back; `each` says whether to go on. Nothing stays open afterwards.
+pub(crate) fn blocks_from_end<E: From<rusqlite::Error>>(
+    connection: &Connection,
+    flow: FlowId,
+    mut each: impl FnMut(Block) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, count, boot, bytes, checksum FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
+    )?;
+    let mut rows = statement.query([key(flow, 0), key(flow, SEQUENCE_END)])?;
+    while let Some(row) = rows.next()? {
+        if !each(Block::of(row)?)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// One event that must be there.
 pub(crate) fn event(connection: &Connection, flow: FlowId, sequence: u64) -> Result<Stored, WriteError> {
     event_from(connection, flow, sequence)?

@@ -9,7 +9,7 @@ use zstd::bulk::Decompressor;
 use crate::block;
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::ReadError;
-use crate::event::Stored;
+use crate::event::{Event, Stored};
 use crate::flow::{FlowId, FlowState, Flows};
 use crate::hold::{Hold, Holds};
 use crate::ledger::Ledger;
@@ -146,6 +146,43 @@ impl Reader {
             }
         }
         Ok(later)
+    }
+
+    /// The flow's last event that `is_wanted` takes; whole blocks are searched, until they have covered `events_max` numbers.
+    /// Settled events are found as long as they are kept.
+    ///
+    /// # Errors
+    /// The log cannot be read as far as that.
+    pub fn latest(
+        &mut self,
+        flow: FlowId,
+        events_max: u64,
+        mut is_wanted: impl FnMut(&Event) -> bool,
+    ) -> Result<Option<Stored>, ReadError> {
+        let Self { connection, decompressor, path: _, holds: _ } = self;
+        let mut searched = 0;
+        let mut found = None;
+        log::blocks_from_end(connection, flow, |block| {
+            let place = block.place;
+            let events = block.all(decompressor).map_err(|cause| ReadError::Damaged {
+                flow: name(connection, flow),
+                first: place.first,
+                last: place.last(),
+                cause,
+            })?;
+            found = events.into_iter().rfind(|stored| is_wanted(&stored.event));
+            searched += place.count;
+            Ok::<_, ReadError>(found.is_none() && searched < events_max)
+        })?;
+        Ok(found)
+    }
+
+    /// Why the destination refused this event of the flow, if it is a dead letter.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn refusal(&self, flow: FlowId, sequence: u64) -> Result<Option<String>, ReadError> {
+        Ok(dead_letter::reason(&self.connection, flow, sequence)?)
     }
 
     /// Reads as [`Reader::read`] does, for somebody who will settle the events: none of them is given up before the hold is

@@ -4,6 +4,7 @@
 use crate::plant::{LATER, Plant};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::modbus::{ModbusLine, Table};
+use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::wait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -87,6 +88,49 @@ async fn registers_and_tags_are_read_beside_a_running_agent_and_without_one() {
             assert_eq!(found, expected);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_followed_from_the_device_to_the_center() {
+    let mut line = machine().await;
+    let plant = Plant::start().await;
+    let mut agent = Agent::start(&config(&plant, &line));
+    let why = |tag: &str| lines(&agent.run(&["why", tag, "--json"]).stdout).pop();
+    let delivered = async || why("press-12/pressure").filter(|why| why["last_events"][0]["stage"] == "delivered");
+    let told = wait::until("the first event's delivery", LATER, delivered).await;
+    assert_eq!(
+        (&told["raw"], &told["type"], &told["word_order"], &told["at"], &told["value"], &told["quality"]),
+        (
+            &json!([0x2065, 0x47F1]),
+            &json!("f32"),
+            &json!("CDAB"),
+            &json!("40013"),
+            &json!(123_456.789_062_5),
+            &json!("good")
+        ),
+    );
+    let event = &told["last_events"][0];
+    assert_eq!((&event["flow"], &event["value"]), (&json!("all"), &json!(123_456.789_062_5)));
+
+    plant.centre_link.set(Mode::Refuse);
+    plant.centre_link.cut(Cut::Reset);
+    line.set(3, Table::Input, 4, &[20]).await;
+    let waiting = async || why("oil").filter(|why| why["last_events"][0]["value"] == json!(2.0));
+    let told = wait::until("the event of the change", LATER, waiting).await;
+    assert_eq!((&told["value"], &told["last_events"][0]["stage"]), (&json!(2.0), &json!("waiting")));
+    let pressure = why("pressure").expect("an answer");
+    assert_eq!(pressure["last_events"][0]["event_id"], event["event_id"], "its value did not change");
+
+    assert!(agent.terminate().await.success(), "{}", agent.log_end());
+    line.set(3, Table::Input, 4, &[30]).await;
+    let told = agent.run(&["why", "oil"]).stdout;
+    for part in
+        ["input:4 (30005)", "i16", "times 0.1", "001E", "value     3", "quality   good", "with 2", "in all: waits"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let unknown = agent.run(&["why", "press-12/oel"]);
+    assert!(unknown.stderr.contains("no device has a tag `press-12/oel`"), "{unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ pub(super) enum AccessError {
         cause: io::Error,
     },
     #[error(
-        "the running agent holds {0}, and a line has one master: stop the agent first (`read` and `probe` work beside it)"
+        "the running agent holds {0}, and a line has one master: stop the agent first (`read`, `probe` and `why` work beside it)"
     )]
     Held(String),
 }

@@ -15,6 +15,7 @@ mod run;
 mod scan;
 mod status;
 mod target;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Reads registers or tags of a device now, through the running agent if it holds the line
     Read(read::ReadArgs),
+    /// Follows a tag's value: raw words, decoding, quality, the last event that carried it and whether that was delivered
+    Why(why::WhyArgs),
     /// Shows every way to read the registers at an address, the one nearest to the value on the machine's panel first
     Probe(probe::ProbeArgs),
     /// Asks which units answer on a line that no agent holds
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Read(args) => on_one_thread(read::read(args)),
         Command::Probe(args) => on_one_thread(probe::probe(args)),
+        Command::Why(args) => on_one_thread(why::why(args)),
         Command::Scan(args) => on_one_thread(scan::scan(args)),
         Command::Identify(args) => on_one_thread(identify::identify(args)),
         Command::Init(args) => init::init(&args),

@@ -215,11 +215,12 @@ fn nameless(unit: u8) -> Option<Device> {
 }
 
 /// A text without its quotes.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn quality(value: &Quality<crate::reading::Value>) -> String {
+/// In one word or a sentence.
+pub(super) fn quality(value: &Quality<crate::reading::Value>) -> String {
     value.doubt().unwrap_or_else(|| "good".to_owned())
 }
 

@@ -1,5 +1,6 @@
 //! The Unix socket by which the other commands talk to the running agent: one request a line, one answer a line.
 
+mod carried;
 mod client;
 mod lines;
 mod order;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::modbus::Question;
 
+pub(crate) use carried::{Carried, Carrier, Stage};
 pub(crate) use client::ask;
 pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
@@ -34,6 +36,8 @@ pub(crate) enum Request {
     Order(Order),
     /// Whether the agent holds the Modbus line of this address, and what a unit on it holds.
     Line { address: String, question: Option<Question> },
+    /// The last events that carried a tag's value.
+    Carried(Carried),
 }
 
 /// The socket could not be made, or the agent could not be asked.

@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{ANSWER, ControlError, Lines, Order, Request, SOCKET, beside};
+use super::{ANSWER, Carried, ControlError, Lines, Order, Request, SOCKET, beside};
 use crate::chain::chain;
 use crate::status::Reporter;
 use crate::store::Store;
@@ -83,6 +83,7 @@ async fn answer(stream: UnixStream, reporter: &Reporter, store: &Store, lines: &
         Ok(Request::Status) => serde_json::to_vec(&reporter.status().await)?,
         Ok(Request::Order(order)) => serde_json::to_vec(&obey(&order, reporter, store).await)?,
         Ok(Request::Line { address, question }) => serde_json::to_vec(&lines.answer(&address, question).await)?,
+        Ok(Request::Carried(carried)) => serde_json::to_vec(&look_back(carried, reporter).await)?,
         Err(error) => serde_json::to_vec(&json!({ "error": format!("not a request: {error}") }))?,
     };
     answer.push(b'\n');
@@ -97,5 +98,16 @@ async fn obey(order: &Order, reporter: &Reporter, store: &Store) -> Value {
     match done {
         Ok(outcome) => outcome,
         Err(error) => json!({ "error": chain(&error) }),
+    }
+}
+
+/// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
+async fn look_back(carried: Carried, reporter: &Reporter) -> Value {
+    let reader = reporter.reader();
+    let found = tokio::task::spawn_blocking(move || carried.find(&mut reader?)).await;
+    match found {
+        Ok(Ok(carriers)) => json!({ "carriers": carriers }),
+        Ok(Err(error)) => json!({ "error": chain(&error) }),
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }

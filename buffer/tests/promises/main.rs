@@ -12,6 +12,7 @@ mod flows;
 mod format_1;
 mod giving_up;
 mod limits;
+mod looking_back;
 mod model;
 mod open;
 mod pack;
