@@ -134,6 +134,30 @@ async fn a_value_is_followed_from_the_device_to_the_center() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tag_of_two_devices_is_followed_for_the_one_that_is_named() {
+    let mut line = machine().await;
+    line.silence(5, true).await;
+    let plant = Plant::start().await;
+    let twin = r#"
+[[source.modbus.device]]
+name = "press-13"
+unit = 5
+every = "1s"
+tag = [{ name = "oil", at = "input:4", type = "i16" }]
+event = [{ type = "measurement.sampled", sample = "*" }]
+"#;
+    let agent = Agent::prepare(&format!("{}{twin}", config(&plant, &line)), &[]);
+    let said = agent.run(&["why", "oil"]);
+    assert!(!said.status.success() && said.stderr.contains("press-12/oil, press-13/oil"), "{said:?}");
+    let told = agent.run(&["why", "press-13/oil"]).stdout;
+    for part in
+        ["unit 5 on line-3", "raw       -", "quality   bad: device does not answer", "events    not known: no agent"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_device_says_what_it_is_on_a_line_that_no_agent_holds() {
     let line = machine().await;
     let plant = Plant::start().await;

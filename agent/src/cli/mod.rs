@@ -14,6 +14,7 @@ mod replay;
 mod run;
 mod scan;
 mod status;
+mod subject;
 mod target;
 mod why;
 

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use plantlink_buffer::Reader;
-use plantlink_config::{Config, Derivation, Device, ModbusLine, SampledTags, Source, Tag};
+use plantlink_config::{Config, Tag};
 use serde_json::{Value, json};
 
 use super::access::{Access, AccessError};
 use super::order::configuration;
 use super::read::{plain, quality};
+use super::subject::Subject;
 use super::target::TargetError;
 use super::{ConfigArgs, failed, print};
 use crate::chain::chain;
@@ -20,9 +21,6 @@ use crate::control::{Carried, Carrier, ControlError, Request, Stage, ask};
 use crate::reading::{Fault, Quality};
 use crate::source::modbus::{LineTime, Seen, inspect};
 use crate::template::rfc3339;
-
-/// So many devices are named that have a tag of the same name.
-const NAMED_MAX: usize = 5;
 
 #[derive(Args)]
 pub(super) struct WhyArgs {
@@ -33,23 +31,6 @@ pub(super) struct WhyArgs {
     /// One JSON object, for scripts
     #[arg(long)]
     json: bool,
-}
-
-/// It is not clear which tag is meant.
-#[derive(Debug, thiserror::Error)]
-enum WhyError {
-    #[error("no device has a tag `{0}`; `plantlink read DEVICE` lists those of a device")]
-    Unknown(String),
-    #[error("{count} devices have a tag `{tag}`: say which is meant, as in {}", named.join(", "))]
-    Ambiguous { tag: String, count: usize, named: Vec<String> },
-}
-
-/// A tag of the configuration.
-struct Subject<'a> {
-    line: &'a ModbusLine,
-    device: &'a Device,
-    place: usize,
-    tag: &'a Tag,
 }
 
 /// What came of looking.
@@ -94,59 +75,7 @@ async fn carriers(config: &Config, carried: Carried) -> Result<Vec<Carrier>, Box
     }
 }
 
-impl<'a> Subject<'a> {
-    fn find(text: &str, config: &'a Config) -> Result<Self, WhyError> {
-        let lines = config.sources.iter().filter_map(|source| match source {
-            Source::Modbus(line) => Some(line),
-            Source::Mqtt(_) => None,
-        });
-        let devices = lines.flat_map(|line| line.devices.iter().map(move |device| (line, device)));
-        let is_meant = |device: &Device, tag: &Tag| {
-            *tag.name == *text
-                || text.strip_prefix(&*device.name).and_then(|rest| rest.strip_prefix('/')) == Some(&*tag.name)
-        };
-        let mut found: Vec<Self> = devices
-            .flat_map(|(line, device)| {
-                let tags = device.tags.iter().enumerate().filter(move |(_, tag)| is_meant(device, tag));
-                tags.map(move |(place, tag)| Subject { line, device, place, tag })
-            })
-            .collect();
-        match (found.pop(), found.is_empty()) {
-            (Some(subject), true) => Ok(subject),
-            (Some(last), false) => {
-                found.push(last);
-                let named = found.iter().take(NAMED_MAX).map(Subject::name).collect();
-                Err(WhyError::Ambiguous { tag: text.to_owned(), count: found.len(), named })
-            }
-            (None, _) => Err(WhyError::Unknown(text.to_owned())),
-        }
-    }
-
-    fn name(&self) -> String {
-        format!("{}/{}", self.device.name, self.tag.name)
-    }
-
-    /// The events that are made of the tag, by type, and the keys that its value has in them.
-    fn keys(&self) -> Vec<(String, String)> {
-        let key = |derivation: &Derivation| {
-            let name = &self.tag.name;
-            let key = match derivation {
-                Derivation::Sampled(sampled) => match &sampled.tags {
-                    SampledTags::All => Some(name.to_string()),
-                    SampledTags::These(tags) => tags.contains(name).then(|| name.to_string()),
-                },
-                Derivation::Counted(counted) if counted.good == *name => Some("good_total".to_owned()),
-                Derivation::Counted(counted) if counted.scrap.as_ref() == Some(name) => Some("scrap_total".to_owned()),
-                Derivation::Counted(counted) if counted.rework.as_ref() == Some(name) => {
-                    Some("rework_total".to_owned())
-                }
-                Derivation::Counted(_) => None,
-            };
-            key.map(|key| (derivation.event_type().to_owned(), key))
-        };
-        self.device.events.iter().filter_map(key).collect()
-    }
-
+impl Subject<'_> {
     async fn live(&self, config: &Config) -> Result<Seen, AccessError> {
         let mut access = Access::open(Some(&config.buffer.path), self.line).await?;
         let time = LineTime::of(self.line);

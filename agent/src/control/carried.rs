@@ -75,8 +75,10 @@ impl Carried {
         if *event.source != *self.device {
             return None;
         }
-        let (_, key) = self.keys.iter().find(|(event_type, _)| **event_type == *event.event_type)?;
-        serde_json::from_slice::<Map<String, Value>>(&event.data).ok()?.remove(key)
+        let mut keys = self.keys.iter().filter(|(event_type, _)| **event_type == *event.event_type).peekable();
+        keys.peek()?;
+        let mut data: Map<String, Value> = serde_json::from_slice(&event.data).ok()?;
+        keys.find_map(|(_, key)| data.remove(key))
     }
 }
 

@@ -1,0 +1,79 @@
+//! A tag of the configuration that somebody asks about.
+
+use plantlink_config::{Config, Derivation, Device, ModbusLine, SampledTags, Source, Tag};
+
+/// So many devices are named that have a tag of the same name.
+const NAMED_MAX: usize = 5;
+
+/// It is not clear which tag is meant.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SubjectError {
+    #[error("no device has a tag `{0}`; `plantlink read DEVICE` lists those of a device")]
+    Unknown(String),
+    #[error("{count} devices have a tag `{tag}`: say which is meant, as in {}", named.join(", "))]
+    Ambiguous { tag: String, count: usize, named: Vec<String> },
+}
+
+/// The tag, and where it is read.
+pub(super) struct Subject<'a> {
+    pub(super) line: &'a ModbusLine,
+    pub(super) device: &'a Device,
+    /// The tag's place in the device's list.
+    pub(super) place: usize,
+    pub(super) tag: &'a Tag,
+}
+
+impl<'a> Subject<'a> {
+    /// `text` is `DEVICE/TAG`, or the tag's name alone where one device has it.
+    pub(super) fn find(text: &str, config: &'a Config) -> Result<Self, SubjectError> {
+        let lines = config.sources.iter().filter_map(|source| match source {
+            Source::Modbus(line) => Some(line),
+            Source::Mqtt(_) => None,
+        });
+        let devices = lines.flat_map(|line| line.devices.iter().map(move |device| (line, device)));
+        let is_meant = |device: &Device, tag: &Tag| {
+            *tag.name == *text
+                || text.strip_prefix(&*device.name).and_then(|rest| rest.strip_prefix('/')) == Some(&*tag.name)
+        };
+        let mut found: Vec<Self> = devices
+            .flat_map(|(line, device)| {
+                let tags = device.tags.iter().enumerate().filter(move |(_, tag)| is_meant(device, tag));
+                tags.map(move |(place, tag)| Subject { line, device, place, tag })
+            })
+            .collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(subject), true) => Ok(subject),
+            (Some(last), false) => {
+                found.push(last);
+                let named = found.iter().take(NAMED_MAX).map(Subject::name).collect();
+                Err(SubjectError::Ambiguous { tag: text.to_owned(), count: found.len(), named })
+            }
+            (None, _) => Err(SubjectError::Unknown(text.to_owned())),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.device.name, self.tag.name)
+    }
+
+    /// The events that are made of the tag, by type, and the keys that its value has in them.
+    pub(super) fn keys(&self) -> Vec<(String, String)> {
+        let key = |derivation: &Derivation| {
+            let name = &self.tag.name;
+            let key = match derivation {
+                Derivation::Sampled(sampled) => match &sampled.tags {
+                    SampledTags::All => Some(name.to_string()),
+                    SampledTags::These(tags) => tags.contains(name).then(|| name.to_string()),
+                },
+                Derivation::Counted(counted) if counted.good == *name => Some("good_total".to_owned()),
+                Derivation::Counted(counted) if counted.scrap.as_ref() == Some(name) => Some("scrap_total".to_owned()),
+                Derivation::Counted(counted) if counted.rework.as_ref() == Some(name) => {
+                    Some("rework_total".to_owned())
+                }
+                Derivation::Counted(_) => None,
+            };
+            key.map(|key| (derivation.event_type().to_owned(), key))
+        };
+        self.device.events.iter().filter_map(key).collect()
+    }
+}
