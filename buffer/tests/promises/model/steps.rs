@@ -76,7 +76,7 @@ fn events(load: Load) -> impl Strategy<Value = Vec<Events>> {
     };
     let few = prop::collection::vec(events(1..8_usize, 0..60_usize), 0..6);
     let [more, most] = match load {
-        Load::Many => [events(300..1_500, 10..50), events(20..200, 100..4_000)],
+        Load::Many => [events(500..2_500, 10..50), events(20..200, 100..4_000)],
         Load::Large => [events(100..600, 2_000..6_000), events(1..10, 50_000..400_000)],
     };
     prop_oneof![few, prop::collection::vec(more, 1..2), prop::collection::vec(most, 1..2)]
