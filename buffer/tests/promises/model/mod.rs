@@ -187,7 +187,7 @@ fn open(case: &Case, keep_delivered: Duration, boot: u32) -> Buffer {
 
 /// For so many steps as `PLANTLINK_STEPS` says, or as many as do not take long.
 fn cases() -> u32 {
-    let steps = std::env::var("PLANTLINK_STEPS").map_or(160, |steps| steps.parse().unwrap());
+    let steps = std::env::var("PLANTLINK_STEPS").map_or(240, |steps| steps.parse().unwrap());
     (2 * steps / CASE_STEPS_MAX).max(1) as u32
 }
 
