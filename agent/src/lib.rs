@@ -20,6 +20,8 @@ mod envelope;
 mod flash;
 mod flow_status;
 mod fly;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod heartbeat;
 mod mapping;

@@ -37,10 +37,14 @@ pub(crate) use acker::Acker;
 pub(crate) use arrival::Arrival;
 pub(crate) use dial::{Network, Tcp};
 pub(crate) use error::LinkError;
+#[cfg(fuzzing)]
+pub(crate) use frame::Frames;
 pub(crate) use handover::{Exchange, Numbered};
 pub(crate) use link::Link;
 pub(crate) use open::{MqttError, open, open_with, reach};
 pub(crate) use outgoing::Answer;
+#[cfg(fuzzing)]
+pub(crate) use packet::{Codec, PacketError, Received};
 pub(crate) use packet::{Incoming, Payload, Publish, Qos};
 pub(crate) use reason::Reason;
 

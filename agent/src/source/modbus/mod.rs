@@ -34,6 +34,8 @@ mod scaling;
 mod timetable;
 
 pub(crate) use connection::{Connection, Failure};
+#[cfg(fuzzing)]
+pub(crate) use decode::words;
 pub(crate) use forecast::{LineForecast, RoundForecast, doubts};
 pub(crate) use guess::{Expected, Guess, TYPES, guesses};
 pub(crate) use inquiry::{Desk, Question, Reply, put};
@@ -42,3 +44,5 @@ pub(crate) use line::Line;
 pub(crate) use line_time::LineTime;
 pub(crate) use nameplate::{Inscription, nameplate};
 pub(crate) use plan::Request;
+#[cfg(fuzzing)]
+pub(crate) use scaling::scaled;
