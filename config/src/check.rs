@@ -14,6 +14,7 @@ use crate::{
     path::Path,
     plant::Plant,
     problem::Spot,
+    profile::Profile,
     report::{Report, code},
     template::Template,
 };
@@ -30,6 +31,8 @@ pub(crate) struct Check<'a> {
     pub(crate) credentials: Option<PathBuf>,
     /// `None` until it is read, and when it is wrong.
     pub(crate) plant: Option<Plant>,
+    /// By name; empty until they are read.
+    pub(crate) profiles: HashMap<String, Profile>,
 }
 
 impl<'a> Check<'a> {
@@ -42,7 +45,16 @@ impl<'a> Check<'a> {
         report_missing: bool,
     ) -> Self {
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        Self { report, files, locations, environment, report_missing, credentials, plant: None }
+        Self {
+            report,
+            files,
+            locations,
+            environment,
+            report_missing,
+            credentials,
+            plant: None,
+            profiles: HashMap::new(),
+        }
     }
 
     /// A name that was written. What is missing was reported before.

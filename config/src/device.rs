@@ -16,6 +16,7 @@ use crate::{
     name::{Name, TagName},
     path::Path,
     problem::Spot,
+    profile::Profile,
     report::code,
     tag::{DeviceTraits, Tag, TagTable},
     word_order::{WordOrder, WordOrderName},
@@ -34,6 +35,8 @@ pub struct Device {
     pub tags: Vec<Tag>,
     /// What is made of them.
     pub events: Vec<Derivation>,
+    /// Where it has tags and events from that other devices may share.
+    pub profile: Option<Profile>,
     /// What it shows when its tags are meant for it.
     pub identity: Option<Identity>,
     /// What the plant's other systems call it.
@@ -150,6 +153,8 @@ impl DeviceTable {
             every: every?,
             tags,
             events,
+            // One that is not there was reported where it is looked for first.
+            profile: self.profile.as_ref().and_then(|profile| check.profiles.get(profile).cloned()),
             identity: identity.map_or(Some(None), |identity| identity.map(Some))?,
             asset: asset.map_or(Some(None), |asset| asset.map(Some))?,
             max_registers: self.max_registers,

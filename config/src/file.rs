@@ -75,10 +75,15 @@ impl FileTables {
 
     /// A profile's tags and events are checked at each device that has it; without one they are not.
     fn check_profiles(&self, at: &Path, check: &mut Check<'_>) {
-        for name in self.profile.keys() {
-            let at = at.key(name);
-            if check.name(Some(name), &at).is_some() && !self.source.profiles().contains(&name.as_str()) {
+        for (key, table) in &self.profile {
+            let at = at.key(key);
+            let Some(name) = check.name(Some(key), &at) else { continue };
+            if !self.source.profiles().contains(&key.as_str()) {
                 check.report.warning(code::UNUSED, &at, format!("no device has the profile `{name}`"));
+            }
+            if let Some(table) = table {
+                let profile = table.check(name, &at, check);
+                check.profiles.insert(key.clone(), profile);
             }
         }
     }

@@ -81,6 +81,7 @@ pub use odoo::OdooDestination;
 pub use pattern::{EventPattern, NamePattern};
 pub use plant::Plant;
 pub use problem::{Problem, Severity, Spot};
+pub use profile::Profile;
 pub use record::Record;
 pub use reporting::{Deadband, Reporting};
 pub use secret::{Secret, SecretError, SecretText};

@@ -204,6 +204,7 @@ fn nameless(unit: u8) -> Option<Device> {
         every: WATCH_EVERY,
         tags: Vec::new(),
         events: Vec::new(),
+        profile: None,
         identity: None,
         asset: None,
         max_registers: 125,

@@ -1,6 +1,6 @@
 //! `device.described`: what a device is, told when that is new, and whether its tags were written for it.
 
-use plantlink_config::{Device, Expected, Labels, Tag, TagType};
+use plantlink_config::{Device, Expected, Labels, Profile, Tag, TagType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -49,7 +49,8 @@ impl Description {
             Expected::Text(text) => text.clone(),
         });
         let expected: Vec<String> = expected.collect();
-        let digest = Uuid::new_v5(&namespace(), &json(&(tags(device), &expected))).to_string();
+        let profile = device.profile.as_ref().map(ToString::to_string);
+        let digest = Uuid::new_v5(&namespace(), &json(&(tags(device), &expected, profile))).to_string();
         Description { owner, digest, expected, told }
     }
 
@@ -92,6 +93,12 @@ impl Description {
         }
         if !self.expected.is_empty() {
             data.insert("firmware_expected".into(), self.expected.clone().into());
+        }
+        if let Some(Profile { name, version }) = &device.profile {
+            data.insert("profile".into(), (&**name).into());
+            if let Some(version) = version {
+                data.insert("profile_version".into(), version.as_str().into());
+            }
         }
         data.insert("tags".into(), tags(device));
         data

@@ -49,6 +49,7 @@ fn a_modbus_line_becomes_what_the_file_says() {
     assert_eq!((serial.pause, &serial.address), (port.frame_gap(), &LineAddress::Serial(port)));
     let [press] = line.devices.as_slice() else { panic!("{:?}", line.devices) };
     assert_eq!((press.unit, press.every), (3, Duration::from_millis(500)));
+    assert_eq!(press.profile.as_ref().map(ToString::to_string).as_deref(), Some("press-4000 3"));
     let tag = |name: &str| press.tags.iter().find(|tag| *tag.name == *name).unwrap();
     let (good, scrap, guard) = (tag("good_parts"), tag("scrap_parts"), tag("guard_open"));
     assert_eq!((good.at, &good.kind), (Address { table: Table::Holding, wire: 0 }, &TagType::U32));

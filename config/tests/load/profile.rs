@@ -112,6 +112,33 @@ fn the_same_own_tag_twice_is_an_error_though_the_profile_has_it_too() {
     assert!(problems.iter().any(|problem| problem.contains("`speed` is there twice")), "{problems:#?}");
 }
 
+#[test]
+fn a_device_knows_its_profile_and_the_version() {
+    for (version, expected) in
+        [("", "press"), ("version = \"3\"", "press 3"), ("version = \"2026-04 b\"", "press 2026-04 b")]
+    {
+        let own = "[[source.modbus.device]]\nname = \"pump\"\nunit = 3\nevery = \"1s\"\ntag = [{ name = \"flow\", at = \"40001\", type = \"u16\" }]\n";
+        let profile = format!("[profile.press]\n{version}\n{PROFILE}");
+        let folder = Folder::with(&[("plantlink.toml", &format!("{PLANT}{own}")), ("profiles/press.toml", &profile)]);
+        let config = folder.load(Environment::Run).config.unwrap();
+        let [Source::Modbus(line)] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+        let shown = line.devices.iter().map(|device| device.profile.as_ref().map(ToString::to_string));
+        assert_eq!(shown.collect::<Vec<_>>(), [Some(expected.to_owned()), Some(expected.to_owned()), None]);
+    }
+}
+
+#[test]
+fn a_version_is_a_text_that_says_something() {
+    for (version, expected) in [
+        ("\" \"", "profiles/press.toml:2:11  profile.press.version: this cannot be empty"),
+        ("3", "profiles/press.toml:2:11  profile.press.version:"),
+    ] {
+        let problems =
+            with_profile(&format!("[profile.press]\nversion = {version}\n{PROFILE}")).problems(Environment::Run);
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{problems:#?}");
+    }
+}
+
 /// The profile with a firmware that its tags are for.
 fn with_identity(identity: &str) -> Folder {
     with_profile(&format!("[profile.press]\nidentity = {identity}\n{PROFILE}"))

@@ -33,6 +33,7 @@ pub(super) fn line(events: Vec<Derivation>) -> ModbusLine {
         every: Duration::from_secs(1),
         tags: vec![tag("good_parts", TagType::U16), tag("speed", TagType::F32), tag("order_no", TagType::U32)],
         events,
+        profile: None,
         identity: None,
         asset: None,
         max_registers: 125,

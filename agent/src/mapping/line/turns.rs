@@ -1,6 +1,6 @@
 //! Devices that go silent, come back, and turn out to be another firmware.
 
-use plantlink_config::{Expected, Identity as Expectation};
+use plantlink_config::{Expected, Identity as Expectation, Name, Profile};
 use serde_json::{Value, json};
 
 use super::tests::{counted, events, line, mapper, plant, remember, sampled, scan, silent};
@@ -80,6 +80,24 @@ fn a_device_is_described_when_it_is_seen_first_and_when_its_tags_change() {
     line.devices[0].tags[1].unit_of_measure = None;
     assert_eq!(first(&line, 3).unwrap()["cause"], "config");
     assert_eq!(first(&line, 4), None);
+}
+
+#[test]
+fn a_device_is_described_with_its_profile_and_anew_when_that_has_another_version() {
+    let mut memory = Memory::new();
+    let mut line = line(Vec::new());
+    let mut described = |second, version: Option<&str>| {
+        let name = Name::new("press-4000").unwrap();
+        line.devices[0].profile = Some(Profile { name, version: version.map(str::to_owned) });
+        let entry = LineMapper::new(&plant(), &line, Duration::ZERO, &memory).map(scan(second, 7, 1.5), Ack::none());
+        let described = events(&entry).into_iter().find(|(kind, _)| kind == "device.described");
+        remember(&mut memory, entry);
+        described.map(|(_, data)| [&data["cause"], &data["profile"], &data["profile_version"]].map(Clone::clone))
+    };
+    assert_eq!(described(1, Some("3")), Some([json!("start"), json!("press-4000"), json!("3")]));
+    assert_eq!(described(2, Some("3")), None, "it is the same after a restart");
+    assert_eq!(described(3, Some("4")), Some([json!("config"), json!("press-4000"), json!("4")]));
+    assert_eq!(described(4, None), Some([json!("config"), json!("press-4000"), json!(null)]));
 }
 
 /// A line whose device is expected to be a 412.

@@ -166,6 +166,7 @@ pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
         every: EVERY,
         tags,
         events: Vec::new(),
+        profile: None,
         identity: None,
         asset: None,
         max_registers: 125,
