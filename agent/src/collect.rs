@@ -44,11 +44,11 @@ pub(crate) async fn collect(
                     None => {}
                 }
                 match health.identity(&name, &intake) {
-                    Some(FirmwareTurn { device, unexpected: None }) => {
+                    Some(FirmwareTurn { device, unexpected: None, .. }) => {
                         info!(%device, "device has the expected firmware")
                     }
-                    Some(FirmwareTurn { device, unexpected: Some(firmware) }) => {
-                        warn!(%device, %firmware, "device has an unexpected firmware; its values are uncertain");
+                    Some(FirmwareTurn { device, profile, unexpected: Some(firmware) }) => {
+                        warn!(%device, profile, %firmware, "device has an unexpected firmware; its values are uncertain");
                     }
                     None => {}
                 }

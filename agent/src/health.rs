@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use plantlink_config::{Name, TagName};
+use plantlink_config::Name;
 use serde::Serialize;
 
 use crate::clip::clip;
 use crate::clock::Clock;
-use crate::reading::{Fault, Quality};
+use crate::device_health::{DeviceHealth, KnownDevice};
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
 
@@ -18,8 +18,6 @@ use crate::template::rfc3339;
 const SELDOM: Duration = Duration::from_secs(60);
 /// How often a wait for a state looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// So many tags without a value are named; the others are counted.
-const FAULTS_SHOWN: usize = 20;
 
 /// Whether a report changed the picture; only then it is worth a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +46,7 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    fn turn(&mut self, state: State, error: Option<&str>) -> Turned {
+    pub(crate) fn turn(&mut self, state: State, error: Option<&str>) -> Turned {
         let turned = self.state != state;
         if turned {
             self.since = Some(now());
@@ -91,34 +89,12 @@ impl Seldom {
     }
 }
 
-/// A device, by the last reading of each of its tags.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct DeviceHealth {
-    pub(crate) line: String,
-    #[serde(flatten)]
-    pub(crate) condition: Condition,
-    pub(crate) last_scan: Option<String>,
-    pub(crate) tags_good: usize,
-    pub(crate) tags_bad: usize,
-    /// Some of the tags without a value, while others have one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) faults: Vec<TagFault>,
-    /// The firmware that it has in place of the one that its tags were written for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) unexpected_firmware: Option<String>,
-}
-
-/// Why a tag has no value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct TagFault {
-    pub(crate) tag: TagName,
-    pub(crate) reason: String,
-}
-
 /// A device that turned out to have another firmware than its tags were written for, or the right one again.
 #[derive(Debug)]
 pub(crate) struct FirmwareTurn {
     pub(crate) device: Name,
+    /// Where its tags are from, with the version.
+    pub(crate) profile: Option<String>,
     /// What is wrong; `None`: nothing any more.
     pub(crate) unexpected: Option<String>,
 }
@@ -168,32 +144,18 @@ pub(crate) struct Picture {
     pub(crate) heartbeats: BTreeMap<Name, Condition>,
 }
 
-/// A device with its tags, in their order.
-struct Known {
-    device: Name,
-    tags: Vec<TagName>,
-    /// The last reading of each tag; scans bring those that were due.
-    last: Mutex<Vec<Option<Result<(), Fault>>>>,
-}
-
-impl Known {
-    fn new(device: &plantlink_config::Device) -> Self {
-        let tags: Vec<TagName> = device.tags.iter().map(|tag| tag.name.clone()).collect();
-        Known { device: device.name.clone(), last: Mutex::new(vec![None; tags.len()]), tags }
-    }
-}
-
 /// Cheap to clone; all clones show the same picture.
 #[derive(Clone, Default)]
 pub(crate) struct Health {
     picture: Arc<Mutex<Picture>>,
     /// The devices of each line, in its order.
-    lines: Arc<BTreeMap<Name, Vec<Known>>>,
+    lines: Arc<BTreeMap<Name, Vec<KnownDevice>>>,
 }
 
 impl Health {
     /// Everything that is configured is known from the start, with nothing known of it.
     pub(crate) fn new(config: &plantlink_config::Config) -> Self {
+        let now = Clock.now();
         let mut picture = Picture::default();
         let mut lines = BTreeMap::new();
         for source in &config.sources {
@@ -202,10 +164,10 @@ impl Health {
                 plantlink_config::Source::Mqtt(_) => {}
                 plantlink_config::Source::Modbus(line) => {
                     for device in &line.devices {
-                        let health = DeviceHealth { line: line.name.to_string(), ..DeviceHealth::default() };
+                        let health = DeviceHealth::new(&line.name, device, now);
                         picture.devices.insert(device.name.clone(), health);
                     }
-                    lines.insert(line.name.clone(), line.devices.iter().map(Known::new).collect());
+                    lines.insert(line.name.clone(), line.devices.iter().map(KnownDevice::new).collect());
                 }
             }
         }
@@ -248,36 +210,11 @@ impl Health {
     /// Takes a device's state from its scan, and tells if it turned. A device is down when none of its tags has a value.
     pub(crate) fn readings(&self, source: &Name, intake: &Intake) -> Option<DeviceTurn> {
         let Content::Scan(scan) = &intake.content else { return None };
-        let Known { device, tags, last } = self.lines.get(source)?.get(scan.device)?;
-        let mut last = last.lock();
-        for reading in &scan.readings {
-            if let Some(last) = last.get_mut(reading.tag) {
-                *last = Some(match &reading.value {
-                    Quality::Good(_) | Quality::Uncertain(..) => Ok(()),
-                    Quality::Bad(fault) => Err(fault.clone()),
-                });
-            }
-        }
+        let known = self.lines.get(source)?.get(scan.device)?;
         let mut picture = self.picture.lock();
-        let health = picture.devices.get_mut(device)?;
-        health.last_scan = Some(rfc3339(scan.stamp.wall_us));
-        health.tags_good = last.iter().flatten().filter(|last| last.is_ok()).count();
-        health.tags_bad = last.iter().flatten().count() - health.tags_good;
-        let faults = tags.iter().zip(&*last).filter_map(|(tag, last)| Some((tag, last.as_ref()?.as_ref().err()?)));
-        let first = faults.clone().next();
-        let state = if health.tags_good == 0 && first.is_some() { State::Down } else { State::Up };
-        let (fault, named) = match state {
-            // With the whole device down, one tag's name would mislead.
-            State::Down => (first.map(|(_, fault)| fault.to_string()), Vec::new()),
-            State::Up | State::Unknown => {
-                let named = |(tag, fault): (&TagName, &Fault)| TagFault { tag: tag.clone(), reason: fault.to_string() };
-                (first.map(|(tag, fault)| format!("{tag}: {fault}")), faults.take(FAULTS_SHOWN).map(named).collect())
-            }
-        };
-        health.faults = named;
-        match health.condition.turn(state, fault.as_deref()) {
-            Turned::Yes => Some(DeviceTurn { device: device.clone(), fault: fault.filter(|_| state == State::Down) }),
-            Turned::No => None,
+        match picture.devices.get_mut(&known.name)?.take(known, scan) {
+            (Turned::Yes, fault) => Some(DeviceTurn { device: known.name.clone(), fault }),
+            (Turned::No, _) => None,
         }
     }
 
@@ -285,16 +222,17 @@ impl Health {
     pub(crate) fn identity(&self, source: &Name, intake: &Intake) -> Option<FirmwareTurn> {
         let Content::Scan(scan) = &intake.content else { return None };
         let identity = scan.identity.as_ref()?;
-        let Known { device, .. } = self.lines.get(source)?.get(scan.device)?;
+        let device = &self.lines.get(source)?.get(scan.device)?.name;
         let mut picture = self.picture.lock();
         let health = picture.devices.get_mut(device)?;
-        let found = || identity.found.as_ref().map_or_else(|| "none".to_owned(), |found| clip(found.to_string()));
-        let unexpected = (!identity.expected).then(found);
-        if health.unexpected_firmware == unexpected {
-            return None;
+        match health.identify(identity) {
+            Turned::Yes => Some(FirmwareTurn {
+                device: device.clone(),
+                profile: health.profile.clone(),
+                unexpected: health.unexpected_firmware.clone(),
+            }),
+            Turned::No => None,
         }
-        health.unexpected_firmware.clone_from(&unexpected);
-        Some(FirmwareTurn { device: device.clone(), unexpected })
     }
 
     /// Says yes when it is worth a line in the log.

@@ -16,6 +16,7 @@ mod deliver;
 #[cfg(feature = "demo")]
 mod demo;
 mod destination;
+mod device_health;
 mod envelope;
 mod flash;
 mod flow_status;

@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::device_health::DeviceHealth;
 use crate::envelope::Site;
 use crate::flash::{Flash, FlashAccount};
 use crate::flow_status::FlowStatus;
-use crate::health::{Condition, DeviceHealth, Health, SourceHealth};
+use crate::health::{Condition, Health, SourceHealth};
 use crate::opened::Opened;
 use crate::template::rfc3339;
 
@@ -147,7 +148,7 @@ impl Inner {
                 flash: found.map(|ledger| self.flash.figures(ledger.events.recorded)).unwrap_or_default(),
             },
             sources: named(picture.sources),
-            devices: named(picture.devices),
+            devices: picture.devices.into_iter().map(|(name, what)| Named { name, what: what.at(now) }).collect(),
             flows,
             destinations: named(picture.destinations),
             heartbeats: named(picture.heartbeats),

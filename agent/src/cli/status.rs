@@ -80,7 +80,14 @@ fn screen(status: &Value) -> String {
     section(&mut out, status, "devices", |device| {
         let firmware = device.get("unexpected_firmware").and_then(Value::as_str);
         let firmware = firmware.map_or_else(String::new, |found| format!("; unexpected firmware: {found}"));
-        format!("{} tags good, {} bad{firmware}", number(device, "tags_good"), number(device, "tags_bad"))
+        let profile = device.get("profile").and_then(Value::as_str);
+        let profile = profile.map_or_else(String::new, |profile| format!(", profile {profile}"));
+        let stale = stale(device).map_or_else(String::new, |age| format!("; stale: no good value for {age}"));
+        format!(
+            "{} tags good, {} bad{profile}{stale}{firmware}",
+            number(device, "tags_good"),
+            number(device, "tags_bad"),
+        )
     });
     section(&mut out, status, "destinations", |_| String::new());
     section(&mut out, status, "heartbeats", |_| String::new());
@@ -122,6 +129,11 @@ fn flash(status: &Value, key: &str) -> Option<u64> {
     status.get("buffer")?.get("flash")?.get(key)?.as_u64()
 }
 
+/// For how long a device that should have had good values had none.
+fn stale(device: &Value) -> Option<String> {
+    device.get("stale_s").and_then(Value::as_u64).map(duration)
+}
+
 /// The one sentence to read if there is time for one.
 fn sentence(status: &Value) -> String {
     if status.pointer("/buffer/disk/state").and_then(Value::as_str) == Some("down") {
@@ -141,8 +153,15 @@ fn sentence(status: &Value) -> String {
             troubles.push(format!("{word} {} is down", text(thing, "name")));
         }
     }
+    for device in items(status, "devices").filter(|device| text(device, "state") != "down") {
+        if let Some(age) = stale(device) {
+            troubles.push(format!("device {} is stale (no good value for {age})", text(device, "name")));
+        }
+    }
     for device in items(status, "devices").filter(|device| device.get("unexpected_firmware").is_some()) {
-        troubles.push(format!("device {} has an unexpected firmware", text(device, "name")));
+        let profile = device.get("profile").and_then(Value::as_str);
+        let written_for = profile.map_or_else(String::new, |profile| format!(" for profile {profile}"));
+        troubles.push(format!("device {} has an unexpected firmware{written_for}", text(device, "name")));
     }
     let waiting: u64 = items(status, "flows").map(|flow| number(flow, "depth")).sum();
     let dropped: u64 = items(status, "flows").map(|flow| number(flow, "dropped")).sum();
@@ -204,5 +223,34 @@ fn bytes(bytes: u64) -> String {
         0..1_000_000 => format!("{} kB", bytes / 1_000),
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         1_000_000_000.. => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_device_with_old_values_or_another_firmware_is_not_well() {
+        for (device, expected) in [
+            (json!({"name": "press", "state": "up"}), "All is well: everything is delivered; nothing lost."),
+            (
+                json!({"name": "press", "state": "up", "stale_s": 95}),
+                "Attention: device press is stale (no good value for 1 min); 0 events waiting; nothing lost.",
+            ),
+            // What is down is told once.
+            (
+                json!({"name": "press", "state": "down", "stale_s": 95}),
+                "Attention: device press is down; 0 events waiting; nothing lost.",
+            ),
+            (
+                json!({"name": "press", "state": "up", "profile": "press-4000 3", "unexpected_firmware": "500"}),
+                "Attention: device press has an unexpected firmware for profile press-4000 3; 0 events waiting; nothing lost.",
+            ),
+        ] {
+            assert_eq!(sentence(&json!({ "devices": [device] })), expected);
+        }
     }
 }

@@ -14,7 +14,7 @@ mod decode;
 mod device;
 mod exchange;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod fake_serial;
 mod forecast;
