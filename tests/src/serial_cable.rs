@@ -4,9 +4,10 @@ use crate::wait;
 use rustix::termios::ioctl_tiocnxcl;
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::process::{Child, Command};
 
 /// How long socat may take to make the cable.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,8 +19,8 @@ pub struct SerialCable {
 }
 
 struct Plugged {
-    relay: Child,
     near_end: File,
+    _relay: Child,
 }
 
 impl SerialCable {
@@ -41,28 +42,30 @@ impl SerialCable {
     pub async fn plug_in(&mut self) {
         self.unplug();
         let ends = [self.near_end(), self.far_end()];
+        // The agent finds its end when that is held here already: it opens it for nobody else.
+        let hidden = ends.each_ref().map(|end| end.with_extension("hidden"));
         let relay = Command::new("socat")
-            .args(ends.each_ref().map(|end| format!("pty,rawer,link={}", end.display())))
+            .args(hidden.each_ref().map(|end| format!("pty,rawer,link={}", end.display())))
             .stdin(Stdio::null())
+            .kill_on_drop(true)
             .spawn()
             .expect("socat is installed (tests/run installs it)");
         let opened = wait::until("the ends of the cable", PATIENCE, async || {
-            let [near, far] = ends.each_ref().map(|end| File::options().read(true).write(true).open(end).ok());
+            let [near, far] = hidden.each_ref().map(|end| File::options().read(true).write(true).open(end).ok());
             near.zip(far)
         });
         let (near_end, _) = opened.await;
-        self.plugged = Some(Plugged { relay, near_end });
+        for (hidden, end) in hidden.iter().zip(&ends) {
+            std::fs::rename(hidden, end).expect("the end gets its name");
+        }
+        self.plugged = Some(Plugged { near_end, _relay: relay });
     }
 
     /// Pulls the adapter out: its port is gone, under its name too.
     pub fn unplug(&mut self) {
-        if let Some(Plugged { mut relay, .. }) = self.plugged.take() {
-            // An error means that it has already ended.
-            let _ = relay.kill();
-            let _ = relay.wait();
+        if self.plugged.take().is_some() {
             for end in [self.near_end(), self.far_end()] {
-                // An error means that it is gone already.
-                let _ = std::fs::remove_file(end);
+                std::fs::remove_file(end).expect("the end had its name");
             }
         }
     }
@@ -85,11 +88,5 @@ impl SerialCable {
     /// The line's end.
     pub fn far_end(&self) -> PathBuf {
         self.dir.path().join("far")
-    }
-}
-
-impl Drop for SerialCable {
-    fn drop(&mut self) {
-        self.unplug();
     }
 }
