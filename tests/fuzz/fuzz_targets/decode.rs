@@ -21,7 +21,7 @@ fn read(input: &mut Unstructured<'_>) -> Result<()> {
     let mut tag = tag(input)?;
     tag.scale = *input.choose(&[1.0, 0.1, -0.5, 10.0, f64::MIN_POSITIVE, f64::MAX])?;
     tag.offset = *input.choose(&[0.0, -40.0, f64::MAX])?;
-    let is_powered = input.arbitrary()?;
+    let is_powered: bool = input.arbitrary()?;
     tag.scale_from = is_powered.then(|| power.name.clone());
     let power_words = words(input, &power)?;
     let own = words(input, &tag)?;
