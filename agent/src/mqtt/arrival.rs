@@ -21,6 +21,7 @@ impl<M> Arrival<M> {
         }
     }
 
+    #[cfg(any(test, feature = "demo"))]
     pub(crate) fn into_message(self) -> Option<M> {
         match self {
             Arrival::Message(message) => Some(message),
