@@ -81,7 +81,7 @@ async fn is_held(buffer: Option<&Path>, address: &str) -> Result<bool, ControlEr
 /// What to look at first, by the kind of failure.
 fn plain(cause: &io::Error) -> &'static str {
     // Kinds are an open list: whatever is not named here is told by the cause itself.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the list of kinds is open")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list of kinds is open")]
     match cause.kind() {
         io::ErrorKind::ConnectionRefused => "the machine is there, and nothing listens at this port",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "there is no route to it",
