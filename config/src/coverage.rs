@@ -129,12 +129,14 @@ fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
                         check.report.warning(code::UNUSED, &at, message);
                     }
                     let at = at.key("event");
-                    made.extend(device.events.iter().enumerate().map(|(index, event)| Made {
-                        source: &device.name,
-                        event_type: event.event_type(),
-                        at: at.item(index),
-                        asked: true,
-                    }));
+                    for (index, event) in device.events.iter().enumerate() {
+                        made.extend(event.event_types().iter().map(|event_type| Made {
+                            source: &device.name,
+                            event_type,
+                            at: at.item(index),
+                            asked: true,
+                        }));
+                    }
                     made.extend(OF_DEVICES.map(|event_type| Made {
                         source: &device.name,
                         event_type,

@@ -190,14 +190,11 @@ impl DeviceTable {
         at: &Path,
         check: &mut Check<'_>,
     ) -> Vec<Derivation> {
-        let mut counters = HashMap::new();
+        let mut sole = HashMap::new();
         let mut events = Vec::new();
         for (at, table) in self.event.iter(at) {
-            if let EventTable::Counted(counted) = table
-                && let Some(good) = counted.good()
-            {
-                // Two of these would count every piece twice.
-                check.unique(&mut counters, good, &at.key("good"));
+            if let Some((key, tag)) = table.sole() {
+                check.unique(&mut sole, tag, &at.key(key));
             }
             events.extend(table.check(known, shortest, &at, check));
         }

@@ -1,6 +1,6 @@
 //! Names: of plants, gateways, sources, devices, destinations, records and flows; and of tags.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
 use serde::Serialize;
 
@@ -49,6 +49,11 @@ macro_rules! text_like {
         impl Deref for $type {
             type Target = str;
             fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+        impl Borrow<str> for $type {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

@@ -58,6 +58,18 @@ pub enum DataTemplate {
     List(Vec<DataTemplate>),
 }
 
+impl DataTemplate {
+    /// The names it looks up, without the JSON pointers.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Constant(_) => Vec::new(),
+            Self::Template(template) => template.names().collect(),
+            Self::Table(keys) => keys.iter().flat_map(|(_, template)| template.names()).collect(),
+            Self::List(items) => items.iter().flat_map(Self::names).collect(),
+        }
+    }
+}
+
 /// Why a text is no template, and at which byte of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{fault}")]

@@ -1,6 +1,6 @@
 //! A tag of the configuration that somebody asks about.
 
-use plantlink_config::{Config, Derivation, Device, ModbusLine, SampledTags, Source, Tag};
+use plantlink_config::{Config, Derivation, Device, ModbusLine, Source, Tag};
 
 /// So many devices are named that have a tag of the same name.
 const NAMED_MAX: usize = 5;
@@ -59,21 +59,9 @@ impl<'a> Subject<'a> {
     /// The events that are made of the tag, by type, and the keys that its value has in them.
     pub(super) fn keys(&self) -> Vec<(String, String)> {
         let key = |derivation: &Derivation| {
-            let name = &self.tag.name;
-            let key = match derivation {
-                Derivation::Sampled(sampled) => match &sampled.tags {
-                    SampledTags::All => Some(name.to_string()),
-                    SampledTags::These(tags) => tags.contains(name).then(|| name.to_string()),
-                },
-                Derivation::Counted(counted) if counted.good == *name => Some("good_total".to_owned()),
-                Derivation::Counted(counted) if counted.scrap.as_ref() == Some(name) => Some("scrap_total".to_owned()),
-                Derivation::Counted(counted) if counted.rework.as_ref() == Some(name) => {
-                    Some("rework_total".to_owned())
-                }
-                Derivation::Counted(_) => None,
-            };
-            key.map(|key| (derivation.event_type().to_owned(), key))
+            let key = derivation.key_of(&self.tag.name)?;
+            Some(derivation.event_types().iter().map(move |event_type| ((*event_type).to_owned(), key.clone())))
         };
-        self.device.events.iter().filter_map(key).collect()
+        self.device.events.iter().filter_map(key).flatten().collect()
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::counter::{self, Counter, Step};
+use super::derived::Made;
 use super::device::ScanScope;
 use super::{Memory, Remembered, json};
 use crate::reading;
@@ -72,13 +73,9 @@ impl Counting {
         (self.owner.clone(), Some(json(&self.memory)))
     }
 
-    /// The event's data, if a counter moved, and the change of memory, if there is one.
-    pub(super) fn count(
-        &mut self,
-        scope: &ScanScope<'_>,
-        stamp: Stamp,
-    ) -> (Option<Map<String, Value>>, Option<Remembered>) {
-        let Some(raws) = self.raws(scope) else { return (None, None) };
+    /// An event if a counter moved.
+    pub(super) fn count(&mut self, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
+        let Some(raws) = self.raws(scope) else { return };
         let before = self.memory.clone();
         let most = self.counted.max_step;
         let steps = Steps {
@@ -94,19 +91,19 @@ impl Counting {
         self.seen_us = Some(stamp.wall_us);
         let catching_up = std::mem::take(&mut self.catching_up);
         if before.good == self.memory.good && before.scrap == self.memory.scrap && before.rework == self.memory.rework {
-            return (None, None);
+            return;
         }
         self.memory.at_us = stamp.wall_us;
         let moved = steps.all().any(|step| matches!(step, Step::Counted(_) | Step::NewEpoch(_)));
-        let data = moved.then(|| {
+        if moved {
             let cause = match (new_epoch, catching_up) {
                 (true, _) => "reset",
                 (false, true) => "catch_up",
                 (false, false) => "interval",
             };
-            self.data(&steps, from_us, stamp.wall_us, cause, scope)
-        });
-        (data, Some((self.owner.clone(), Some(json(&self.memory)))))
+            made.events.push(("production.counted", self.data(&steps, from_us, stamp.wall_us, cause, scope)));
+        }
+        made.memory.push((self.owner.clone(), Some(json(&self.memory))));
     }
 
     /// What the counters show, or nothing while one of them cannot be trusted: a bad reading changes no memory.

@@ -1,11 +1,12 @@
 //! The mapper of one device: whether it is there, what it is, what it counted and what has changed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use plantlink_config::{Derivation, Device, Plant};
+use plantlink_config::{Derivation, Device, Plant, TagName};
 use serde_json::{Map, Value};
 
-use super::counting::Counting;
+use super::derived::{Derived, Made};
 use super::description::Description;
 use super::presence::{Presence, Turn};
 use super::reported::Reported;
@@ -18,6 +19,8 @@ use crate::template::Scope;
 /// Keeps what one device has shown so far.
 pub(super) struct DeviceMapper {
     device: Device,
+    /// The places of its tags.
+    places: HashMap<TagName, usize>,
     source: Arc<str>,
     /// The members of `metadata` that all events of the device share.
     metadata: Vec<u8>,
@@ -25,17 +28,15 @@ pub(super) struct DeviceMapper {
     description: Description,
     reported: Reported,
     samplers: Vec<Sampler>,
-    counts: Vec<Counting>,
+    derived: Vec<Derived>,
 }
 
 impl DeviceMapper {
     pub(super) fn new(device: &Device, memory: &Memory) -> Self {
         let mut samplers = Vec::new();
-        let mut counts = Vec::new();
         for (place, derivation) in device.events.iter().enumerate() {
-            match derivation {
-                Derivation::Sampled(sampled) => samplers.push(Sampler::new(sampled, place, device, memory)),
-                Derivation::Counted(counted) => counts.push(Counting::new(counted, device, memory)),
+            if let Derivation::Sampled(sampled) = derivation {
+                samplers.push(Sampler::new(sampled, place, device, memory));
             }
         }
         DeviceMapper {
@@ -44,9 +45,10 @@ impl DeviceMapper {
             presence: Presence::new(device, memory),
             description: Description::new(device, memory),
             reported: Reported::new(device, samplers.iter().flat_map(Sampler::by_exception).copied(), memory),
+            derived: device.events.iter().filter_map(|event| Derived::new(event, device, memory)).collect(),
+            places: device.tags.iter().enumerate().map(|(place, tag)| (tag.name.clone(), place)).collect(),
             device: device.clone(),
             samplers,
-            counts,
         }
     }
 
@@ -73,7 +75,7 @@ impl DeviceMapper {
         if !self.description.is_trusted() {
             scan.readings.iter_mut().for_each(make_uncertain);
         }
-        self.count(plant, &scan, entry);
+        self.derive(plant, &scan, entry);
         self.sample(&scan, entry);
         if entry.events.len() > before {
             entry.memory.extend(self.presence.refreshed());
@@ -96,20 +98,22 @@ impl DeviceMapper {
         entry.memory.push(described.remembered);
         entry.events.push(self.event("device.described", scan, &described.data));
         if described.is_trusted_again {
-            entry.memory.extend(self.counts.iter_mut().map(Counting::renew));
+            let mut made = Made::default();
+            self.derived.iter_mut().for_each(|derived| derived.renew(&mut made));
+            self.add(made, scan, entry);
         }
     }
 
-    fn count(&mut self, plant: &Plant, scan: &Scan, entry: &mut Entry) {
-        let scope = ScanScope { plant, device: &self.device, readings: &scan.readings };
-        for counting in &mut self.counts {
-            let (data, remembered) = counting.count(&scope, scan.stamp);
-            entry.memory.extend(remembered);
-            if let Some(data) = data {
-                let metadata = self.metadata.clone();
-                entry.events.push(event(&self.source, "production.counted", scan.stamp, &data, metadata));
-            }
-        }
+    fn derive(&mut self, plant: &Plant, scan: &Scan, entry: &mut Entry) {
+        let scope = ScanScope { plant, places: &self.places, readings: &scan.readings };
+        let mut made = Made::default();
+        self.derived.iter_mut().for_each(|derived| derived.take(&scope, scan.stamp, &mut made));
+        self.add(made, scan, entry);
+    }
+
+    fn add(&self, made: Made, scan: &Scan, entry: &mut Entry) {
+        entry.memory.extend(made.memory);
+        entry.events.extend(made.events.iter().map(|(event_type, data)| self.event(event_type, scan, data)));
     }
 
     fn sample(&mut self, scan: &Scan, entry: &mut Entry) {
@@ -152,14 +156,13 @@ pub(super) fn reading_of(readings: &[Reading], place: usize) -> Option<&Reading>
 /// The tags of one scan by name, as far as they are good.
 pub(super) struct ScanScope<'a> {
     plant: &'a Plant,
-    device: &'a Device,
+    places: &'a HashMap<TagName, usize>,
     readings: &'a [Reading],
 }
 
 impl ScanScope<'_> {
     pub(super) fn value(&self, name: &str) -> Option<&reading::Value> {
-        let place = self.device.tags.iter().position(|tag| *tag.name == *name)?;
-        reading_of(self.readings, place)?.value.good()
+        reading_of(self.readings, *self.places.get(name)?)?.value.good()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod counter;
 mod counting;
+mod derived;
 mod description;
 mod device;
 mod line;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use plantlink_config::{DataTemplate, Derivation, Device, Part, Reference};
+use plantlink_config::Device;
 use tokio::time::Instant;
 
 use super::timetable::Timetable;
@@ -80,7 +80,7 @@ impl Rounds {
 }
 
 /// The places of the tags that are read at each interval, the shortest first. A tag brings along the one that holds its
-/// power of ten, and a counter of good pieces the other tags of its event: what is used together is of one pass.
+/// power of ten, and one that leads to events the other tags of these: what is used together is of one pass.
 pub(crate) fn by_interval(device: &Device) -> Vec<(Duration, Vec<usize>)> {
     let places: BTreeMap<&str, usize> =
         device.tags.iter().enumerate().map(|(place, tag)| (&*tag.name, place)).collect();
@@ -90,13 +90,10 @@ pub(crate) fn by_interval(device: &Device) -> Vec<(Duration, Vec<usize>)> {
         rounds.entry(tag.every).or_default().insert(own);
     }
     for event in &device.events {
-        let Derivation::Counted(counted) = event else { continue };
-        let Some(good) = place(&counted.good) else { continue };
-        let mut names: Vec<&str> =
-            [&counted.scrap, &counted.rework].into_iter().flatten().map(|name| &**name).collect();
-        counted.data.iter().for_each(|(_, template)| looked_up(template, &mut names));
-        let others: Vec<usize> = names.into_iter().filter_map(place).collect();
-        rounds.values_mut().filter(|round| round.contains(&good)).for_each(|round| round.extend(&others));
+        let Some((leader, beside)) = event.together() else { continue };
+        let Some(leader) = place(leader) else { continue };
+        let others: Vec<usize> = beside.into_iter().filter_map(place).collect();
+        rounds.values_mut().filter(|round| round.contains(&leader)).for_each(|round| round.extend(&others));
     }
     let exponent = |tag: &usize| device.tags.get(*tag)?.scale_from.as_deref().and_then(place);
     let complete = |mut round: BTreeSet<usize>| {
@@ -107,24 +104,9 @@ pub(crate) fn by_interval(device: &Device) -> Vec<(Duration, Vec<usize>)> {
     rounds.into_iter().map(|(every, round)| (every, complete(round))).collect()
 }
 
-/// The names that a template looks up.
-fn looked_up<'a>(template: &'a DataTemplate, names: &mut Vec<&'a str>) {
-    match template {
-        DataTemplate::Constant(_) => {}
-        DataTemplate::Template(template) => {
-            names.extend(template.parts.iter().filter_map(|part| match part {
-                Part::Look { up: Reference::Name(name), .. } => Some(name.as_str()),
-                Part::Look { up: Reference::Pointer(_), .. } | Part::Text(_) => None,
-            }));
-        }
-        DataTemplate::Table(keys) => keys.iter().for_each(|(_, template)| looked_up(template, names)),
-        DataTemplate::List(items) => items.iter().for_each(|template| looked_up(template, names)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use plantlink_config::{Counted, Tag, TagName, TagType, Template};
+    use plantlink_config::{Counted, DataTemplate, Derivation, Tag, TagName, TagType, Template};
 
     use super::super::fake::{device, tag};
     use super::*;
