@@ -19,6 +19,15 @@ impl Report {
     pub(super) fn new(reading: &Quality<Value>, at_us: i64) -> Self {
         Report { value: reading.value().cloned(), doubt: reading.doubt(), at_us }
     }
+
+    /// How long ago it was made, in microseconds.
+    pub(super) fn age_us(&self, now_us: i64) -> i64 {
+        // A clock that runs from boot goes back with a boot only, and a boot takes longer than anybody is asked to wait.
+        match now_us.saturating_sub(self.at_us) {
+            age_us @ 0.. => age_us,
+            ..0 => i64::MAX,
+        }
+    }
 }
 
 /// When a tag is reported.
@@ -46,11 +55,7 @@ impl Rule {
     /// Whether a reading at this moment is to be reported. The first one of a tag always is.
     pub(super) fn asks_for(&self, reading: &Quality<Value>, at_us: i64, last: Option<&Report>) -> bool {
         let Some(last) = last else { return true };
-        // A clock that runs from boot goes back with a boot only, and a boot takes longer than anybody is asked to wait.
-        let elapsed_us = match at_us.saturating_sub(last.at_us) {
-            elapsed_us @ 0.. => elapsed_us,
-            ..0 => i64::MAX,
-        };
+        let elapsed_us = last.age_us(at_us);
         if elapsed_us < self.min_interval_us {
             return false;
         }

@@ -1,5 +1,7 @@
 //! `measurement.sampled`: what a scan has to report, or all tags from time to time.
 
+use std::iter::repeat_n;
+
 use plantlink_config::{Device, Sampled, SampledTags};
 use serde_json::{Map, Value};
 
@@ -20,6 +22,9 @@ enum Timing {
     ByException,
     Periodic(Period),
 }
+
+/// After a restart, a shorter period begins anew: to remember it would cost more flash than its samples do.
+const REMEMBERED_FROM_US: i64 = 60_000_000;
 
 /// When all tags are sampled.
 struct Period {
@@ -48,8 +53,8 @@ impl Sampler {
         };
         let timing = sampled.every.map_or(Timing::ByException, |every| {
             let owner = format!("sample/{}/{place}", device.name);
-            let due_us: Option<Vec<_>> = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
-            let due_us = due_us.filter(|due_us| due_us.len() == tags.len()).unwrap_or_else(|| vec![None; tags.len()]);
+            let due_us = memory.get(&owner).and_then(|bytes| due_times(bytes, tags.len()));
+            let due_us = due_us.unwrap_or_else(|| vec![None; tags.len()]);
             Timing::Periodic(Period { owner, every_us: i64::try_from(every.as_micros()).unwrap_or(i64::MAX), due_us })
         });
         Sampler { tags, timing }
@@ -80,7 +85,7 @@ impl Sampler {
             Timing::Periodic(period) => {
                 let due = period.take(&self.tags, scan);
                 if !due.is_empty() {
-                    memory.push(period.remembered());
+                    memory.extend(period.remembered());
                 }
                 Sample::of(due.iter(), device, &scan.readings)
             }
@@ -96,7 +101,7 @@ impl Sampler {
         memory: &mut Vec<Remembered>,
     ) -> Option<Sample> {
         if let Timing::Periodic(period) = &mut self.timing {
-            memory.push(period.reset());
+            memory.extend(period.reset());
         }
         let sample = Sample::of(self.tags.iter(), device, readings);
         (!sample.data.is_empty()).then_some(sample)
@@ -119,14 +124,31 @@ impl Period {
         taken
     }
 
-    fn remembered(&self) -> Remembered {
-        (self.owner.clone(), Some(json(&self.due_us)))
+    /// Tags that fall due together stand together in most lists: each stretch of them is one item.
+    fn remembered(&self) -> Option<Remembered> {
+        let stretches: Vec<Stretch> =
+            self.due_us.chunk_by(PartialEq::eq).filter_map(|due| Some((due.len(), *due.first()?))).collect();
+        self.is_remembered().then(|| (self.owner.clone(), Some(json(&stretches))))
     }
 
-    fn reset(&mut self) -> Remembered {
+    fn reset(&mut self) -> Option<Remembered> {
         self.due_us.fill(None);
-        (self.owner.clone(), None)
+        self.is_remembered().then(|| (self.owner.clone(), None))
     }
+
+    fn is_remembered(&self) -> bool {
+        self.every_us >= REMEMBERED_FROM_US
+    }
+}
+
+/// So many tags in a row, and when they are due.
+type Stretch = (usize, Option<i64>);
+
+/// When so many tags are due, as a period remembered it; `None` when it was a period of other tags.
+fn due_times(bytes: &[u8], tags: usize) -> Option<Vec<Option<i64>>> {
+    let stretches: Vec<Stretch> = serde_json::from_slice(bytes).ok()?;
+    let count = stretches.iter().try_fold(0_usize, |count, (length, _)| count.checked_add(*length))?;
+    (count == tags).then(|| stretches.into_iter().flat_map(|(length, due_us)| repeat_n(due_us, length)).collect())
 }
 
 impl Sample {

@@ -1,4 +1,5 @@
-//! Restarts between any two scans change nothing of what is told.
+//! Restarts between any two scans change nothing of what is told of a device whose tags change rarely, and hide nothing of
+//! one whose tags are lively.
 
 use std::time::Duration;
 
@@ -10,6 +11,10 @@ use super::tests::{counted, events, line, plant, remember, sampled, scan, silent
 use super::*;
 use crate::reading::{Fault, Quality};
 use crate::source::Identity;
+
+/// From one scan to the next, in seconds: nothing is lively.
+const PACE_S: i64 = 1_000;
+const PACED: Duration = Duration::from_secs(1_000);
 
 /// What a scan of the device is like.
 #[derive(Debug, Clone)]
@@ -30,12 +35,12 @@ fn seen() -> impl Strategy<Value = Seen> {
 }
 
 fn reporting_line() -> ModbusLine {
-    let mut line = line(vec![counted(), sampled(None), sampled(Some(Duration::from_secs(4)))]);
+    let mut line = line(vec![counted(), sampled(None), sampled(Some(PACED * 4))]);
     let device = &mut line.devices[0];
     device.tags[1].reporting = Reporting {
         deadband: Deadband::Percent(30.0),
-        min_interval: Some(Duration::from_secs(2)),
-        max_silence: Some(Duration::from_secs(7)),
+        min_interval: Some(PACED * 2),
+        max_silence: Some(PACED * 7),
     };
     let tag = device.tags[0].clone();
     device.identity = Some(plantlink_config::Identity { tag, expect: vec![plantlink_config::Expected::Number(1)] });
@@ -48,7 +53,8 @@ fn told(scans: &[Seen], restarts: &[bool]) -> Vec<(String, Value)> {
     let mut memory = Memory::new();
     let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
     let (mut told, mut total) = (Vec::new(), 0);
-    for ((second, seen), restart) in (1..).zip(scans).zip(restarts.iter().cycle()) {
+    for ((number, seen), restart) in (1..).zip(scans).zip(restarts.iter().cycle()) {
+        let second = number * PACE_S;
         if *restart {
             mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
         }
@@ -92,5 +98,27 @@ proptest! {
         restarts in prop::collection::vec(any::<bool>(), 1..40),
     ) {
         prop_assert_eq!(told(&scans, &[false]), told(&scans, &restarts));
+    }
+
+    #[test]
+    fn whatever_restarts_what_was_told_last_of_a_tag_is_what_it_shows(
+        scans in prop::collection::vec((1_i64..700, 0_u8..3, any::<bool>()), 1..60),
+    ) {
+        let line = line(vec![sampled(None)]);
+        let mut memory = Memory::new();
+        let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+        let (mut second, mut told) = (0, Value::Null);
+        for (pause_s, speed, restart) in scans {
+            second += pause_s;
+            if restart {
+                mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+            }
+            let entry = mapper.map(scan(second, 7, speed.into()), Ack::none());
+            for (_, data) in events(&entry).into_iter().filter(|(kind, _)| kind == "measurement.sampled") {
+                told = data.get("speed").cloned().unwrap_or(told);
+            }
+            remember(&mut memory, entry);
+            prop_assert_eq!(&told, &Value::from(f64::from(speed)), "at {} s", second);
+        }
     }
 }

@@ -188,3 +188,42 @@ fn a_periodic_sample_holds_everything_and_comes_at_its_interval() {
         (100..130).filter(|second| !data(&mapper.map(scan(*second, 7, 1.5), Ack::none())).is_empty()).collect();
     assert_eq!(seconds, [100, 110, 120]);
 }
+
+/// How many bytes of memory each scan changes while all three tags change with every scan, one a second.
+fn remembered_bytes(sampled: Derivation) -> Vec<usize> {
+    let mut mapper = mapper(vec![sampled]);
+    let bytes = |entry: Entry| entry.memory.iter().map(|(_, value)| value.as_ref().map_or(1, Vec::len)).sum();
+    (1..6)
+        .map(|second| {
+            let mut scan = scan(second, second.unsigned_abs(), second as f64);
+            scan.readings[2] = good(2, reading::Value::Unsigned(second.unsigned_abs()));
+            bytes(mapper.map(scan, Ack::none()))
+        })
+        .collect()
+}
+
+#[test]
+fn tags_that_change_all_the_time_cost_no_memory_of_their_reports() {
+    let bytes = remembered_bytes(sampled(None));
+    assert!(bytes[0] > 100, "the first reports are kept: {bytes:?}");
+    assert_eq!(bytes[1..], [1, 0, 0, 0], "then they are dropped");
+    let bytes = remembered_bytes(sampled(Some(Duration::from_secs(1))));
+    assert_eq!(bytes[1..], [0; 4]);
+}
+
+#[test]
+fn a_long_period_goes_on_after_a_restart_and_its_memory_is_small() {
+    let config = line(vec![sampled(Some(Duration::from_secs(3600)))]);
+    let mut memory = Memory::new();
+    let mut seconds = Vec::new();
+    for second in (0..7_500).step_by(500) {
+        // A restart before every scan.
+        let entry = LineMapper::new(&plant(), &config, Duration::ZERO, &memory).map(scan(second, 7, 1.5), Ack::none());
+        if !data(&entry).is_empty() {
+            seconds.push(second);
+        }
+        remember(&mut memory, entry);
+    }
+    assert_eq!(seconds, [0, 4_000]);
+    assert_eq!(memory["sample/press-12/0"], b"[[3,7600000000]]");
+}
