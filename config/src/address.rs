@@ -123,8 +123,18 @@ impl Table {
 }
 
 impl Address {
-    /// As most PLCs name it: the digit of the table, then the number counted from 1, in five digits or in six.
-    pub fn modicon(&self) -> String {
+    /// As the manual of a device with this numbering has it. A modicon number has five digits, or six where five are too
+    /// few; the other numberings leave the table to the reader.
+    pub fn number(&self, numbering: Numbering) -> String {
+        match numbering {
+            Numbering::Modicon => self.modicon(),
+            Numbering::OneBased => (u32::from(self.wire) + 1).to_string(),
+            Numbering::ZeroBased => self.wire.to_string(),
+        }
+    }
+
+    /// The digit of the table, then the number counted from 1.
+    fn modicon(&self) -> String {
         let table = match self.table {
             Table::Coil => 0,
             Table::Discrete => 1,
@@ -274,17 +284,23 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_of_an_address_mean_it_again() {
-        for (table, wire, shown, modicon) in [
-            (Table::Coil, 16, "coil:16", "00017"),
-            (Table::Discrete, 9_998, "discrete:9998", "19999"),
-            (Table::Input, 9_999, "input:9999", "310000"),
-            (Table::Holding, 65_535, "holding:65535", "465536"),
+    fn every_spelling_of_an_address_means_it_again() {
+        use Numbering::{Modicon, OneBased, ZeroBased};
+        for (table, wire, shown, numbering, number) in [
+            (Table::Coil, 16, "coil:16", Modicon, "00017"),
+            (Table::Discrete, 9_998, "discrete:9998", Modicon, "19999"),
+            (Table::Input, 9_999, "input:9999", Modicon, "310000"),
+            (Table::Holding, 65_535, "holding:65535", Modicon, "465536"),
+            (Table::Holding, 0, "holding:0", OneBased, "1"),
+            (Table::Holding, 65_535, "holding:65535", OneBased, "65536"),
+            (Table::Holding, 0, "holding:0", ZeroBased, "0"),
+            (Table::Holding, 65_535, "holding:65535", ZeroBased, "65535"),
         ] {
             let address = Address { table, wire };
-            assert_eq!((&*address.to_string(), &*address.modicon()), (shown, modicon));
-            assert_eq!(Address::parse(shown, Numbering::Modicon), Ok(address));
-            assert_eq!(Address::parse(modicon, Numbering::Modicon), Ok(address));
+            assert_eq!((&*address.to_string(), &*address.number(numbering)), (shown, number));
+            assert_eq!(Address::parse(shown, numbering), Ok(address));
+            assert_eq!(Address::parse(number, numbering), Ok(address));
         }
+        assert_eq!(Address { table: Table::Input, wire: 4 }.number(OneBased), "5");
     }
 }

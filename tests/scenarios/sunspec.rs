@@ -1,4 +1,7 @@
 //! A real register map: a three-phase inverter after the SunSpec information models 1 (common) and 103, at base 40000.
+//!
+//! The offsets are those of json/model_1.json and json/model_103.json in <https://github.com/sunspec/models>: model 1
+//! begins at 40002 and, with 66 registers behind its length, ends at 40069; model 103 begins at 40070.
 
 use crate::plant::{LATER, Plant};
 use plantlink_tests::agent::Agent;
@@ -46,14 +49,25 @@ event = [{{ type = "measurement.sampled", sample = "*" }}]
         "voltage_ab": null, "voltage_bc": null, "voltage_ca": null,
         "voltage_a": 230.4, "voltage_b": 231.0, "voltage_c": 229.9, "voltage_sf": -1,
         "power": 9990.0, "power_sf": 1, "frequency": 49.99, "frequency_sf": -2,
-        "energy": 123_456_000.0, "energy_sf": 3, "dc_power": -5.0, "dc_power_sf": 0,
-        "cabinet_temperature": 35.5, "heat_sink_temperature": null, "temperature_sf": -1,
-        "state": "mppt", "events": ["cabinet_open", "over_temp"],
+        "apparent_power": 10_020.0, "apparent_power_sf": 1, "reactive_power": -780.0, "reactive_power_sf": 1,
+        "power_factor": -99.7, "power_factor_sf": -1,
+        "energy": 123_456_000.0, "energy_sf": 3, "dc_current": 16.42, "dc_current_sf": -2,
+        "dc_voltage": 612.3, "dc_voltage_sf": -1, "dc_power": -5.0, "dc_power_sf": 0,
+        "cabinet_temperature": 35.5, "heat_sink_temperature": null, "transformer_temperature": 41.0,
+        "other_temperature": null, "temperature_sf": -1, "state": "mppt", "vendor_state": null, "events": ["cabinet_open", "over_temp"],
     });
     assert_eq!(first.envelope()["data"], expected);
     let quality = &first.envelope()["metadata"]["quality"];
     let missing = "bad: device has no value";
-    let bad = ["voltage_ab", "voltage_bc", "voltage_ca", "heat_sink_temperature"].map(|tag| (tag, missing));
+    let bad = [
+        "voltage_ab",
+        "voltage_bc",
+        "voltage_ca",
+        "heat_sink_temperature",
+        "other_temperature",
+        "vendor_state",
+    ];
+    let bad = bad.map(|tag| (tag, missing));
     assert_eq!(*quality, Value::from_iter(bad));
     assert!(agent.terminate().await.success(), "{}", agent.log_end());
 }
@@ -73,8 +87,10 @@ fn inverter() -> Vec<(u16, Vec<u16>)> {
         (40_072, vec![435, 145, 145, 145, negative(-1)]),
         (40_077, vec![NONE, NONE, NONE, 2304, 2310, 2299, negative(-1)]),
         (40_084, vec![999, 1, 4999, negative(-2)]),
+        (40_088, vec![1002, 1, negative(-78), 1, negative(-997), negative(-1)]),
         (40_094, vec![1, 0xE240, 3]),
-        (40_101, vec![negative(-5), 0, 355, 0x8000, 0x8000, 0x8000, negative(-1)]),
+        (40_097, vec![1642, negative(-2), 6123, negative(-1)]),
+        (40_101, vec![negative(-5), 0, 355, 0x8000, 410, 0x8000, negative(-1)]),
         (40_108, vec![4, NONE, 0, 0b1010_0000]),
     ]
 }

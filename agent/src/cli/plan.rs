@@ -63,7 +63,7 @@ fn object(line: &LineForecast<'_>, round: &RoundForecast<'_>) -> Value {
         json!({
             "table": at.table.name(),
             "wire": at.wire,
-            "at": at.modicon(),
+            "at": at.number(round.device.numbering),
             "count": request.count,
             "tags": names(round, request),
         })
@@ -110,8 +110,8 @@ fn describe(out: &mut String, line: &LineForecast<'_>, rounds: &[&RoundForecast<
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let (wire, modicon) = (at.to_string(), at.modicon());
-            let _ = writeln!(out, "    {wire:<15} {modicon:>6} {:>5} {what:<9}  {shown}{more}", request.count);
+            let (wire, number) = (at.to_string(), at.number(round.device.numbering));
+            let _ = writeln!(out, "    {wire:<15} {number:>6} {:>5} {what:<9}  {shown}{more}", request.count);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use plantlink_config::Address;
+use plantlink_config::{Address, Numbering};
 use serde_json::json;
 
 use super::access::Access;
@@ -49,8 +49,8 @@ pub(super) struct ProbeArgs {
 enum ProbeError {
     #[error("{0} is a single bit, and has no other meaning: `plantlink read` shows it")]
     Bit(Address),
-    #[error("{at} ({}) of unit {unit} cannot be read: {fault}", at.modicon())]
-    Fault { at: Address, unit: u8, fault: Fault },
+    #[error("{at} ({number}) of unit {unit} cannot be read: {fault}")]
+    Fault { at: Address, number: String, unit: u8, fault: Fault },
 }
 
 pub(super) async fn probe(args: ProbeArgs) -> ExitCode {
@@ -68,39 +68,42 @@ async fn found(args: &ProbeArgs) -> Result<String, Box<dyn Error>> {
         return Err(ProbeError::Bit(at).into());
     }
     let mut access = Access::open(config.as_ref().map(|config| config.buffer.path.as_path()), &target.line).await?;
-    let words = words(&mut access, target.unit, at).await?;
+    let words = words(&mut access, &target, at).await?;
     let mut found = guesses(at, &words, args.expect);
     if !found.iter().any(|guess| guess.fits) {
-        found.extend(beside(&mut access, target.unit, at, args.expect).await?);
+        found.extend(beside(&mut access, &target, at, args.expect).await?);
         // Stable: the address that was asked for comes first among equals.
         found.sort_by_key(|guess| !guess.fits);
     }
+    let numbering = target.numbering();
     Ok(match args.json {
-        true => found.iter().map(|guess| format!("{}\n", object(guess))).collect(),
-        false => table(at, &words, &found),
+        true => found.iter().map(|guess| format!("{}\n", object(guess, numbering))).collect(),
+        false => table(at, &words, &found, numbering),
     })
 }
 
 /// As many words as the device holds there, four at most.
-async fn words(access: &mut Access, unit: u8, at: Address) -> Result<Vec<u16>, Box<dyn Error>> {
+async fn words(access: &mut Access, target: &Target, at: Address) -> Result<Vec<u16>, Box<dyn Error>> {
+    let unit = target.unit;
+    let unread = |fault| ProbeError::Fault { at, number: at.number(target.numbering()), unit, fault };
     let mut refused = Fault::Missing;
     for count in WIDTHS.into_iter().filter(|count| u32::from(at.wire) + u32::from(*count) <= 0x1_0000) {
         match access.ask(Question { unit, table: at.table, first: at.wire, count }).await? {
             Reply::Words(words) => return Ok(words),
             Reply::Refused(fault) => refused = fault,
-            Reply::Silent(fault) => return Err(ProbeError::Fault { at, unit, fault }.into()),
+            Reply::Silent(fault) => return Err(unread(fault).into()),
             Reply::Bits(_) => refused = Fault::WrongAnswer,
         }
     }
-    Err(ProbeError::Fault { at, unit, fault: refused }.into())
+    Err(unread(refused).into())
 }
 
 /// Manuals count from 0 or from 1: what fits in the register before and in the one after.
-async fn beside(access: &mut Access, unit: u8, at: Address, expected: Expected) -> Result<Vec<Guess>, Box<dyn Error>> {
+async fn beside(access: &mut Access, target: &Target, at: Address, expected: Expected) -> Result<Vec<Guess>, Box<dyn Error>> {
     let mut fitting = Vec::new();
     for wire in [at.wire.checked_sub(1), at.wire.checked_add(1)].into_iter().flatten() {
         let at = Address { wire, ..at };
-        match words(access, unit, at).await {
+        match words(access, target, at).await {
             Ok(words) => fitting.extend(guesses(at, &words, expected).into_iter().filter(|guess| guess.fits)),
             // What is not there is no neighbor.
             Err(error) if error.is::<ProbeError>() => {}
@@ -110,10 +113,10 @@ async fn beside(access: &mut Access, unit: u8, at: Address, expected: Expected) 
     Ok(fitting)
 }
 
-fn object(guess: &Guess) -> serde_json::Value {
+fn object(guess: &Guess, numbering: Numbering) -> serde_json::Value {
     json!({
         "table": guess.tag.at.table.name(),
-        "at": guess.tag.at.modicon(),
+        "at": guess.tag.at.number(numbering),
         "wire": guess.tag.at.wire,
         "raw": guess.words,
         "type": guess.tag.kind.name(),
@@ -126,11 +129,11 @@ fn object(guess: &Guess) -> serde_json::Value {
     })
 }
 
-fn table(at: Address, words: &[u16], found: &[Guess]) -> String {
+fn table(at: Address, words: &[u16], found: &[Guess], numbering: Numbering) -> String {
     let mut out = String::new();
     let raw: Vec<String> = words.iter().map(|word| format!("{word:04X}")).collect();
     // Writing into a String cannot fail.
-    let _ = writeln!(out, "{at} ({}): {}\n", at.modicon(), raw.join(" "));
+    let _ = writeln!(out, "{at} ({}): {}\n", at.number(numbering), raw.join(" "));
     let _ = writeln!(
         out,
         "  {:>22}  {:<6} {:<10} {:>6}  {:<15} {:>6}",
@@ -140,7 +143,7 @@ fn table(at: Address, words: &[u16], found: &[Guess]) -> String {
         let mark = if guess.fits { '*' } else { ' ' };
         let (tag, value) = (&guess.tag, shown(guess.value));
         let (kind, order, scale) = (tag.kind.name(), tag.word_order.name(), tag.scale);
-        let (wire, plc) = (tag.at.to_string(), tag.at.modicon());
+        let (wire, plc) = (tag.at.to_string(), tag.at.number(numbering));
         let _ = writeln!(out, "{mark} {value:>22}  {kind:<6} {order:<10} {scale:>6}  {wire:<15} {plc:>6}");
     }
     match found.first() {

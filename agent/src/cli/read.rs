@@ -157,7 +157,7 @@ impl Wanted {
                 "unit": self.device.unit,
                 "tag": name,
                 "table": tag.at.table.name(),
-                "at": tag.at.modicon(),
+                "at": tag.at.number(self.device.numbering),
                 "wire": tag.at.wire,
                 "raw": seen.words,
                 "type": tag.kind.name(),
@@ -186,7 +186,7 @@ impl Wanted {
                 "{:<24} {:<15} {:>6}  {:<7} {:<20} {value} {unit}",
                 name.unwrap_or("-"),
                 tag.at.to_string(),
-                tag.at.modicon(),
+                tag.at.number(self.device.numbering),
                 tag.kind.name(),
                 raw.join(" "),
             );

@@ -127,7 +127,11 @@ impl Target {
 
     /// The place of a register, bare numbers as the device's manual means them.
     pub(super) fn address(&self, text: &str) -> Result<Address, TargetError> {
-        let numbering = self.device.as_ref().map_or(Numbering::Modicon, |device| device.numbering);
-        Ok(Address::parse(text, numbering)?)
+        Ok(Address::parse(text, self.numbering())?)
+    }
+
+    /// How bare numbers are meant; nobody says for a URL.
+    pub(super) fn numbering(&self) -> Numbering {
+        self.device.as_ref().map_or_else(Numbering::default, |device| device.numbering)
     }
 }

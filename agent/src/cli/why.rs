@@ -94,7 +94,7 @@ impl Subject<'_> {
             "address": line.address.to_string(),
             "unit": device.unit,
             "table": tag.at.table.name(),
-            "at": tag.at.modicon(),
+            "at": tag.at.number(device.numbering),
             "wire": tag.at.wire,
             "type": tag.kind.name(),
             "word_order": tag.word_order.name(),
@@ -117,7 +117,7 @@ impl Subject<'_> {
         let mut out = String::new();
         // Writing into a String cannot fail.
         let _ = writeln!(out, "{}: unit {} on {} ({})", self.name(), device.unit, line.name, line.address);
-        let _ = writeln!(out, "  address   {} ({})", tag.at, tag.at.modicon());
+        let _ = writeln!(out, "  address   {} ({})", tag.at, tag.at.number(device.numbering));
         let _ = writeln!(out, "  decoding  {}", decoding(tag));
         match &way.live {
             Ok(seen) => {

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::super::fake;
 use super::*;
 
+mod published;
+
 const ORDERS: [WordOrder; 4] = [WordOrder::Abcd, WordOrder::Cdab, WordOrder::Badc, WordOrder::Dcba];
 
 fn tag(kind: TagType, word_order: WordOrder) -> Tag {
@@ -29,25 +31,6 @@ fn registers(big_endian: &[u8], order: WordOrder) -> Vec<u16> {
         WordOrder::Dcba => bytes.reverse(),
     }
     bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
-}
-
-#[test]
-fn published_floats_are_read_in_their_published_orders() {
-    // 123456.0 is the float of libmodbus' tests/unit-test.h (UT_REAL and UT_IREAL_*). 55.32 is from table B-12 of
-    // Siemens A5E00753974 (SITRANS F), 6.10383 from the example below it. 30.56 is from Vaisala M212287EN
-    // (Indigo 520), "least significant word first".
-    let vectors = [
-        (WordOrder::Abcd, [0x47F1, 0x2000], 123_456.0_f32),
-        (WordOrder::Cdab, [0x2000, 0x47F1], 123_456.0),
-        (WordOrder::Badc, [0xF147, 0x0020], 123_456.0),
-        (WordOrder::Dcba, [0x0020, 0xF147], 123_456.0),
-        (WordOrder::Abcd, [0x425D, 0x47AE], 55.32),
-        (WordOrder::Abcd, [0x40C3, 0x5293], 6.10383),
-        (WordOrder::Cdab, [0x7AE1, 0x41F4], 30.56),
-    ];
-    for (order, registers, value) in vectors {
-        assert_eq!(words(&tag(TagType::F32, order), &registers), good(Value::Float(value.into())), "{order:?}");
-    }
 }
 
 #[test]
