@@ -168,7 +168,7 @@ mod tests {
 
     fn scan(at: i64, values: Vec<(usize, Quality<Value>)>) -> Scan {
         let readings = values.into_iter().map(|(tag, value)| Reading { tag, value }).collect();
-        Scan { device: 0, stamp: second(at), readings, identity: None }
+        Scan { device: 0, stamp: second(at), readings, identity: None, nameplate: None }
     }
 
     /// A device with two tags, and what is known of it at second 100.

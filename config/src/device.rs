@@ -39,6 +39,8 @@ pub struct Device {
     pub profile: Option<Profile>,
     /// What it shows when its tags are meant for it.
     pub identity: Option<Identity>,
+    /// Whether it may be asked for its nameplate.
+    pub nameplate: bool,
     /// What the plant's other systems call it.
     pub asset: Option<Asset>,
     /// The most registers it takes in one request, 1 to 125.
@@ -103,6 +105,10 @@ pub(crate) struct DeviceTable {
     tag_sheet: Option<String>,
     /// Where its firmware can be told, and what is expected there, in place of its profile's.
     identity: Option<IdentityTable>,
+    /// Whether it is asked what it says of itself (function 43/14), at first and after each of its silences, for
+    /// `device.described`. Some devices stumble over that question: `plantlink identify` tries it.
+    #[serde(default)]
+    nameplate: bool,
     /// What the plant's other systems call it.
     asset: Option<Asset>,
     /// Its signals. One with the name of a profile's tag replaces the keys that it gives.
@@ -156,6 +162,7 @@ impl DeviceTable {
             // One that is not there was reported where it is looked for first.
             profile: self.profile.as_ref().and_then(|profile| check.profiles.get(profile).cloned()),
             identity: identity.map_or(Some(None), |identity| identity.map(Some))?,
+            nameplate: self.nameplate,
             asset: asset.map_or(Some(None), |asset| asset.map(Some))?,
             max_registers: self.max_registers,
             max_bits: self.max_bits,

@@ -74,6 +74,7 @@ impl Expansion<'_> {
             let events = [profile.list("event"), device.list("event")].concat();
             set_list(device, "event", events);
             inherit(device, &profile, "identity");
+            inherit(device, &profile, "nameplate");
         }
     }
 

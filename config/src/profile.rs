@@ -37,6 +37,10 @@ pub(crate) struct ProfileTable {
     /// Where the firmware can be told, and what it has to be for these tags.
     #[expect(dead_code, reason = "by now it is the identity of each device")]
     identity: Option<IdentityTable>,
+    /// Whether its devices are asked what they say of themselves, unless a device's own key says otherwise.
+    #[serde(default)]
+    #[expect(dead_code, reason = "by now it is that of each device")]
+    nameplate: bool,
     /// Signals of every device with this profile. Bare numbers in `at` follow the device's `numbering`.
     #[serde(default)]
     #[expect(dead_code, reason = "by now they are among the tags of each device")]

@@ -106,6 +106,30 @@ async fn a_value_within_its_deadband_is_not_reported_after_a_kill_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_asked_for_its_nameplate_at_first_and_after_a_silence_and_only_where_somebody_allows_it() {
+    for (device, asked) in [("", [0, 0]), ("nameplate = true", [1, 2])] {
+        let mut line = ModbusLine::start(&[1]).await;
+        let plant = Plant::start().await;
+        let _agent = Agent::start(&config(&plant, &line, "", device));
+        let described = nth(&plant, "device.described", 0).await;
+        let said = ["vendor", "model", "firmware"].map(|key| described["data"][key].clone());
+        match asked[0] {
+            0 => assert_eq!(said, [Value::Null, Value::Null, Value::Null]),
+            _ => assert_eq!(said, [json!("Müller & Söhne"), json!("PX"), json!("V4.12")]),
+        }
+        for (silence, asked) in asked.into_iter().enumerate() {
+            // All of it takes this server three answers.
+            assert_eq!(line.requests().await.get(&43).copied().unwrap_or(0), 3 * asked);
+            line.silence(1, true).await;
+            nth(&plant, "device.offline", silence).await;
+            line.silence(1, false).await;
+            nth(&plant, "measurement.sampled", 2 * silence + 2).await;
+        }
+        assert_eq!(told(&plant, "device.described").len(), 1, "it is the same machine");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_with_another_firmware_is_told_its_values_are_uncertain_and_nothing_is_counted() {
     let mut line = ModbusLine::start(&[1]).await;
     line.set(1, Table::Holding, 0, &[7, 100]).await;

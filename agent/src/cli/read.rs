@@ -206,6 +206,7 @@ fn nameless(unit: u8) -> Option<Device> {
         events: Vec::new(),
         profile: None,
         identity: None,
+        nameplate: false,
         asset: None,
         max_registers: 125,
         max_bits: 2000,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Memory, Remembered, json, namespace};
-use crate::source::Identity;
+use crate::source::{Identity, Nameplate, Scan};
 
 /// What was told of a device last.
 pub(super) struct Description {
@@ -15,6 +15,8 @@ pub(super) struct Description {
     digest: String,
     /// What the firmware may be; empty when nobody says.
     expected: Vec<String>,
+    /// Whether the device is asked for its nameplate.
+    reads_nameplate: bool,
     told: Option<Told>,
 }
 
@@ -22,6 +24,8 @@ pub(super) struct Description {
 struct Told {
     digest: String,
     firmware: Option<Firmware>,
+    #[serde(default)]
+    nameplate: Option<Nameplate>,
 }
 
 /// What the device said that it is.
@@ -51,7 +55,7 @@ impl Description {
         let expected: Vec<String> = expected.collect();
         let profile = device.profile.as_ref().map(ToString::to_string);
         let digest = Uuid::new_v5(&namespace(), &json(&(tags(device), &expected, profile))).to_string();
-        Description { owner, digest, expected, told }
+        Description { owner, digest, expected, reads_nameplate: device.nameplate, told }
     }
 
     /// Whether the device is, as far as it is known, what its tags were written for.
@@ -61,23 +65,30 @@ impl Description {
 
     /// Takes in what the device said that it is, if it was asked. There is a description when that, or the configuration,
     /// is new.
-    pub(super) fn take(&mut self, identity: Option<&Identity>, device: &Device) -> Option<Described> {
+    pub(super) fn take(&mut self, scan: &Scan, device: &Device) -> Option<Described> {
+        let Scan { identity, nameplate, .. } = scan;
         let firmware = match (identity, &self.told) {
             (Some(identity), _) => Some(Firmware::from(identity)),
             // What was said before counts only while somebody still expects something.
             (None, Some(told)) if !self.expected.is_empty() => told.firmware.clone(),
             (None, _) => None,
         };
-        let told = Told { digest: self.digest.clone(), firmware };
+        let nameplate = match (nameplate, &self.told) {
+            (Some(nameplate), _) => Some(nameplate.clone()),
+            (None, Some(told)) if self.reads_nameplate => told.nameplate.clone(),
+            (None, _) => None,
+        };
+        let told = Told { digest: self.digest.clone(), firmware, nameplate };
         let cause = match &self.told {
             None if told.is_trusted() => "start",
             None => "identity",
             Some(before) if identity.is_some() && before.firmware != told.firmware => "identity",
+            Some(before) if scan.nameplate.is_some() && before.nameplate != told.nameplate => "identity",
             Some(before) if before.digest != told.digest => "config",
             Some(_) => return None,
         };
         let described = Described {
-            data: self.data(cause, told.firmware.as_ref(), device),
+            data: self.data(cause, &told, device),
             remembered: (self.owner.clone(), Some(json(&told))),
             is_trusted_again: !self.is_trusted() && told.is_trusted(),
         };
@@ -85,11 +96,18 @@ impl Description {
         Some(described)
     }
 
-    fn data(&self, cause: &str, firmware: Option<&Firmware>, device: &Device) -> Map<String, Value> {
+    fn data(&self, cause: &str, told: &Told, device: &Device) -> Map<String, Value> {
         let mut data = Map::new();
         data.insert("cause".into(), cause.into());
-        if let Some(found) = firmware.and_then(|firmware| firmware.found.as_ref()) {
-            data.insert("firmware".into(), found.clone().into());
+        let plate = told.nameplate.as_ref();
+        // The profile knows better than the nameplate where the firmware stands that its tags depend on.
+        let found = told.firmware.as_ref().and_then(|firmware| firmware.found.as_ref());
+        for (key, text) in [
+            ("vendor", plate.and_then(|plate| plate.vendor.as_ref())),
+            ("model", plate.and_then(|plate| plate.model.as_ref())),
+            ("firmware", found.or_else(|| plate?.firmware.as_ref())),
+        ] {
+            data.extend(text.map(|text| (key.to_owned(), text.as_str().into())));
         }
         if !self.expected.is_empty() {
             data.insert("firmware_expected".into(), self.expected.clone().into());

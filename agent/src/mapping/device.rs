@@ -94,7 +94,7 @@ impl DeviceMapper {
     }
 
     fn describe(&mut self, scan: &Scan, entry: &mut Entry) {
-        let Some(described) = self.description.take(scan.identity.as_ref(), &self.device) else { return };
+        let Some(described) = self.description.take(scan, &self.device) else { return };
         entry.memory.push(described.remembered);
         entry.events.push(self.event("device.described", scan, &described.data));
         if described.is_trusted_again {

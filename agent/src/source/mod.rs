@@ -7,6 +7,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use plantlink_buffer::Stamp;
+use serde::{Deserialize, Serialize};
 
 use crate::mqtt::{Arrival, Payload};
 use crate::reading::{Quality, Reading, Value};
@@ -95,6 +96,8 @@ pub(crate) struct Scan {
     pub(crate) readings: Vec<Reading>,
     /// What the device said that it is, when it was asked for that too.
     pub(crate) identity: Option<Identity>,
+    /// What its nameplate says, when it was asked for that and answered.
+    pub(crate) nameplate: Option<Nameplate>,
 }
 
 /// What a device says that it is.
@@ -104,6 +107,14 @@ pub(crate) struct Identity {
     pub(crate) found: Option<Value>,
     /// Whether that is what the profile was written for.
     pub(crate) expected: bool,
+}
+
+/// What a device says of itself, as far as it says it in a way that others understand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Nameplate {
+    pub(crate) vendor: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) firmware: Option<String>,
 }
 
 /// A message as the plant's broker delivered it.

@@ -64,6 +64,17 @@ fn a_device_has_the_tags_and_events_of_its_profile_with_its_own_differences() {
 }
 
 #[test]
+fn the_devices_of_a_profile_show_their_nameplate_unless_one_says_otherwise() {
+    let plant = PLANT.replacen("unit = 2", "unit = 2\nnameplate = false", 1);
+    let profile = format!("[profile.press]\nnameplate = true\n{PROFILE}");
+    let loaded = Folder::with(&[("plantlink.toml", &plant), ("profiles/press.toml", &profile)]).load(Environment::Run);
+    assert_eq!(loaded.problems, []);
+    let config = loaded.config.unwrap();
+    let [Source::Modbus(line)] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+    assert_eq!(line.devices.iter().map(|device| device.nameplate).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
 fn a_problem_of_a_profile_is_told_once_where_the_profile_has_it() {
     for (part, by, expected) in [
         (

@@ -35,6 +35,7 @@ pub(super) fn line(events: Vec<Derivation>) -> ModbusLine {
         events,
         profile: None,
         identity: None,
+        nameplate: false,
         asset: None,
         max_registers: 125,
         max_bits: 2000,
@@ -80,6 +81,7 @@ pub(super) fn scan(second: i64, parts: u64, speed: f64) -> Scan {
         stamp: Stamp { wall_us: second * 1_000_000, boottime_us: second * 1_000_000, synced: true },
         readings: vec![good(0, Unsigned(parts)), good(1, Float(speed)), good(2, Unsigned(42))],
         identity: None,
+        nameplate: None,
     }
 }
 

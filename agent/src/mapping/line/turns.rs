@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::tests::{counted, events, line, mapper, plant, remember, sampled, scan, silent};
 use super::*;
 use crate::reading::{Fault, Quality};
-use crate::source::Identity;
+use crate::source::{Identity, Nameplate};
 
 fn kinds(entry: &Entry) -> Vec<String> {
     events(entry).into_iter().map(|(kind, _)| kind).collect()
@@ -171,4 +171,36 @@ fn a_firmware_that_nobody_expects_any_more_is_trusted() {
     let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
     assert_eq!(only(&mapper.map(scan(2, 11, 1.5), Ack::none()), "device.described")["cause"], "config");
     assert_eq!(only(&mapper.map(scan(3, 12, 1.5), Ack::none()), "production.counted")["good"], 1);
+}
+
+/// A scan in which the device shows its nameplate.
+fn with_nameplate(scan: Scan, firmware: &str) -> Scan {
+    let text = |text: &str| Some(text.to_owned());
+    Scan { nameplate: Some(Nameplate { vendor: text("Acme"), model: None, firmware: text(firmware) }), ..scan }
+}
+
+#[test]
+fn a_nameplate_is_in_the_description_and_makes_a_new_one_when_it_says_something_else() {
+    let mut line = line(Vec::new());
+    line.devices[0].nameplate = true;
+    let mut memory = Memory::new();
+    let mut described = |scan: Scan| {
+        // A restart before every scan.
+        let entry = LineMapper::new(&plant(), &line, Duration::ZERO, &memory).map(scan, Ack::none());
+        let described = events(&entry).into_iter().find(|(kind, _)| kind == "device.described");
+        remember(&mut memory, entry);
+        described.map(|(_, data)| ["cause", "vendor", "model", "firmware"].map(|key| data[key].clone()))
+    };
+    let shown = |cause: &str, firmware: &str| Some([json!(cause), json!("Acme"), json!(null), json!(firmware)]);
+    assert_eq!(described(with_nameplate(scan(1, 7, 1.5), "1.4")), shown("start", "1.4"));
+    assert_eq!(described(scan(2, 7, 1.5)), None);
+    assert_eq!(described(with_nameplate(scan(3, 7, 1.5), "1.4")), None);
+    assert_eq!(described(with_nameplate(scan(4, 7, 1.5), "1.5")), shown("identity", "1.5"));
+}
+
+#[test]
+fn the_firmware_that_a_profile_looks_for_counts_more_than_that_on_the_nameplate() {
+    let mut mapper = LineMapper::new(&plant(), &identified(), Duration::ZERO, &Memory::new());
+    let described = mapper.map(with_nameplate(as_firmware(scan(1, 10, 1.5), 412), "1.4"), Ack::none());
+    assert_eq!(only(&described, "device.described")["firmware"], "412");
 }

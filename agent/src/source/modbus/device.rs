@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::identification::Identification;
+use super::introduction::Introduction;
 use super::line_time::LineTime;
 use super::pass::{Brought, Pass};
 use super::plan::{Limits, Request, Terms, plan};
@@ -15,7 +16,7 @@ use super::refusals::Refusals;
 use super::rounds::Rounds;
 use super::scaling::scaled;
 use crate::reading::{Fault, Obstacle, Quality, Reading, Value};
-use crate::source::Identity;
+use crate::source::{Identity, Nameplate};
 
 /// Plans are made when they are needed. More of them are forgotten and made again: intervals that hardly ever fall due
 /// together make many.
@@ -32,6 +33,8 @@ pub(crate) struct Device {
     limits: Limits,
     time: LineTime,
     identification: Option<Identification>,
+    /// `None`: nobody wants to know, or the device does not want to be asked.
+    introduction: Option<Introduction>,
     retries: u8,
     rounds: Rounds,
     refusals: Refusals,
@@ -52,6 +55,7 @@ impl Device {
             time,
             retries: device.retries,
             identification: device.identity.clone().map(Identification::new),
+            introduction: device.nameplate.then(Introduction::default),
             rounds: Rounds::new(device, start, phase),
             refusals: Refusals::default(),
             plans: HashMap::new(),
@@ -108,6 +112,7 @@ impl Device {
         let was_silent = std::mem::replace(&mut self.silent, silence.is_some());
         if self.silent {
             self.rounds.silent(started);
+            self.expire();
         } else {
             self.rounds.answered(&served, started, was_silent);
         }
@@ -117,12 +122,29 @@ impl Device {
     /// What the device says that it is, if it is time to ask: at first, after every silence, and slowly again. To be called
     /// after a scan, to which the answer belongs.
     pub(crate) async fn identify(&mut self, connection: &mut Connection) -> Option<Identity> {
-        let identification = self.identification.as_mut()?;
         if self.silent {
-            identification.expire();
             return None;
         }
-        identification.read(self.unit, connection).await
+        self.identification.as_mut()?.read(self.unit, connection).await
+    }
+
+    /// What the device's nameplate says, if it is time to ask: at first and after every silence. To be called after a scan,
+    /// to which the answer belongs. A device that does not answer this is not asked again: some stumble over it.
+    pub(crate) async fn introduce(&mut self, connection: &mut Connection) -> Option<Nameplate> {
+        if self.silent {
+            return None;
+        }
+        let asked = self.introduction.as_mut()?.read(self.unit, connection).await;
+        asked.unwrap_or_else(|_refused| {
+            self.introduction = None;
+            None
+        })
+    }
+
+    /// Behind a silence there may be another device.
+    fn expire(&mut self) {
+        self.identification.iter_mut().for_each(Identification::expire);
+        self.introduction.iter_mut().for_each(Introduction::expire);
     }
 
     /// The readings of a device that is cut off together with its line, unless its last ones said as much.
@@ -131,9 +153,7 @@ impl Device {
             return None;
         }
         self.silent = true;
-        if let Some(identification) = &mut self.identification {
-            identification.expire();
-        }
+        self.expire();
         let lost = |tag| Reading { tag, value: Quality::Bad(Fault::Unreachable(obstacle)) };
         Some((0..self.tags.len()).map(lost).collect())
     }

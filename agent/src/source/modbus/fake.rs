@@ -168,6 +168,7 @@ pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
         events: Vec::new(),
         profile: None,
         identity: None,
+        nameplate: false,
         asset: None,
         max_registers: 125,
         max_bits: 2000,

@@ -80,7 +80,8 @@ impl Line {
             device.spare_the_others(started, self.connection.free_at());
         }
         let identity = device.identify(&mut self.connection).await;
-        Ok(intake(Scan { device: place, stamp, readings, identity }))
+        let nameplate = device.introduce(&mut self.connection).await;
+        Ok(intake(Scan { device: place, stamp, readings, identity, nameplate }))
     }
 
     /// The scan of one device that has not told yet that the connection is gone.
@@ -88,7 +89,7 @@ impl Line {
         let obstacle = Obstacle::from(cause);
         let mut devices = self.devices.iter_mut().enumerate();
         let (device, readings) = devices.find_map(|(place, device)| Some((place, device.tell_outage(obstacle)?)))?;
-        Some(intake(Scan { device, stamp: self.clock.now(), readings, identity: None }))
+        Some(intake(Scan { device, stamp: self.clock.now(), readings, identity: None, nameplate: None }))
     }
 }
 

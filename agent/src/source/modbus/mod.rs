@@ -20,6 +20,7 @@ mod fake_serial;
 mod forecast;
 mod guess;
 mod identification;
+mod introduction;
 mod inquiry;
 mod inspect;
 mod line;

@@ -76,25 +76,38 @@ impl Query for Ask {
 
 /// Reads all that a unit says of itself, in the order in which it says it.
 pub(crate) async fn nameplate(connection: &mut Connection, unit: u8) -> Result<Vec<Inscription>, Failure> {
-    whole(async |ask| connection.read(unit, &ask, RETRIES).await).await
+    whole(&mut Unit { connection, unit }).await
 }
 
-async fn whole(mut ask: impl AsyncFnMut(Ask) -> Result<Page, Failure>) -> Result<Vec<Inscription>, Failure> {
-    match pages(Category::Regular, &mut ask).await {
+/// Whoever answers page by page.
+trait Pages: Send {
+    fn page(&mut self, ask: Ask) -> impl Future<Output = Result<Page, Failure>> + Send;
+}
+
+struct Unit<'a> {
+    connection: &'a mut Connection,
+    unit: u8,
+}
+
+impl Pages for Unit<'_> {
+    async fn page(&mut self, ask: Ask) -> Result<Page, Failure> {
+        self.connection.read(self.unit, &ask, RETRIES).await
+    }
+}
+
+async fn whole(device: &mut impl Pages) -> Result<Vec<Inscription>, Failure> {
+    match pages(Category::Regular, device).await {
         // It should have answered with the basic ones: not every device knows that.
-        Err(Failure::Refused(Fault::Exception(2..=4))) => pages(Category::Basic, &mut ask).await,
+        Err(Failure::Refused(Fault::Exception(2..=4))) => pages(Category::Basic, device).await,
         answered => answered,
     }
 }
 
-async fn pages(
-    category: Category,
-    ask: &mut impl AsyncFnMut(Ask) -> Result<Page, Failure>,
-) -> Result<Vec<Inscription>, Failure> {
+async fn pages(category: Category, device: &mut impl Pages) -> Result<Vec<Inscription>, Failure> {
     let mut inscriptions = Vec::new();
     let mut from = 0;
     loop {
-        let page = ask(Ask { category, from }).await?;
+        let page = device.page(Ask { category, from }).await?;
         inscriptions.extend(page.inscriptions);
         match page.next {
             // A device that points back would go on for ever.
@@ -113,14 +126,23 @@ mod tests {
         Page { inscriptions, next }
     }
 
-    async fn ids(script: impl Fn(Ask) -> Result<Page, Failure>) -> (Vec<u8>, Vec<Ask>) {
-        let mut asked = Vec::new();
-        let read = whole(async |ask| {
-            asked.push(ask);
-            script(ask)
-        });
-        let ids = read.await.unwrap().iter().map(|inscription| inscription.id).collect();
-        (ids, asked)
+    /// A device that answers as a test says.
+    struct Scripted<F> {
+        script: F,
+        asked: Vec<Ask>,
+    }
+
+    impl<F: Fn(Ask) -> Result<Page, Failure> + Send> Pages for Scripted<F> {
+        async fn page(&mut self, ask: Ask) -> Result<Page, Failure> {
+            self.asked.push(ask);
+            (self.script)(ask)
+        }
+    }
+
+    async fn ids(script: impl Fn(Ask) -> Result<Page, Failure> + Send) -> (Vec<u8>, Vec<Ask>) {
+        let mut device = Scripted { script, asked: Vec::new() };
+        let ids = whole(&mut device).await.unwrap().iter().map(|inscription| inscription.id).collect();
+        (ids, device.asked)
     }
 
     fn regular(from: u8) -> Ask {
@@ -158,13 +180,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_device_that_does_not_know_the_function_is_asked_once() {
-        let mut asked = 0;
-        let read = whole(async |_| {
-            asked += 1;
-            Err(Failure::Refused(Fault::Exception(1)))
-        });
-        assert!(matches!(read.await, Err(Failure::Refused(Fault::Exception(1)))));
-        assert_eq!(asked, 1);
+        let mut device = Scripted { script: |_| Err(Failure::Refused(Fault::Exception(1))), asked: Vec::new() };
+        assert!(matches!(whole(&mut device).await, Err(Failure::Refused(Fault::Exception(1)))));
+        assert_eq!(device.asked, [regular(0)]);
     }
 
     #[test]

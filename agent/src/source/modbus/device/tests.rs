@@ -11,6 +11,7 @@ use super::super::fake::{self, Fake, Reply, addresses, good, holding, tag};
 use super::*;
 
 const LIMIT: Duration = Duration::from_secs(20);
+const HOUR: Duration = Duration::from_secs(3600);
 const TIME: LineTime = LineTime { request: Duration::from_millis(2), byte: Duration::ZERO };
 
 /// The values of one scan, in the order of the tags.
@@ -209,22 +210,26 @@ async fn a_device_that_falls_silent_makes_all_of_its_tags_bad_and_one_round_alon
         false => Reply::Words(addresses(asked)),
     })
     .await;
-    let slow = |wire| Tag { every: Duration::from_secs(3600), ..tag(Table::Holding, wire, TagType::U16) };
-    let tags = vec![slow(500), tag(Table::Holding, 0, TagType::U16), slow(1000)];
+    // The intervals are long: no round falls due while another is read, however slow the machine is.
+    let every = |hours, wire| Tag { every: HOUR * hours, ..tag(Table::Holding, wire, TagType::U16) };
+    let tags = vec![every(24, 500), every(1, 0), every(24, 1000)];
     let mut device = Device::new(&fake::device(9, tags), TIME, Instant::now(), Duration::ZERO);
-    let mut connection = Connection::new(fake.address(), Duration::from_millis(200), Duration::ZERO);
-    assert_eq!(device.scan(&mut connection).await.len(), 3, "everything is read at first");
-    tokio::time::sleep_until(device.due().unwrap()).await;
-    assert_eq!(device.scan(&mut connection).await, [Reading { tag: 1, value: good(0) }]);
+    let mut connection = Connection::new(fake.address(), Duration::from_secs(1), Duration::ZERO);
+    let next = async |device: &mut Device, connection: &mut Connection| {
+        tokio::time::pause();
+        tokio::time::sleep_until(device.due().unwrap()).await;
+        tokio::time::resume();
+        device.scan(connection).await
+    };
+    assert_eq!(next(&mut device, &mut connection).await.len(), 3, "everything is read at first");
+    assert_eq!(next(&mut device, &mut connection).await, [Reading { tag: 1, value: good(0) }]);
     silent.store(true, Ordering::Relaxed);
-    tokio::time::sleep_until(device.due().unwrap()).await;
     let lost = |tag| Reading { tag, value: bad(Fault::Timeout) };
-    assert_eq!(device.scan(&mut connection).await, [0, 1, 2].map(lost));
+    assert_eq!(next(&mut device, &mut connection).await, [0, 1, 2].map(lost));
     silent.store(false, Ordering::Relaxed);
-    tokio::time::sleep_until(device.due().unwrap()).await;
-    assert_eq!(device.scan(&mut connection).await, [Reading { tag: 1, value: good(0) }]);
+    assert_eq!(next(&mut device, &mut connection).await, [Reading { tag: 1, value: good(0) }]);
     let rest = [Reading { tag: 0, value: good(500) }, Reading { tag: 2, value: good(1000) }];
-    assert_eq!(device.scan(&mut connection).await, rest, "then at once what has waited");
+    assert_eq!(next(&mut device, &mut connection).await, rest, "then at once what has waited");
 }
 
 #[tokio::test]
@@ -296,4 +301,21 @@ async fn a_value_takes_its_power_of_ten_from_a_tag_of_another_request() {
     let power = Quality::Good(Value::Signed(-1));
     let scaled = Quality::Good(Value::Float(230.4));
     assert_eq!(values, [scaled, power, bad(Fault::Exception(2)), bad(Fault::Unscaled)]);
+}
+
+#[tokio::test]
+async fn a_device_that_stumbles_over_its_nameplate_is_never_asked_for_it_again() {
+    // The request is shorter than those for values, which are all that the fake takes.
+    let fake = Fake::start(|asked| Reply::Words(addresses(asked))).await;
+    let device = plantlink_config::Device { nameplate: true, ..fake::device(9, holding(&[7])) };
+    let mut device = Device::new(&device, TIME, Instant::now(), Duration::ZERO);
+    let mut connection = Connection::new(fake.address(), Duration::from_secs(1), Duration::ZERO);
+    for _ in 0..4 {
+        device.make_due(Instant::now());
+        assert_eq!(device.scan(&mut connection).await, [Reading { tag: 0, value: good(7) }]);
+        assert_eq!(device.introduce(&mut connection).await, None);
+    }
+    let connections: Vec<_> = fake.asked().iter().map(|asked| asked.connection).collect();
+    assert!(connections[0] < connections[1], "the connection of an open question is not used again: {connections:?}");
+    assert_eq!(connections[1..], [connections[1]; 3]);
 }
