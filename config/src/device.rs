@@ -152,7 +152,7 @@ impl DeviceTable {
         let identity = self.identity.as_ref().map(|identity| identity.check(&traits, &at.key("identity"), check));
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         let shortest = tags.iter().map(|tag| tag.every).min();
-        let events = self.events(&KnownTags { names: &names, tags: &tags }, shortest, &at.key("event"), check);
+        let events = self.events(&KnownTags::new(&names, &tags), shortest, &at.key("event"), check);
         Some(Device {
             name: name?,
             unit: self.unit?,
@@ -184,8 +184,9 @@ impl DeviceTable {
             names.push(name);
         }
         let known: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let known = KnownTags::new(&known, &tags);
         for (from, at) in exponents {
-            KnownTags { names: &known, tags: &tags }.check_exponent(from, &at, check);
+            known.check_exponent(from, &at, check);
         }
         (names, tags)
     }

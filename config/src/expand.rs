@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path as FilePath, PathBuf},
+    sync::LazyLock,
 };
 
 use crate::{
@@ -18,11 +19,14 @@ use crate::{
     tag_sheet,
 };
 
+/// What a tag is.
+static TAG: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema_of::<TagTable>()));
+
 /// Expands every device of the tree.
 pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
     let Some(root) = &mut tree.root else { return };
     let profiles = root.get("profile").map(|entry| entry.node.clone());
-    let Shape::Table(tag) = Shape::of(&schema_of::<TagTable>()) else { return };
+    let Shape::Table(tag) = &*TAG else { return };
     let mut expansion =
         Expansion { profiles, tag, sheets: Vec::new(), files: &mut tree.files, report, report_missing: tree.whole };
     let at = Path::top().key("source").key("modbus");
@@ -41,7 +45,7 @@ pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
 struct Expansion<'a> {
     profiles: Option<Node>,
     /// What a tag's table may hold.
-    tag: TableShape,
+    tag: &'static TableShape,
     /// Those that were read; `None` for one with a problem.
     sheets: Vec<(PathBuf, Option<Vec<Node>>)>,
     files: &'a mut Files,
@@ -120,7 +124,7 @@ impl Expansion<'_> {
             }
         };
         let file = self.files.add(name.to_owned(), path.to_owned());
-        tag_sheet::read(file, bytes, &self.tag, self.files, self.report)
+        tag_sheet::read(file, bytes, self.tag, self.files, self.report)
     }
 }
 

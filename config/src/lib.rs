@@ -95,6 +95,7 @@ pub use when_full::WhenFull;
 pub use word_order::WordOrder;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -146,6 +147,9 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
 }
 
+/// What the file is.
+static FILE: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema()));
+
 /// Reads the file at `path`, the files it includes, and the tag sheets they name.
 pub fn load(path: &Path, environment: Environment) -> Loaded {
     let mut report = Report::default();
@@ -157,7 +161,7 @@ pub fn load(path: &Path, environment: Environment) -> Loaded {
     };
     let locations = Locations::of(&root);
     let mut lint = Lint { report: &mut report, report_missing: whole };
-    let right = lint.value(&root, &Shape::of(&schema()), &path::Path::top());
+    let right = lint.value(&root, &FILE, &path::Path::top());
     let tables = FileTables::deserialize(right.unwrap_or_default());
     let mut check = Check::new(report, &files, &locations, environment, whole);
     let config = match tables {

@@ -113,3 +113,15 @@ fn what_is_no_sheet_is_refused_once() {
     let missing = Folder::with(&[("plantlink.toml", &named)]).problems(Environment::Run);
     assert!(missing.len() == 1 && missing[0].contains("tag_sheet: cannot read"), "{missing:?}");
 }
+
+/// To look for the nearest of thousands of names takes a while; for thousands of names it would take minutes.
+#[test]
+fn the_first_hundred_unknown_names_are_told_what_was_meant_and_the_others_that_they_are_unknown() {
+    let rows = (0..150).map(|row| format!("tag{row};{row};u16;tagg{row}\n"));
+    let sheet = format!("name;at;type;scale_from\n{}", rows.collect::<String>());
+    let plant = PLANT.replace("every = \"1s\"", "every = \"1s\"\nnumbering = \"zero-based\"");
+    let told = Folder::with(&[("plantlink.toml", &plant), ("tags.csv", &sheet)]).problems(Environment::Run);
+    assert_eq!(told.len(), 150);
+    let helped = told.iter().filter(|problem| problem.contains("did you mean `tag"));
+    assert_eq!(helped.count(), 100, "{told:#?}");
+}
