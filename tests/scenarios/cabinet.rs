@@ -2,13 +2,16 @@
 //! without one.
 
 use crate::plant::{LATER, Plant};
-use plantlink_tests::agent::Agent;
+use plantlink_tests::agent::{Agent, program};
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::wait;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio::process::Command;
 
 /// A machine as unit 3: a float in 40013, its words swapped, and a signed number in 30005.
 async fn machine() -> ModbusLine {
@@ -221,6 +224,73 @@ async fn what_cannot_be_read_is_told_in_plain_words() {
         let printed = agent.run(&[&["read"], arguments].concat());
         assert!(!printed.status.success(), "{arguments:?}");
         assert!(format!("{}{}", printed.stdout, printed.stderr).contains(said), "{arguments:?}: {printed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registers_are_watched_until_somebody_has_seen_enough() {
+    let mut line = machine().await;
+    let url = format!("tcp://127.0.0.1:{}", line.port());
+    let agent = Agent::prepare("", &[]);
+    let mut watch = Command::new(program())
+        .args(["read", &url, "--unit", "3", "holding:20", "--watch", "--json", "--config"])
+        .arg(agent.path("plantlink.toml"))
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the command starts");
+    let mut seen = BufReader::new(watch.stdout.take().expect("a pipe from the command")).lines();
+    for value in [0, 7, 8] {
+        line.set(3, Table::Holding, 20, &[value]).await;
+        wait::until("the value to be seen", LATER, async || {
+            let line = seen.next_line().await.ok().flatten()?;
+            let read: Value = serde_json::from_str(&line).expect("a JSON line");
+            (read["value"] == value).then_some(())
+        })
+        .await;
+    }
+    let process = watch.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it watches still");
+    kill_process(process, Signal::INT).expect("a process of ours");
+    assert!(watch.wait().await.expect("a child").success(), "Ctrl-C is how it ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_stands_in_the_register_before_or_after_is_found() {
+    let line = machine().await;
+    let agent = Agent::prepare("", &[]);
+    let url = format!("tcp://127.0.0.1:{}", line.port());
+    for register in ["40012", "40014", "holding:13"] {
+        let probed = agent.run(&["probe", &url, "--unit", "3", register, "--expect", "123456,8", "--json"]);
+        let best = &lines(&probed.stdout)[0];
+        assert_eq!((&best["row"], &best["fits"]), (&json!("NAME,holding:12,f32,,CDAB,1"), &json!(true)), "{register}");
+    }
+    let told = agent.run(&["probe", &url, "--unit", "3", "40014", "--expect", "123456,8"]).stdout;
+    assert!(told.contains("holding:12") && told.contains(" 40013"), "both spellings of the neighbor: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_listing_has_the_address_on_the_wire_and_the_number_of_the_devices_own_manual() {
+    let line = machine().await;
+    let plant = Plant::start().await;
+    let agent = Agent::prepare("", &[]);
+    for (numbering, number) in [("modicon", "40013"), ("one-based", "13"), ("zero-based", "12")] {
+        let config = config(&plant, &line).replace("at = \"40013\"", &format!("at = \"{number}\""));
+        agent.reconfigure(&config.replace("unit = 3", &format!("unit = 3\nnumbering = \"{numbering}\"")));
+        let listings: [&[&str]; 4] = [
+            &["plan", "press-12"],
+            &["read", "press-12", "pressure"],
+            &["why", "pressure"],
+            &["probe", "press-12", number, "--expect", "123456,8"],
+        ];
+        for listing in listings {
+            let shown = agent.run(listing).stdout;
+            let words = || shown.split(|character: char| character.is_whitespace() || "():".contains(character));
+            assert!(shown.contains("holding:12") && words().any(|word| word == number), "{listing:?}: {shown}");
+            let object = lines(&agent.run(&[listing, &["--json"]].concat()).stdout).swap_remove(0);
+            let of_plan = |object: &Value| object["requests"].as_array().and_then(|all| all.last().cloned());
+            let object = of_plan(&object).unwrap_or(object);
+            assert_eq!((&object["at"], &object["wire"]), (&json!(number), &json!(12)), "{listing:?}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use plantlink_tests::libmodbus::LibmodbusUnit;
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::serial_cable::SerialCable;
 use plantlink_tests::wait;
+use rustix::termios::{ControlModes, InputModes};
 use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -36,6 +37,54 @@ name = "all"
 events = ["*"]
 to = "central"
 "#;
+
+/// What a port is set to, as the kernel has it: speed, whether parity is looked at, whether that is odd, two stop bits.
+fn settings(cable: &SerialCable) -> (u32, bool, bool, bool) {
+    let termios = cable.settings();
+    let is_looked_at = termios.input_modes.contains(InputModes::INPCK);
+    let control = |mode| termios.control_modes.contains(mode);
+    (termios.output_speed(), is_looked_at, control(ControlModes::PARODD), control(ControlModes::CSTOPB))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_is_set_to_the_speed_the_parity_and_the_stop_bits_of_its_line() {
+    let cable = SerialCable::plugged_in().await;
+    let agent = Agent::prepare("", &[]);
+    let port = format!("rtu://{}", cable.near_end().display());
+    for (keys, expected) in [
+        ("baud = 9600\nparity = \"odd\"\nstop_bits = 2", (9_600, true, true, true)),
+        ("baud = 115200\nparity = \"none\"", (115_200, false, false, false)),
+        ("", (19_200, true, false, false)),
+    ] {
+        let plant = Plant::start().await;
+        agent.reconfigure(&config(&plant, &format!("address = \"{port}\"\n{keys}"), &device(1)));
+        let read = agent.run(&["read", "unit-1"]);
+        assert!(read.stdout.contains("device does not answer"), "{keys}: {read:?}");
+        assert_eq!(settings(&cable), expected, "{keys}");
+    }
+    let typed = ["--baud", "38400", "--parity", "odd", "--stop-bits", "2", "--timeout-ms", "50"];
+    agent.run(&[&["read", &port, "--unit", "1", "holding:0"], &typed[..]].concat());
+    assert_eq!(settings(&cable), (38_400, true, true, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_asks_at_each_of_the_speeds_that_it_is_given() {
+    let cable = SerialCable::plugged_in().await;
+    let _unit = LibmodbusUnit::start(&cable, 17);
+    let agent = Agent::prepare("", &[]);
+    let port = format!("rtu://{}", cable.near_end().display());
+    let arguments = ["--units", "16-17", "--bauds", "9600,38400", "--parity", "none", "--json"];
+    let scanned = agent.run(&[&["scan", &port], &arguments[..]].concat());
+    let found: Vec<Value> =
+        scanned.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    // A pseudo terminal carries the same at every speed.
+    let at = |baud: u32| json!({"unit": 17, "baud": baud, "answer": "answers"});
+    assert_eq!(found, [at(9_600), at(38_400)], "{scanned:?}");
+    assert_eq!(settings(&cable).0, 38_400);
+
+    let refused = agent.run(&["scan", "tcp://127.0.0.1:1", "--bauds", "9600"]);
+    assert!(!refused.status.success() && refused.stderr.contains("--bauds is for serial ports"), "{refused:?}");
+}
 
 /// A press that counts its parts.
 const COUNTER: &str = r#"

@@ -64,14 +64,7 @@ event = [{{ type = "measurement.sampled", sample = "*" }}]
     assert_eq!((Value::Object(rest), Value::Object(found)), (expected, factors));
     let quality = &first.envelope()["metadata"]["quality"];
     let missing = "bad: device has no value";
-    let bad = [
-        "voltage_ab",
-        "voltage_bc",
-        "voltage_ca",
-        "heat_sink_temperature",
-        "other_temperature",
-        "vendor_state",
-    ];
+    let bad = ["voltage_ab", "voltage_bc", "voltage_ca", "heat_sink_temperature", "other_temperature", "vendor_state"];
     let bad = bad.map(|tag| (tag, missing));
     assert_eq!(*quality, Value::from_iter(bad));
     assert!(agent.terminate().await.success(), "{}", agent.log_end());

@@ -1,7 +1,7 @@
 //! A serial cable between the agent and a line: two pseudo terminals of socat.
 
 use crate::wait;
-use rustix::termios::ioctl_tiocnxcl;
+use rustix::termios::{Termios, ioctl_tiocnxcl, tcgetattr};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -78,6 +78,16 @@ impl SerialCable {
     pub fn release(&self) {
         let plugged = self.plugged.as_ref().expect("the cable is plugged in");
         ioctl_tiocnxcl(&plugged.near_end).expect("a terminal");
+    }
+
+    /// How whoever opened the agent's end last has set it. A pseudo terminal has no parity bit, but keeps whether parity is
+    /// looked at, and which.
+    ///
+    /// # Panics
+    /// When the cable is not plugged in.
+    pub fn settings(&self) -> Termios {
+        let plugged = self.plugged.as_ref().expect("the cable is plugged in");
+        tcgetattr(&plugged.near_end).expect("a terminal")
     }
 
     /// The agent's end.

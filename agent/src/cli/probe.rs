@@ -99,7 +99,12 @@ async fn words(access: &mut Access, target: &Target, at: Address) -> Result<Vec<
 }
 
 /// Manuals count from 0 or from 1: what fits in the register before and in the one after.
-async fn beside(access: &mut Access, target: &Target, at: Address, expected: Expected) -> Result<Vec<Guess>, Box<dyn Error>> {
+async fn beside(
+    access: &mut Access,
+    target: &Target,
+    at: Address,
+    expected: Expected,
+) -> Result<Vec<Guess>, Box<dyn Error>> {
     let mut fitting = Vec::new();
     for wire in [at.wire.checked_sub(1), at.wire.checked_add(1)].into_iter().flatten() {
         let at = Address { wire, ..at };

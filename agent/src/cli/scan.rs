@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::Args;
-use plantlink_config::Table;
+use plantlink_config::{LineAddress, Table};
 use serde_json::json;
 
 use super::access::Access;
@@ -34,6 +34,11 @@ pub(super) struct ScanArgs {
     json: bool,
 }
 
+/// It cannot be scanned as it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("--bauds is for serial ports, and {0} has no speed to choose")]
+struct NoSpeed(String);
+
 pub(super) async fn scan(args: ScanArgs) -> ExitCode {
     match scanned(&args).await {
         Ok(code) => code,
@@ -46,11 +51,14 @@ async fn scanned(args: &ScanArgs) -> Result<ExitCode, Box<dyn Error>> {
     let buffer = config.as_ref().map(|config| config.buffer.path.as_path());
     let mut answered = 0;
     for line in args.line.at_bauds(&args.url, &args.bauds)? {
-        let mut connection = Access::alone(buffer, &line).await?;
         let baud = match &line.address {
-            plantlink_config::LineAddress::Serial(port) => Some(port.baud),
-            plantlink_config::LineAddress::Tcp { .. } | plantlink_config::LineAddress::RtuOverTcp { .. } => None,
+            LineAddress::Serial(port) => Some(port.baud),
+            LineAddress::Tcp { .. } | LineAddress::RtuOverTcp { .. } => None,
         };
+        if baud.is_none() && !args.bauds.is_empty() {
+            return Err(NoSpeed(args.url.clone()).into());
+        }
+        let mut connection = Access::alone(buffer, &line).await?;
         for unit in args.units.clone() {
             let Some(said) = greet(&mut connection, unit).await else { continue };
             answered += 1;

@@ -17,11 +17,7 @@ impl Introduction {
     }
 
     /// Asks, if it is time.
-    pub(crate) async fn read(
-        &mut self,
-        unit: u8,
-        connection: &mut Connection,
-    ) -> Result<Option<Nameplate>, Failure> {
+    pub(crate) async fn read(&mut self, unit: u8, connection: &mut Connection) -> Result<Option<Nameplate>, Failure> {
         if self.done {
             return Ok(None);
         }
