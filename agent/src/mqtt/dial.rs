@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{self, Instant};
 use tokio_rustls::TlsConnector;
 
+use super::gather::Gathered;
 use crate::tls::{self, TlsError};
 
 /// For the name, TCP and TLS together.
@@ -87,11 +88,11 @@ async fn connect(network: &impl Network, link: &MqttLink) -> Result<Box<dyn Byte
 }
 
 impl Network for Tcp {
-    type Stream = TcpStream;
+    type Stream = Gathered;
 
     /// Tries the addresses of the host one after the other, each within its share of the time: a dead first address must
     /// not use up the time of a second one that works.
-    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+    async fn connect(&self, host: &str, port: u16) -> Result<Gathered, DialError> {
         let name = |cause| DialError::Name { host: host.to_owned(), cause };
         let deadline = Instant::now() + LIMIT;
         let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await.map_err(name)?.collect();
@@ -103,7 +104,7 @@ impl Network for Tcp {
                 Ok(Ok(stream)) => {
                     // A batch is one write already, and what is small must leave at once.
                     stream.set_nodelay(true).map_err(|cause| DialError::Tcp { address: *address, cause })?;
-                    return Ok(stream);
+                    return Ok(Gathered::new(stream));
                 }
                 Ok(Err(cause)) => cause,
                 Err(_) => io::Error::from(io::ErrorKind::TimedOut),

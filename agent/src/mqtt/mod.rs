@@ -11,6 +11,7 @@ mod arrival;
 pub(crate) mod dial;
 mod error;
 mod frame;
+mod gather;
 mod handover;
 mod handshake;
 mod inbox;
