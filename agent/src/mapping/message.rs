@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime, Received, Rejected, SenderEntry, SourceCounts};
-use plantlink_config::{DataTemplate, Levels, MqttSource, Part, Plant, Reference, Template, TopicMapping};
+use plantlink_config::{Levels, MqttSource, Plant, TopicMapping};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::receipt::{Receipts, Recognized};
 use super::sender::{Known, Senders};
+use super::sight::Sight;
+use super::topic::Topic;
 use super::{Entry, Memory, Remembered, asset_member, json, sender_event_id};
 use crate::catalog;
 use crate::clip::clip;
@@ -37,12 +39,6 @@ pub(crate) struct MessageMapper {
     wait: Duration,
 }
 
-struct Topic {
-    mapping: TopicMapping,
-    /// Whether something of it looks into the payload, which then has to be JSON.
-    points: bool,
-}
-
 impl MessageMapper {
     /// `linger` is how long a message may wait for company; `senders` are the senders' ids that are remembered, oldest
     /// first.
@@ -54,11 +50,10 @@ impl MessageMapper {
         senders: Vec<SenderEntry>,
         receipts: Receipts,
     ) -> Self {
-        let topics = source.topics.iter().map(|mapping| Topic { points: points(mapping), mapping: mapping.clone() });
         MessageMapper {
             plant: plant.clone(),
             name: (&*source.name).into(),
-            topics: topics.collect(),
+            topics: source.topics.iter().map(Topic::new).collect(),
             filters: remembered_filters(&source.name, memory),
             senders: Senders::new(senders),
             receipts,
@@ -193,6 +188,15 @@ fn made(
 ) -> Result<Vec<Event>, String> {
     let text = str::from_utf8(payload).map_err(|error| format!("the payload is not UTF-8: {error}"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if topic.passes_on()
+        && let Some(sight) = Sight::of(text, catalog::required(&topic.mapping.event_type))
+    {
+        if let Some(key) = sight.missing {
+            return Err(lacks(&topic.mapping.event_type, key));
+        }
+        let scope = MessageScope { plant, levels, payload: &Value::Null };
+        return event(source, topic, message, &scope, text.trim().as_bytes().to_vec(), 0).map(|event| vec![event]);
+    }
     let (payload, is_json) = match serde_json::from_str::<Value>(text) {
         Ok(payload) => (payload, true),
         Err(error) if topic.points => return Err(format!("the payload is not JSON: {error}")),
@@ -205,11 +209,11 @@ fn made(
         Value::Array(elements) => elements
             .iter()
             .enumerate()
-            .map(|(index, element)| one(plant, source, &topic.mapping, levels, message, element, None, index))
+            .map(|(index, element)| one(plant, source, topic, levels, message, element, None, index))
             .collect(),
         payload @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
             let as_it_is = is_json.then(|| text.trim());
-            one(plant, source, &topic.mapping, levels, message, &payload, as_it_is, 0).map(|event| vec![event])
+            one(plant, source, topic, levels, message, &payload, as_it_is, 0).map(|event| vec![event])
         }
     }
 }
@@ -219,7 +223,7 @@ fn made(
 fn one(
     plant: &Plant,
     source: &Arc<str>,
-    mapping: &TopicMapping,
+    topic: &Topic,
     levels: &Levels,
     message: &Message,
     payload: &Value,
@@ -227,11 +231,7 @@ fn one(
     index: usize,
 ) -> Result<Event, String> {
     let scope = MessageScope { plant, levels, payload };
-    let at = match mapping.time.as_ref().and_then(|time| template::moment(time, &scope)) {
-        None => EventTime::Own,
-        Some(Ok(wall_us)) => EventTime::Sender { wall_us },
-        Some(Err(error)) => return Err(error.to_string()),
-    };
+    let mapping = &topic.mapping;
     let data = match &mapping.data {
         Some(fields) => checked(&mapping.event_type, &template::table(fields, &scope)).map(|data| json(&data))?,
         None => match payload {
@@ -245,17 +245,35 @@ fn one(
             }
         },
     };
+    event(source, topic, message, &scope, data, index)
+}
+
+/// The event of this data, which has what its type requires.
+fn event(
+    source: &Arc<str>,
+    topic: &Topic,
+    message: &Message,
+    scope: &MessageScope<'_>,
+    data: Vec<u8>,
+    index: usize,
+) -> Result<Event, String> {
+    let mapping = &topic.mapping;
+    let at = match mapping.time.as_ref().and_then(|time| template::moment(time, scope)) {
+        None => EventTime::Own,
+        Some(Ok(wall_us)) => EventTime::Sender { wall_us },
+        Some(Err(error)) => return Err(error.to_string()),
+    };
     if data.len() > DATA_BYTES_MAX {
         return Err(format!("the event's data has {} bytes (at most {DATA_BYTES_MAX})", data.len()));
     }
     Ok(Event {
-        id: id(plant, source, mapping, &scope, index)?.into_bytes(),
-        event_type: Arc::from(&*mapping.event_type),
+        id: id(scope.plant, source, mapping, scope, index)?.into_bytes(),
+        event_type: topic.event_type.clone(),
         source: source.clone(),
         at,
         stamp: message.stamp,
         data,
-        metadata: metadata(mapping, message, &scope),
+        metadata: metadata(mapping, message, scope),
     })
 }
 
@@ -263,8 +281,12 @@ fn one(
 fn checked<'a>(event_type: &str, data: &'a Map<String, Value>) -> Result<&'a Map<String, Value>, String> {
     match catalog::missing(event_type, data) {
         None => Ok(data),
-        Some(key) => Err(format!("`{key}` is missing, which {event_type} requires")),
+        Some(key) => Err(lacks(event_type, key)),
     }
+}
+
+fn lacks(event_type: &str, key: &str) -> String {
+    format!("`{key}` is missing, which {event_type} requires")
 }
 
 fn id(
@@ -334,23 +356,6 @@ fn rejected(message: &Message, reason: &str) -> Rejected {
 fn hash(payload: &[u8]) -> [u8; 8] {
     let (high, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, payload).as_u64_pair();
     high.to_be_bytes()
-}
-
-/// Whether a mapping looks into the payload.
-fn points(mapping: &TopicMapping) -> bool {
-    fn template(template: &Template) -> bool {
-        template.parts.iter().any(|part| matches!(part, Part::Look { up: Reference::Pointer(_), .. }))
-    }
-    fn data(field: &DataTemplate) -> bool {
-        match field {
-            DataTemplate::Constant(_) => false,
-            DataTemplate::Template(text) => template(text),
-            DataTemplate::Table(fields) => fields.iter().any(|(_, field)| data(field)),
-            DataTemplate::List(items) => items.iter().any(data),
-        }
-    }
-    [&mapping.id, &mapping.time, &mapping.correlation].into_iter().flatten().any(template)
-        || mapping.data.as_ref().is_some_and(|fields| fields.iter().any(|(_, field)| data(field)))
 }
 
 struct MessageScope<'a> {

@@ -14,6 +14,8 @@ mod reported;
 mod sample;
 mod sender;
 mod session;
+mod sight;
+mod topic;
 mod unreleased;
 
 use std::collections::HashMap;

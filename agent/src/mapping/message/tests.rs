@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use plantlink_buffer::Stamp;
-use plantlink_config::{EventType, MqttLink, MqttQos, MqttVersion, Name, TopicFilter};
+use plantlink_config::{DataTemplate, EventType, MqttLink, MqttQos, MqttVersion, Name, Template, TopicFilter};
 use serde_json::json;
 
 use super::*;
