@@ -5,17 +5,17 @@
 //! payload are those of a message recorded in this session. And only while packet ids come round so late that they name
 //! one message at a time: when one does not, nothing is recognized any more until the session is another.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 
 use plantlink_buffer::ReceiptEntry;
 use plantlink_config::MqttSource;
-use uuid::Uuid;
+use ring::digest::{Context, SHA256};
 
 use super::session::Session;
 use super::unreleased::Unreleased;
 use super::{Memory, Remembered};
-use crate::mqtt::{Arrival, Payload};
+use crate::mqtt::{Arrival, PacketIdMap, Payload};
 use crate::source::{Message, Receipt};
 
 /// How many packet ids there are before they come round again (MQTT 5, section 2.2.1).
@@ -34,7 +34,7 @@ pub(crate) struct Receipts {
     /// What this connection began with.
     session_present: bool,
     kept: u64,
-    hashes: HashMap<u16, [u8; 8]>,
+    hashes: PacketIdMap<[u8; 8]>,
     /// The ids in the order of receipt.
     order: VecDeque<u16>,
 }
@@ -81,7 +81,7 @@ impl Receipts {
             unreleased: Unreleased::new(&source.name, memory),
             session_present: false,
             kept,
-            hashes: HashMap::new(),
+            hashes: PacketIdMap::default(),
             order: VecDeque::new(),
         }
     }
@@ -190,13 +190,16 @@ impl Receipts {
 
 /// Eight bytes that tell one message from another.
 fn hash(message: &Message) -> [u8; 8] {
-    let topic = Uuid::new_v5(&Uuid::NAMESPACE_OID, message.topic.as_bytes());
-    let whole = match &message.payload {
-        Payload::Whole(payload) => Uuid::new_v5(&topic, payload),
-        Payload::TooLarge { packet_bytes } => Uuid::new_v5(&topic, &packet_bytes.to_be_bytes()),
-    };
-    let (high, _) = whole.as_u64_pair();
-    high.to_be_bytes()
+    let mut context = Context::new(&SHA256);
+    // With its length in front no topic runs on into the payload.
+    context.update(&(message.topic.len() as u64).to_be_bytes());
+    context.update(message.topic.as_bytes());
+    match &message.payload {
+        Payload::Whole(payload) => context.update(payload),
+        Payload::TooLarge { packet_bytes } => context.update(&(*packet_bytes as u64).to_be_bytes()),
+    }
+    let digest = context.finish();
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ impl Inbox {
 impl State {
     /// Takes arrivals out, in order, until a window of them is open.
     fn take(&mut self, window: usize) -> Vec<Arrival> {
-        let mut taken = Vec::new();
+        let mut taken = Vec::with_capacity(self.arrivals.len().min(TAKEN_MAX));
         let mut bytes = 0;
         while taken.len() < TAKEN_MAX
             && bytes < TAKEN_BYTES_MAX

@@ -21,6 +21,7 @@ mod open;
 mod outgoing;
 mod output;
 mod packet;
+mod packet_id_map;
 mod packet_ids;
 mod patience;
 mod reason;
@@ -47,6 +48,7 @@ pub(crate) use outgoing::Answer;
 #[cfg(fuzzing)]
 pub(crate) use packet::{Codec, PacketError, Received};
 pub(crate) use packet::{Incoming, Payload, Publish, Qos};
+pub(crate) use packet_id_map::PacketIdMap;
 pub(crate) use reason::Reason;
 
 /// How long a connection may be silent before it is asked whether it is still there.

@@ -1,6 +1,5 @@
 //! Messages on their way to a broker: packet ids, the window, and which answer belongs to which message. Pure.
 
-use std::collections::HashMap;
 use std::time::Duration;
 use std::vec;
 
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 
 use super::error::LinkError;
 use super::packet::{Codec, PacketError, Publish, Qos, Written};
+use super::packet_id_map::PacketIdMap;
 use super::patience::Patience;
 use super::reason::Reason;
 
@@ -39,7 +39,7 @@ pub(crate) struct Outgoing {
     /// The most that the broker lets wait for an answer.
     window: u16,
     /// By packet id, each one's place in the batch; `None` when nobody waits for that batch any more.
-    in_flight: HashMap<u16, Option<usize>>,
+    in_flight: PacketIdMap<Option<usize>>,
     last_id: u16,
     batch: Option<Batch>,
     patience: Patience,
@@ -56,7 +56,7 @@ struct Batch {
 
 impl Outgoing {
     pub(crate) fn new(window: u16) -> Self {
-        Outgoing { window, in_flight: HashMap::new(), last_id: 0, batch: None, patience: Patience::default() }
+        Outgoing { window, in_flight: PacketIdMap::default(), last_id: 0, batch: None, patience: Patience::default() }
     }
 
     /// Takes on a batch. If there was another one, nobody waits for it any more; what of it is in flight keeps its ids
@@ -160,7 +160,7 @@ impl Outgoing {
 
 /// The next id that is not in flight, round robin. Never 0, which the protocol does not allow. There is always one: the
 /// window is smaller than the number of ids.
-fn free_id(last_id: u16, in_flight: &HashMap<u16, Option<usize>>) -> u16 {
+fn free_id(last_id: u16, in_flight: &PacketIdMap<Option<usize>>) -> u16 {
     let mut id = last_id;
     loop {
         id = id.checked_add(1).unwrap_or(1);
