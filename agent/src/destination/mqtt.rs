@@ -1,11 +1,17 @@
 //! The MQTT destination: an event is delivered when the broker has acknowledged it.
 
+use bytes::BytesMut;
 use plantlink_config::{MqttDestination, MqttVersion};
 
 use super::{Batch, DeliverError, Delivery, Destination, Outcome};
 use crate::envelope::Envelope;
 use crate::mqtt::{Answer, Link, MqttError, Network, Publish, Qos, Reason, Session, Tcp, open};
 use crate::template;
+
+/// The memory for an ordinary payload.
+const PAYLOAD_BYTES: usize = 1024;
+/// So many payloads share a piece of memory.
+const PAYLOADS_TOGETHER: usize = 64;
 
 /// One connection to a broker, made when there is something to deliver.
 pub(crate) struct Broker<N = Tcp> {
@@ -36,16 +42,30 @@ impl<N: Network> Broker<N> {
     }
 }
 
-/// The packet of an event.
-pub(crate) fn packet(config: &MqttDestination, event: &Envelope, qos: Qos) -> Result<Publish, NoTopic> {
-    let topic = template::text(&config.topic, event).ok_or(NoTopic)?;
-    let mut payload = Vec::with_capacity(768);
-    event.write_json(&mut payload);
+/// The packet of an event. Its payload is written into `out` and taken from there, so that many share its memory.
+pub(crate) fn packet(
+    config: &MqttDestination,
+    event: &Envelope,
+    qos: Qos,
+    out: &mut BytesMut,
+) -> Result<Publish, NoTopic> {
+    let topic = topic(config, event)?;
+    event.write_json(out);
     let user_properties = match config.link.version {
         MqttVersion::V5 => vec![("traceparent".to_owned(), event.traceparent())],
         MqttVersion::V311 => Vec::new(),
     };
-    Ok(Publish { topic, payload: payload.into(), retain: false, qos, user_properties })
+    Ok(Publish { topic, payload: out.split().freeze(), retain: false, qos, user_properties })
+}
+
+/// Memory that the payloads of a batch are written into.
+pub(crate) fn payloads(batch: &Batch) -> BytesMut {
+    BytesMut::with_capacity(PAYLOAD_BYTES * batch.events.len().min(PAYLOADS_TOGETHER))
+}
+
+/// Where an event is published.
+pub(crate) fn topic(config: &MqttDestination, event: &Envelope) -> Result<String, NoTopic> {
+    template::text(&config.topic, event).ok_or(NoTopic)
 }
 
 /// Nobody can say where to publish the event.
@@ -62,8 +82,9 @@ impl<N: Network> Destination for Broker<N> {
 
     async fn deliver(&mut self, batch: &Batch) -> Delivery {
         let mut messages = Vec::with_capacity(batch.events.len());
+        let mut payloads = payloads(batch);
         for event in &batch.events {
-            match packet(&self.config, event, Qos::AtLeastOnce) {
+            match packet(&self.config, event, Qos::AtLeastOnce, &mut payloads) {
                 Ok(message) => messages.push(message),
                 Err(error) if messages.is_empty() => {
                     let outcomes = vec![Outcome::Rejected { reason: error.to_string() }];

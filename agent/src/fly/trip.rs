@@ -3,7 +3,7 @@
 use plantlink_buffer::{Aloft, Flight};
 use plantlink_config::MqttDestination;
 
-use crate::destination::mqtt::packet;
+use crate::destination::mqtt::{packet, payloads, topic};
 use crate::destination::{Batch, DeliverError, Delivery, Outcome};
 use crate::mqtt::{Numbered, Qos};
 use crate::schedule::Turn;
@@ -50,7 +50,7 @@ impl Trip {
     pub(super) fn new(config: &MqttDestination, turn: Turn, first_packet_id: u16) -> Self {
         let messages = turn.batch.events.iter().map(|event| Aloft {
             sequence: event.sequence(),
-            refused: packet(config, event, Qos::ExactlyOnce).err().map(|error| error.to_string()),
+            refused: topic(config, event).err().map(|error| error.to_string()),
         });
         let flight =
             Flight { first_packet_id, flow: turn.flow, from: turn.from, messages: messages.collect(), released: false };
@@ -72,11 +72,12 @@ impl Trip {
     /// Whether every message that the broker may know can still be made.
     pub(super) fn can_go_on(&self, config: &MqttDestination) -> bool {
         let mut unanswered = self.turn.batch.events.iter().zip(&self.outcomes).filter(|(_, outcome)| outcome.is_none());
-        unanswered.all(|(event, _)| packet(config, event, Qos::ExactlyOnce).is_ok())
+        unanswered.all(|(event, _)| topic(config, event).is_ok())
     }
 
     /// Everything that has no answer yet.
     pub(super) fn messages(&self, config: &MqttDestination) -> Vec<Numbered> {
+        let mut payloads = payloads(&self.turn.batch);
         self.turn
             .batch
             .events
@@ -85,7 +86,7 @@ impl Trip {
             .zip(&self.outcomes)
             .filter(|(_, outcome)| outcome.is_none())
             .filter_map(|((event, packet_id), _)| {
-                let message = packet(config, event, Qos::ExactlyOnce).ok()?;
+                let message = packet(config, event, Qos::ExactlyOnce, &mut payloads).ok()?;
                 Some(Numbered { packet_id, dup: self.dup, message })
             })
             .collect()
