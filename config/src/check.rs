@@ -16,7 +16,8 @@ use crate::{
     problem::Spot,
     profile::Profile,
     report::{Report, code},
-    template::Template,
+    spelling::nearest,
+    template::{FORMATS, Template, TemplateFault},
 };
 
 /// Handed from table to table.
@@ -83,8 +84,16 @@ impl<'a> Check<'a> {
         match Template::new(text) {
             Ok(template) => Some(template),
             Err(error) => {
-                let byte = error.at;
-                self.report.error(code::BAD_VALUE, at, error.to_string()).inside(byte);
+                let meant = match &error.fault {
+                    TemplateFault::Format(text) => nearest(text, FORMATS.map(|(name, _)| name)),
+                    TemplateFault::Open
+                    | TemplateFault::Close
+                    | TemplateFault::Empty
+                    | TemplateFault::Reference(_)
+                    | TemplateFault::Pointer(_) => None,
+                };
+                let found = self.report.error(code::BAD_VALUE, at, error.to_string());
+                found.inside(error.at).did_you_mean(meant);
                 None
             }
         }

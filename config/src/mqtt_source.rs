@@ -17,7 +17,7 @@ use crate::{
     path::Path,
     report::code,
     secret::SecretTable,
-    template::{DataTemplate, Template},
+    template::{DataTemplate, Template, is_pointer},
     tls::TlsTable,
     topic_filter::TopicFilter,
 };
@@ -33,8 +33,24 @@ pub struct MqttSource {
     pub session_expiry: Duration,
     /// The quality of service of its subscriptions.
     pub qos: MqttQos,
+    /// Whether a retained message is an event too.
+    pub retained: bool,
     /// What the topics mean, at least one; the first that matches maps a message.
     pub topics: Vec<TopicMapping>,
+}
+
+impl MqttSource {
+    /// What the broker is asked for: no filter that another one covers, or it might send a message twice.
+    pub fn subscriptions(&self) -> Vec<String> {
+        let filters: Vec<&TopicFilter> = self.topics.iter().map(|topic| &topic.filter).collect();
+        let covered = |place: usize, filter: &TopicFilter| {
+            // Of two that cover each other the first one stays.
+            let mut others = filters.iter().enumerate().filter(|(other, _)| *other != place);
+            others.any(|(other, by)| by.covers(filter) && (other < place || !filter.covers(by)))
+        };
+        let wanted = filters.iter().enumerate().filter(|(place, filter)| !covered(*place, filter));
+        wanted.map(|(_, filter)| filter.as_subscription()).collect()
+    }
 }
 
 /// What messages on some topics become.
@@ -44,6 +60,9 @@ pub struct TopicMapping {
     pub filter: TopicFilter,
     /// The type of the event.
     pub event_type: EventType,
+    /// A JSON pointer (RFC 6901) to the array whose elements make an event each, and are what pointers look into; `None`:
+    /// the payload itself, when it is an array.
+    pub each: Option<String>,
     /// The sender's own id; a message that lacks it is rejected. Never constant.
     pub id: Option<Template>,
     /// The sender's time; a message that lacks it has the time of receipt.
@@ -88,6 +107,10 @@ pub(crate) struct MqttSourceTable {
     #[serde(default = "window")]
     #[schemars(range(min = 1))]
     window: u16,
+    /// Whether a message that the broker has retained from before is an event too. Without this it counts as unmapped: it
+    /// comes again with each new session.
+    #[serde(default)]
+    retained: bool,
     /// What the topics mean; the first that matches maps a message.
     #[schemars(required, length(min = 1))]
     pub(crate) topic: Option<Items<TopicTable>>,
@@ -116,6 +139,9 @@ pub(crate) struct TopicTable {
     #[schemars(required)]
     #[serde(rename = "type")]
     pub(crate) event_type: Option<String>,
+    /// A JSON pointer to the array whose elements make an event each, as in `/positions`; pointers look into the element then.
+    /// Left out: a payload that is an array makes an event for each element, any other makes one.
+    each: Option<String>,
     /// The sender's own id, as in `{/messageId}`. A message that lacks it is rejected.
     id: Option<String>,
     /// The sender's time, as in `{/finishedAt}` or `{/ts:unix_ms}`.
@@ -147,6 +173,7 @@ impl MqttSourceTable {
             link: link?,
             session_expiry: session_expiry?,
             qos: MqttQos::new(self.qos),
+            retained: self.retained,
             topics,
         })
     }
@@ -211,8 +238,21 @@ impl TopicTable {
         let time = template("time", &self.time, true);
         let correlation = template("correlation", &self.correlation, false);
         let data = self.data.as_ref().map(|data| lookup.data(data, &at.key("data"), check));
-        Some(TopicMapping { event_type: event_type?, id, time, correlation, data, filter })
+        let each = self.each.as_ref().and_then(|each| pointer(each, &at.key("each"), check));
+        Some(TopicMapping { event_type: event_type?, each, id, time, correlation, data, filter })
     }
+}
+
+fn pointer(text: &str, at: &Path, check: &mut Check<'_>) -> Option<String> {
+    if is_pointer(text) {
+        return Some(text.to_owned());
+    }
+    let message = format!("`{text}` is no JSON pointer (allowed: keys and indices, each after a `/`)");
+    check
+        .report
+        .error(code::BAD_VALUE, at, message)
+        .help("as in /positions; `~` is written `~0` and a `/` in a key `~1`");
+    None
 }
 
 fn event_type(text: &str, at: &Path, check: &mut Check<'_>) -> Option<EventType> {

@@ -45,6 +45,10 @@ pub enum Format {
     UnixMs,
 }
 
+/// How the formats are spelled.
+pub(crate) const FORMATS: [(&str, Format); 4] =
+    [("date", Format::Date), ("datetime", Format::Datetime), ("unix", Format::Unix), ("unix_ms", Format::UnixMs)];
+
 /// A value of `data`, in which every string is a template.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DataTemplate {
@@ -99,7 +103,7 @@ pub enum TemplateFault {
     #[error("`{0}` is no JSON pointer: `~` is written `~0` and a `/` in a key `~1`")]
     Pointer(String),
     /// After the colon stands no format.
-    #[error("`{0}` is no format (allowed: date, datetime, unix, unix_ms)")]
+    #[error("`{0}` is no format (allowed: {names})", names = FORMATS.map(|(name, _)| name).join(", "))]
     Format(String),
 }
 
@@ -181,8 +185,7 @@ fn look(inner: &str) -> Result<Part, TemplateFault> {
         return Err(TemplateFault::Open);
     }
     let up = if up.starts_with('/') {
-        let escaped = up.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
-        if !escaped {
+        if !is_pointer(up) {
             return Err(TemplateFault::Pointer(up.to_owned()));
         }
         Reference::Pointer(up.to_owned())
@@ -192,6 +195,11 @@ fn look(inner: &str) -> Result<Part, TemplateFault> {
         return Err(TemplateFault::Reference(up.to_owned()));
     };
     Ok(Part::Look { up, format })
+}
+
+/// Whether a text is a JSON pointer into something (RFC 6901).
+pub(crate) fn is_pointer(text: &str) -> bool {
+    text.starts_with('/') && text.split('~').skip(1).all(|after| after.starts_with(['0', '1']))
 }
 
 /// As a tag's name is, which covers levels, keys and `asset.equipment`.
@@ -205,13 +213,7 @@ fn is_word(text: &str) -> bool {
 
 impl Format {
     fn new(text: &str) -> Option<Self> {
-        match text {
-            "date" => Some(Self::Date),
-            "datetime" => Some(Self::Datetime),
-            "unix" => Some(Self::Unix),
-            "unix_ms" => Some(Self::UnixMs),
-            _ => None,
-        }
+        FORMATS.iter().find(|(name, _)| *name == text).map(|(_, format)| *format)
     }
 }
 

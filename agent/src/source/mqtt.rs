@@ -65,10 +65,11 @@ impl<N: Network> Subscription<N> {
         let expiry_s = u32::try_from(self.config.session_expiry.as_secs()).unwrap_or(u32::MAX);
         let link = open(&self.network, &self.config.link, Session::Kept { expiry_s }).await?;
         let session_present = link.session_present();
-        let mut filters = wanted(&self.config);
+        let wanted = self.config.subscriptions();
+        let mut filters = wanted.clone();
         if session_present {
             // A kept session keeps what an earlier configuration subscribed to.
-            filters.extend(self.held.drain(..).filter(|filter| !wanted(&self.config).contains(filter)));
+            filters.extend(self.held.drain(..).filter(|filter| !wanted.contains(filter)));
         }
         self.held.clone_from(&filters);
         let content = Content::Connected(Connected { session_present, filters });
@@ -208,7 +209,7 @@ fn subscribe(
     config: &MqttSource,
     held: &[String],
 ) -> impl Future<Output = Result<Subscribed, LinkError>> + use<> {
-    let filters = wanted(config);
+    let filters = config.subscriptions();
     let qos = match config.qos {
         MqttQos::AtLeastOnce => Qos::AtLeastOnce,
         MqttQos::ExactlyOnce => Qos::ExactlyOnce,
@@ -226,11 +227,6 @@ fn subscribe(
         };
         Ok(Subscribed { filters, refused })
     }
-}
-
-/// What the configuration asks for.
-fn wanted(config: &MqttSource) -> Vec<String> {
-    config.topics.iter().map(|topic| topic.filter.as_subscription()).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod folder;
 mod full_example;
 mod include;
 mod meaning;
+mod messages;
 mod profile;
 mod reporting;
 mod tag_sheet;

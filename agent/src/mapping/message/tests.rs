@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use plantlink_buffer::Stamp;
-use plantlink_config::{DataTemplate, EventType, MqttLink, MqttQos, MqttVersion, Name, Template, TopicFilter};
-use serde_json::json;
+use plantlink_buffer::{EventTime, Stamp};
+use plantlink_config::{
+    DataTemplate, EventType, MqttLink, MqttQos, MqttVersion, Name, Template, TopicFilter, TopicMapping,
+};
+use serde_json::{Value, json};
 
+use super::super::topic::{DATA_BYTES_MAX, ELEMENTS_MAX};
 use super::*;
 
 fn topic(filter: &str, event_type: &str) -> TopicMapping {
     TopicMapping {
         filter: TopicFilter::new(filter).unwrap(),
         event_type: EventType::new(event_type).unwrap(),
+        each: None,
         id: None,
         time: None,
         correlation: None,
@@ -29,8 +33,17 @@ fn field(key: &str, text: &str) -> (String, DataTemplate) {
 }
 
 fn mapper(topics: Vec<TopicMapping>) -> MessageMapper {
-    let name = Name::new("mes").unwrap();
+    of(MqttSource { topics, ..source() })
+}
+
+fn of(source: MqttSource) -> MessageMapper {
     let plant = Plant { id: Name::new("mill-07").unwrap(), gateway: Name::new("gw").unwrap() };
+    let receipts = Receipts::new(&source, &Memory::new());
+    MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new(), receipts)
+}
+
+fn source() -> MqttSource {
+    let name = Name::new("mes").unwrap();
     let link = MqttLink {
         host: "127.0.0.1".into(),
         port: 1883,
@@ -41,9 +54,8 @@ fn mapper(topics: Vec<TopicMapping>) -> MessageMapper {
         password: None,
         window: 500,
     };
-    let source = MqttSource { name, link, session_expiry: Duration::from_secs(60), qos: MqttQos::AtLeastOnce, topics };
-    let receipts = Receipts::new(&source, &Memory::new());
-    MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new(), receipts)
+    let (session_expiry, topics) = (Duration::from_secs(60), Vec::new());
+    MqttSource { name, link, session_expiry, qos: MqttQos::AtLeastOnce, retained: false, topics }
 }
 
 fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
@@ -176,6 +188,41 @@ fn an_array_makes_one_event_per_element_and_an_empty_one_none() {
     assert_eq!(events.iter().map(data).collect::<Vec<_>>(), [json!({"n": 1}), json!({"n": 2})]);
     assert_ne!(events[0].id, events[1].id);
     assert_eq!(received.counts.mapped, 2);
+}
+
+#[test]
+fn the_array_that_each_names_makes_one_event_per_element_and_a_message_without_it_is_rejected() {
+    let positions = TopicMapping {
+        each: Some("/body/positions".to_owned()),
+        data: Some(vec![field("order", "{order}"), field("n", "{/n}")]),
+        ..topic("orders/{order}", "plant.position")
+    };
+    let mut mapper = mapper(vec![positions]);
+    let (events, received) =
+        map(&mut mapper, vec![message("orders/7", r#"{"body":{"positions":[{"n":1},{"n":2}]},"n":9}"#)]);
+    assert_eq!(
+        events.iter().map(data).collect::<Vec<_>>(),
+        [json!({"order": "7", "n": 1}), json!({"order": "7", "n": 2})]
+    );
+    assert_eq!(received.counts.mapped, 1);
+    for (payload, reason) in [
+        (r#"{"body":{}}"#, "has no `/body/positions`"),
+        (r#"{"body":{"positions":{"n":1}}}"#, "`/body/positions` is an object, and no array"),
+        ("no JSON", "not JSON"),
+    ] {
+        let (events, received) = map(&mut mapper, vec![message("orders/7", payload)]);
+        assert!(events.is_empty());
+        assert!(received.rejected[0].reason.contains(reason), "{} should say {reason}", received.rejected[0].reason);
+    }
+}
+
+#[test]
+fn a_source_that_wants_them_makes_events_of_retained_messages() {
+    let topics = vec![topic("raw/+", "plant.note")];
+    let mut mapper = of(MqttSource { retained: true, topics, ..source() });
+    let retained = Message { retained: true, ..message("raw/x", "1") };
+    let (events, received) = map(&mut mapper, vec![retained]);
+    assert_eq!((events.len(), received.counts.mapped), (1, 1));
 }
 
 #[test]

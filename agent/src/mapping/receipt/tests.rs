@@ -23,7 +23,14 @@ fn source(host: &str, client_id: &str, window: u16) -> MqttSource {
         window,
     };
     let name = Name::new("mes").unwrap();
-    MqttSource { name, link, session_expiry: Duration::from_secs(60), qos: MqttQos::AtLeastOnce, topics: Vec::new() }
+    MqttSource {
+        name,
+        link,
+        session_expiry: Duration::from_secs(60),
+        qos: MqttQos::AtLeastOnce,
+        retained: false,
+        topics: Vec::new(),
+    }
 }
 
 /// What is on disk, and the agent that may be killed beside it.

@@ -29,11 +29,19 @@ fn config(port: u16) -> MqttSource {
         event_type: EventType::new("plant.note").unwrap(),
         id: None,
         time: None,
+        each: None,
         correlation: None,
         data: None,
     };
     let session_expiry = Duration::from_secs(60);
-    MqttSource { name: Name::new("mes").unwrap(), link, session_expiry, qos: MqttQos::ExactlyOnce, topics: vec![topic] }
+    MqttSource {
+        name: Name::new("mes").unwrap(),
+        link,
+        session_expiry,
+        qos: MqttQos::ExactlyOnce,
+        retained: false,
+        topics: vec![topic],
+    }
 }
 
 /// The first byte of the next packet and what is behind its length; all packets here are short.
