@@ -58,7 +58,8 @@ pub(crate) async fn collect(
                 {
                     warn!(source = %name, error = %refused, "source gets only a part");
                 }
-                let entry = mapper.map(intake);
+                let mut entry = mapper.map(intake);
+                source.ask(std::mem::take(&mut entry.rebirths));
                 for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
                     if health.rejected(&name, &rejected.reason) == Turned::Yes {
                         warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");

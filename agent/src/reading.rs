@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::{fmt, io};
 
+use plantlink_config::Labels;
 use serde::{Deserialize, Serialize};
 
 /// A value and how far to trust it. A bad reading has no value to misuse.
@@ -55,6 +56,17 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// The label of an enum's value; one without a label is its number as text.
+    pub(crate) fn of_enum(raw: u16, labels: &Labels) -> Self {
+        Value::Text(labels.get(raw).cloned().unwrap_or_else(|| raw.to_string().into()))
+    }
+
+    /// The labels of the bits that are set; one without a label is called after its number.
+    pub(crate) fn of_bits(raw: u64, labels: &Labels) -> Self {
+        let set = (0..16_u16).filter(|bit| raw >> bit & 1 == 1);
+        Value::Labels(set.map(|bit| labels.get(bit).cloned().unwrap_or_else(|| format!("bit{bit}").into())).collect())
+    }
+
     /// As it stands in an event's data.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
@@ -164,6 +176,8 @@ pub(crate) enum Fault {
     Missing,
     /// The tag that holds its power of ten has no value: `BadNoData`.
     Unscaled,
+    /// What is published for it is of another type than the tag: `BadTypeMismatch`.
+    WrongType,
 }
 
 impl Fault {
@@ -177,7 +191,8 @@ impl Fault {
             | Fault::NotANumber
             | Fault::NotADecimal
             | Fault::Missing
-            | Fault::Unscaled => false,
+            | Fault::Unscaled
+            | Fault::WrongType => false,
         }
     }
 }
@@ -205,6 +220,7 @@ impl fmt::Display for Fault {
             Fault::NotADecimal => f.write_str("a digit is no decimal one"),
             Fault::Missing => f.write_str("device has no value"),
             Fault::Unscaled => f.write_str("its scale factor has no value"),
+            Fault::WrongType => f.write_str("device publishes another type"),
         }
     }
 }

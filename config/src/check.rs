@@ -10,7 +10,7 @@ use crate::{
     Environment,
     files::Files,
     locations::Locations,
-    name::Name,
+    name::{Name, TagName},
     path::Path,
     plant::Plant,
     problem::Spot,
@@ -64,6 +64,18 @@ impl<'a> Check<'a> {
         let name = Name::new(text);
         if name.is_none() {
             let message = format!("`{text}` is not a name (allowed: letters a to z and A to Z, digits, `_` and `-`)");
+            self.report.error(code::BAD_VALUE, at, message);
+        }
+        name
+    }
+
+    /// The name of a tag that was written.
+    pub(crate) fn tag_name(&mut self, text: Option<&String>, at: &Path) -> Option<TagName> {
+        let text = text?;
+        let name = TagName::new(text);
+        if name.is_none() {
+            let message =
+                format!("`{text}` is not a tag's name (allowed: letters and digits of any script, `_`, `-`, `.`)");
             self.report.error(code::BAD_VALUE, at, message);
         }
         name

@@ -1,8 +1,8 @@
 //! What can never have an effect: events that no flow takes, flows that get none, records and destinations without work.
 
 use crate::{
-    Config, check::Check, destination::Destination, flow::Flow, path::Path, report::code, source::Source,
-    spelling::nearest, when_full,
+    Config, check::Check, derivation::Derivation, destination::Destination, flow::Flow, path::Path, report::code,
+    source::Source, spelling::nearest, when_full,
 };
 
 /// A kind of event that a source makes, and where the file says so.
@@ -124,38 +124,52 @@ fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
                 lines += 1;
                 for (index, device) in line.devices.iter().enumerate() {
                     let at = at.item(index);
-                    if device.events.is_empty() {
-                        let message = format!("`{}` is read, and no event is made of it", device.name);
-                        check.report.warning(code::UNUSED, &at, message);
-                    }
-                    let at = at.key("event");
-                    for (index, event) in device.events.iter().enumerate() {
-                        made.extend(event.event_types().iter().map(|event_type| Made {
-                            source: &device.name,
-                            event_type,
-                            at: at.item(index),
-                            asked: true,
-                        }));
-                    }
-                    made.extend(OF_DEVICES.map(|event_type| Made {
-                        source: &device.name,
-                        event_type,
-                        at: at.clone(),
-                        asked: false,
-                    }));
+                    made_of_device(&device.name, &device.events, &at, &mut made, check);
                 }
             }
             Source::Mqtt(mqtt) => {
-                let at = at.key("mqtt").item(brokers).key("topic");
+                let at = at.key("mqtt").item(brokers);
                 brokers += 1;
                 made.extend(mqtt.topics.iter().enumerate().map(|(index, topic)| Made {
                     source: &mqtt.name,
                     event_type: &topic.event_type,
-                    at: at.item(index),
+                    at: at.key("topic").item(index),
                     asked: true,
                 }));
+                for (index, mapping) in mqtt.sparkplug.iter().enumerate() {
+                    made_of_device(
+                        &mapping.source,
+                        &mapping.events,
+                        &at.key("sparkplug").item(index),
+                        &mut made,
+                        check,
+                    );
+                }
             }
         }
     }
     made
+}
+
+/// What a device at this place makes.
+fn made_of_device<'a>(
+    source: &'a str,
+    events: &'a [Derivation],
+    at: &Path,
+    made: &mut Vec<Made<'a>>,
+    check: &mut Check<'_>,
+) {
+    if events.is_empty() {
+        check.report.warning(code::UNUSED, at, format!("`{source}` is read, and no event is made of it"));
+    }
+    let at = at.key("event");
+    for (index, event) in events.iter().enumerate() {
+        made.extend(event.event_types().iter().map(|event_type| Made {
+            source,
+            event_type,
+            at: at.item(index),
+            asked: true,
+        }));
+    }
+    made.extend(OF_DEVICES.map(|event_type| Made { source, event_type, at: at.clone(), asked: false }));
 }

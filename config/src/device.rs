@@ -55,6 +55,35 @@ pub struct Device {
     pub every_at: Spot,
 }
 
+impl Device {
+    /// A device that publishes what its tags show. It is never asked, so that what a request would need stands still.
+    pub(crate) fn published(
+        name: Name,
+        tags: Vec<Tag>,
+        events: Vec<Derivation>,
+        profile: Option<Profile>,
+        asset: Option<Asset>,
+    ) -> Self {
+        let every_at = Spot { file: String::new(), line: 0, column: 0, path: String::new() };
+        Self {
+            name,
+            unit: 0,
+            every: Duration::ZERO,
+            tags,
+            events,
+            profile,
+            identity: None,
+            nameplate: false,
+            asset,
+            max_registers: 0,
+            max_bits: 0,
+            retries: 0,
+            numbering: Numbering::default(),
+            every_at,
+        }
+    }
+}
+
 /// What the plant's other systems call a device. At least one of these is there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -152,7 +181,7 @@ impl DeviceTable {
         let identity = self.identity.as_ref().map(|identity| identity.check(&traits, &at.key("identity"), check));
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         let shortest = tags.iter().map(|tag| tag.every).min();
-        let events = self.events(&KnownTags::new(&names, &tags), shortest, &at.key("event"), check);
+        let events = events(&self.event, &KnownTags::new(&names, &tags), shortest, &at.key("event"), check);
         Some(Device {
             name: name?,
             unit: self.unit?,
@@ -190,28 +219,29 @@ impl DeviceTable {
         }
         (names, tags)
     }
+}
 
-    fn events(
-        &self,
-        known: &KnownTags<'_>,
-        shortest: Option<Duration>,
-        at: &Path,
-        check: &mut Check<'_>,
-    ) -> Vec<Derivation> {
-        let mut sole = HashMap::new();
-        let mut events = Vec::new();
-        for (at, table) in self.event.iter(at) {
-            if let Some((key, tag)) = table.sole() {
-                check.unique(&mut sole, tag, &at.key(key));
-            }
-            events.extend(table.check(known, shortest, &at, check));
+/// What is made of these tags, of which `shortest` is the shortest interval.
+pub(crate) fn events(
+    tables: &Items<EventTable>,
+    known: &KnownTags<'_>,
+    shortest: Option<Duration>,
+    at: &Path,
+    check: &mut Check<'_>,
+) -> Vec<Derivation> {
+    let mut sole = HashMap::new();
+    let mut events = Vec::new();
+    for (at, table) in tables.iter(at) {
+        if let Some((key, tag)) = table.sole() {
+            check.unique(&mut sole, tag, &at.key(key));
         }
-        events
+        events.extend(table.check(known, shortest, &at, check));
     }
+    events
 }
 
 impl Asset {
-    fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<Self> {
+    pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<Self> {
         if !check.has_any(at, &["path", "workcenter", "equipment"]) {
             check.report.error(code::MISSING_KEY, at, "an asset needs one key of path, workcenter and equipment");
             return None;

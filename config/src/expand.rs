@@ -36,6 +36,13 @@ pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
             expansion.device(device, &at.item(index));
         }
     }
+    let at = Path::top().key("source").key("mqtt");
+    for (index, source) in list_mut(root, &["source", "mqtt"]).iter_mut().enumerate() {
+        let at = at.item(index).key("sparkplug");
+        for (index, published) in list_mut(source, &["sparkplug"]).iter_mut().enumerate() {
+            expansion.published(published, &at.item(index));
+        }
+    }
     if let Value::Table(entries) = &mut root.value {
         // What is wrong in a profile is found in each of its devices too, and told once: where it is met first.
         entries.sort_by_key(|entry| entry.key != "profile");
@@ -79,6 +86,25 @@ impl Expansion<'_> {
             set_list(device, "event", events);
             inherit(device, &profile, "identity");
             inherit(device, &profile, "nameplate");
+        }
+    }
+
+    /// What is published takes from a profile what is not about registers.
+    fn published(&mut self, table: &mut Node, at: &Path) {
+        match self.profile(table, at) {
+            Ok(None) => {}
+            Ok(Some(profile)) => {
+                let mut tags = profile.list("tag").to_vec();
+                tags.iter_mut().for_each(without_registers);
+                let tags = overridden(tags, table.list("tag").to_vec());
+                if !tags.is_empty() {
+                    set_list(table, "tag", tags);
+                }
+                let events = [profile.list("event"), table.list("event")].concat();
+                set_list(table, "event", events);
+            }
+            // They may name tags that nobody knows now, and that is no mistake of theirs.
+            Err(Broken) => set_list(table, "event", Vec::new()),
         }
     }
 
@@ -143,6 +169,14 @@ fn overridden(mut tags: Vec<Node>, own: Vec<Node>) -> Vec<Node> {
         }
     }
     tags
+}
+
+/// Leaves what is true of a tag however its value comes.
+fn without_registers(tag: &mut Node) {
+    const KEYS: [&str; 7] = ["name", "type", "unit_of_measure", "deadband", "min_interval", "max_silence", "labels"];
+    if let Value::Table(entries) = &mut tag.value {
+        entries.retain(|entry| KEYS.contains(&entry.key.as_str()));
+    }
 }
 
 fn same_name(one: &Node, other: &Node) -> bool {

@@ -62,7 +62,7 @@ impl FileTables {
         let sources = self.source.check(&top.key("source"), check);
         let destinations = self.destination.check(&top.key("destination"), check);
         let names = self.destination.names();
-        let flows = flows(&self.flow, &self.source.event_sources(), &names, &top.key("flow"), check);
+        let flows = flows(&self.flow, &self.source.event_sources(&sources), &names, &top.key("flow"), check);
         let heartbeat = self.heartbeat.as_ref().and_then(|beat| beat.check(&names, &top.key("heartbeat"), check));
         let plant = check.plant.clone()?;
         let config = Config { hash, plant, buffer: buffer?, sources, destinations, flows, heartbeat };

@@ -178,7 +178,9 @@ fn from_patterns(items: &Items<String>, sources: &[&str], at: &Path, check: &mut
     let mut patterns = Vec::new();
     for (at, text) in items.iter(at) {
         let Some(pattern) = NamePattern::new(text) else {
-            let message = format!("`{text}` fits no name (allowed: letters, digits, `_`, `-`, and `*` for any text)");
+            let message = format!(
+                "`{text}` fits no name (allowed: letters, digits, `_`, `-`, `.`, `/`, blanks, and `*` for any text)"
+            );
             check.report.error(code::BAD_VALUE, &at, message);
             continue;
         };

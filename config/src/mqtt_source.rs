@@ -17,6 +17,7 @@ use crate::{
     path::Path,
     report::code,
     secret::SecretTable,
+    sparkplug::{SparkplugMapping, SparkplugTable, mappings},
     template::{DataTemplate, Template, is_pointer},
     tls::TlsTable,
     topic_filter::TopicFilter,
@@ -35,21 +36,24 @@ pub struct MqttSource {
     pub qos: MqttQos,
     /// Whether a retained message is an event too.
     pub retained: bool,
-    /// What the topics mean, at least one; the first that matches maps a message.
+    /// What the topics mean; the first that matches maps a message.
     pub topics: Vec<TopicMapping>,
+    /// What is published with Sparkplug B; the first that takes a device maps it. One of these or a topic is there at least.
+    pub sparkplug: Vec<SparkplugMapping>,
 }
 
 impl MqttSource {
     /// What the broker is asked for: no filter that another one covers, or it might send a message twice.
     pub fn subscriptions(&self) -> Vec<String> {
-        let filters: Vec<&TopicFilter> = self.topics.iter().map(|topic| &topic.filter).collect();
-        let covered = |place: usize, filter: &TopicFilter| {
-            // Of two that cover each other the first one stays.
-            let mut others = filters.iter().enumerate().filter(|(other, _)| *other != place);
-            others.any(|(other, by)| by.covers(filter) && (other < place || !filter.covers(by)))
-        };
-        let wanted = filters.iter().enumerate().filter(|(place, filter)| !covered(*place, filter));
-        wanted.map(|(_, filter)| filter.as_subscription()).collect()
+        let published = self.sparkplug.iter().flat_map(SparkplugMapping::filters);
+        let mut wanted: Vec<TopicFilter> = Vec::new();
+        for filter in self.topics.iter().map(|topic| topic.filter.clone()).chain(published) {
+            if !wanted.iter().any(|other| other.covers(&filter)) {
+                wanted.retain(|other| !filter.covers(other));
+                wanted.push(filter);
+            }
+        }
+        wanted.iter().map(TopicFilter::as_subscription).collect()
     }
 }
 
@@ -112,8 +116,11 @@ pub(crate) struct MqttSourceTable {
     #[serde(default)]
     retained: bool,
     /// What the topics mean; the first that matches maps a message.
-    #[schemars(required, length(min = 1))]
-    pub(crate) topic: Option<Items<TopicTable>>,
+    #[serde(default)]
+    pub(crate) topic: Items<TopicTable>,
+    /// What is published with Sparkplug B; the first that takes a device maps it. Its topics belong to no `topic`.
+    #[serde(default)]
+    sparkplug: Items<SparkplugTable>,
 }
 
 fn session_expiry() -> Interval {
@@ -168,6 +175,10 @@ impl MqttSourceTable {
         let link = keys.check(at, check);
         let session_expiry = self.session_expiry.check_some(&at.key("session_expiry"), &mut check.report);
         let topics = self.topics(&at.key("topic"), check);
+        let sparkplug = mappings(&self.sparkplug, &at.key("sparkplug"), check);
+        if !check.has_any(at, &["topic", "sparkplug"]) {
+            check.missing("topic", "a source says what its messages mean, or has a table of `sparkplug`", at);
+        }
         Some(MqttSource {
             name: name?,
             link: link?,
@@ -175,13 +186,19 @@ impl MqttSourceTable {
             qos: MqttQos::new(self.qos),
             retained: self.retained,
             topics,
+            sparkplug,
         })
+    }
+
+    /// The profiles that its Sparkplug devices name.
+    pub(crate) fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.sparkplug.iter(&Path::top()).filter_map(|(_, table)| table.profile.as_deref())
     }
 
     fn topics(&self, at: &Path, check: &mut Check<'_>) -> Vec<TopicMapping> {
         let mut filters: Vec<(Path, TopicFilter)> = Vec::new();
         let mut topics = Vec::new();
-        for (at, table) in self.topic.iter().flat_map(|topics| topics.iter(at)) {
+        for (at, table) in self.topic.iter(at) {
             let Some(filter) = table.filter(&at.key("filter"), check) else { continue };
             compare(&filters, &filter, &at.key("filter"), check);
             filters.push((at.key("filter"), filter.clone()));

@@ -4,7 +4,8 @@ use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
 use serde::Serialize;
 
-/// A name of `[A-Za-z0-9_-]+`, safe in a topic, a path and an identifier. Cheap to clone.
+/// A name of `[A-Za-z0-9_-]+`, safe in a topic, a path and an identifier; that of a Sparkplug device is its node's and its
+/// own id. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Name(Arc<str>);
 
@@ -22,13 +23,39 @@ impl Name {
         let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
         (!text.is_empty() && text.chars().all(allowed)).then(|| Self(text.into()))
     }
+
+    /// The name of a device that publishes with Sparkplug, `node/device`, or of a node itself. `None`: an id that no topic
+    /// can hold, or no text of an event as it is.
+    pub fn published(node: &str, device: Option<&str>) -> Option<Self> {
+        let forbidden = |character: char| character.is_control() || matches!(character, '/' | '+' | '#' | '"' | '\\');
+        let is_id = |id: &str| !id.is_empty() && !id.contains(forbidden);
+        match device {
+            Some(device) => (is_id(node) && is_id(device)).then(|| Self(format!("{node}/{device}").into())),
+            None => is_id(node).then(|| Self(node.into())),
+        }
+    }
 }
 
 impl TagName {
     /// The name, or `None` when a character is not allowed.
     pub fn new(text: &str) -> Option<Self> {
-        let allowed = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '.');
-        (!text.is_empty() && text.chars().all(allowed)).then(|| Self(text.into()))
+        (!text.is_empty() && text.chars().all(Self::allows)).then(|| Self(text.into()))
+    }
+}
+
+impl TagName {
+    /// What a Sparkplug metric is called among tags: `/` becomes `.`, and what else cannot stand there `_`.
+    pub fn of_metric(metric: &str) -> Option<Self> {
+        let allowed = |character: char| match character {
+            '/' => '.',
+            other if Self::allows(other) => other,
+            _ => '_',
+        };
+        (!metric.is_empty()).then(|| Self(metric.chars().map(allowed).collect::<String>().into()))
+    }
+
+    fn allows(character: char) -> bool {
+        character.is_alphanumeric() || matches!(character, '_' | '-' | '.')
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 #[derive(Clone, PartialEq, Eq)]
 pub struct EventPattern(Arc<str>);
 
-/// Which names: `press-*`, `mes`. Cheap to clone.
+/// Which names: `press-*`, `mes`, `edge-1/*` for the Sparkplug devices of a node. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NamePattern(Arc<str>);
 
@@ -30,13 +30,13 @@ impl EventPattern {
 impl NamePattern {
     /// The pattern, or `None` when a character can stand in no name.
     pub fn new(text: &str) -> Option<Self> {
-        let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '*');
+        let allowed = |character: char| character.is_alphanumeric() || "_-*/. ".contains(character);
         (!text.is_empty() && text.chars().all(allowed)).then(|| Self(text.into()))
     }
 
-    /// Whether this name is meant.
+    /// Whether this name is meant. In what stands for many names, `*` is any text too.
     pub fn matches(&self, name: &str) -> bool {
-        wild(&self.0, name)
+        wild(&self.0, name) || name.contains('*') && wild(name, &self.0)
     }
 }
 

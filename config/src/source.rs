@@ -12,6 +12,7 @@ use crate::{
     mqtt_source::{MqttSource, MqttSourceTable},
     name::Name,
     path::Path,
+    report::code,
 };
 
 /// Where events come from.
@@ -29,6 +30,31 @@ impl Source {
         match self {
             Self::Modbus(line) => &line.name,
             Self::Mqtt(source) => &source.name,
+        }
+    }
+
+    /// The names of the devices that publish by it, `*` standing for any id.
+    fn published(&self) -> impl Iterator<Item = &str> {
+        let mappings = match self {
+            Self::Modbus(_) => &[],
+            Self::Mqtt(source) => source.sparkplug.as_slice(),
+        };
+        mappings.iter().map(|mapping| mapping.source.as_str())
+    }
+}
+
+/// Two sources with devices of one name would go on with each other's memory.
+fn check_shared(earlier: &[Source], mqtt: &MqttSource, at: &Path, check: &mut Check<'_>) {
+    for (place, mapping) in mqtt.sparkplug.iter().enumerate() {
+        for source in earlier {
+            let shared = match source {
+                Source::Modbus(line) => line.devices.iter().any(|device| *device.name == *mapping.source),
+                Source::Mqtt(other) => other.sparkplug.iter().any(|other| other.shares_a_name(mapping)),
+            };
+            if shared {
+                let message = format!("`{}` names devices of the source `{}` too", mapping.source, source.name());
+                check.report.error(code::DUPLICATE, &at.item(place), message);
+            }
         }
     }
 }
@@ -57,13 +83,15 @@ impl SourceTables {
             sources.push(Source::Modbus(line));
         }
         for (at, mqtt) in self.mqtt.iter(&at.key("mqtt")) {
-            sources.extend(mqtt.check(&at, check).map(Source::Mqtt));
+            let Some(mqtt) = mqtt.check(&at, check) else { continue };
+            check_shared(&sources, &mqtt, &at.key("sparkplug"), check);
+            sources.push(Source::Mqtt(mqtt));
         }
         sources
     }
 
     /// The names that events carry as their source, also of what has something wrong in it.
-    pub(crate) fn event_sources(&self) -> Vec<&str> {
+    pub(crate) fn event_sources<'a>(&'a self, sources: &'a [Source]) -> Vec<&'a str> {
         let top = Path::top();
         let mut names = Vec::new();
         for (_, line) in self.modbus.iter(&top) {
@@ -71,6 +99,7 @@ impl SourceTables {
             names.extend(devices.filter_map(|(_, device)| device.name.as_deref()));
         }
         names.extend(self.mqtt.iter(&top).filter_map(|(_, mqtt)| mqtt.name.as_deref()));
+        names.extend(sources.iter().flat_map(Source::published));
         names
     }
 
@@ -78,7 +107,10 @@ impl SourceTables {
     pub(crate) fn profiles(&self) -> Vec<&str> {
         let top = Path::top();
         let devices = self.modbus.iter(&top).filter_map(|(_, line)| line.device.as_ref());
-        devices.flat_map(|devices| devices.iter(&top)).filter_map(|(_, device)| device.profile.as_deref()).collect()
+        let devices =
+            devices.flat_map(|devices| devices.iter(&top)).filter_map(|(_, device)| device.profile.as_deref());
+        let published = self.mqtt.iter(&top).flat_map(|(_, mqtt)| mqtt.profiles());
+        devices.chain(published).collect()
     }
 
     /// Lines, devices and MQTT sources share one set of names, so that a name says enough everywhere.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    address::{Address, AddressError, Numbering},
+    address::{Address, AddressError, Numbering, Table},
     check::Check,
     interval::Interval,
     items::Items,
@@ -129,6 +129,12 @@ impl Tag {
         }
     }
 
+    /// A tag that its device publishes: nobody reads registers for it.
+    pub fn published(name: TagName, kind: TagType) -> Self {
+        let at = Address { table: Table::Holding, wire: 0 };
+        Self::plain(name, at, kind, WordOrder::Abcd, Duration::ZERO)
+    }
+
     /// Whether its value differs from the raw number.
     pub fn is_scaled(&self) -> bool {
         self.scale != 1.0 || self.offset != 0.0 || self.scale_from.is_some()
@@ -166,14 +172,7 @@ impl TagTable {
 
     /// The name alone, for who refers to it even when something else is wrong with the tag.
     pub(crate) fn name(&self, at: &Path, check: &mut Check<'_>) -> Option<TagName> {
-        let text = self.name.as_ref()?;
-        let name = TagName::new(text);
-        if name.is_none() {
-            let message =
-                format!("`{text}` is not a tag's name (allowed: letters and digits of any script, `_`, `-`, `.`)");
-            check.report.error(code::BAD_VALUE, &at.key("name"), message);
-        }
-        name
+        check.tag_name(self.name.as_ref(), &at.key("name"))
     }
 
     /// The tag. Whether the one that it is scaled by is there is for who knows the other tags of the device.

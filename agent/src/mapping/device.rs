@@ -82,6 +82,12 @@ impl DeviceMapper {
         }
     }
 
+    /// Adds what its device kept from before and sends now.
+    pub(super) fn recall(&self, scan: &Scan, entry: &mut Entry) {
+        let samples = self.samplers.iter().filter_map(|sampler| sampler.late(&self.device, &scan.readings));
+        entry.events.extend(samples.map(|sample| self.sampled(scan, &sample)));
+    }
+
     /// Its tags turn to `null`, once, and whatever it answers later is news.
     fn silence(&mut self, scan: &Scan, entry: &mut Entry) {
         self.reported.forget(&mut entry.memory);

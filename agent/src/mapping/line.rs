@@ -23,15 +23,7 @@ impl LineMapper {
     }
 
     pub(crate) fn map(&mut self, scan: Scan, ack: Ack) -> Entry {
-        let mut entry = Entry {
-            events: Vec::new(),
-            received: None,
-            memory: Vec::new(),
-            doubt: None,
-            unmapped: None,
-            ack,
-            wait: self.wait,
-        };
+        let mut entry = Entry::new(ack, self.wait);
         if let Some(device) = self.devices.get_mut(scan.device) {
             device.map(&self.plant, scan, &mut entry);
         }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use plantlink_buffer::{Event, Received, Rejected, SenderEntry, SourceCounts};
+use plantlink_buffer::{Received, Rejected, SenderEntry, SourceCounts};
 use plantlink_config::{MqttSource, Plant};
 use uuid::Uuid;
 
 use super::receipt::{Receipts, Recognized};
 use super::sender::{Known, Senders};
+use super::sparkplug::Sparkplug;
 use super::topic::{Origin, Topic};
 use super::{Entry, Memory, Remembered, json};
 use crate::clip::clip;
@@ -21,6 +22,7 @@ const REJECTED_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct MessageMapper {
     origin: Origin,
     topics: Vec<Topic>,
+    sparkplug: Sparkplug,
     /// Whether a retained message is an event too.
     takes_retained: bool,
     /// What the broker's session holds of ours, as it is remembered.
@@ -44,6 +46,7 @@ impl MessageMapper {
         MessageMapper {
             origin: Origin { plant: plant.clone(), source: (&*source.name).into() },
             topics: source.topics.iter().cloned().map(Topic::new).collect(),
+            sparkplug: Sparkplug::new(plant, source, memory),
             takes_retained: source.retained,
             filters: remembered_filters(&source.name, memory),
             senders: Senders::new(senders),
@@ -53,8 +56,7 @@ impl MessageMapper {
     }
 
     pub(crate) fn map(&mut self, arrivals: &[Arrival<Message>], ack: Ack) -> Entry {
-        let mut events = Vec::with_capacity(arrivals.len());
-        let mut unmapped = None;
+        let mut entry = Entry::new(ack, self.wait);
         let Recognized { repeated, receipts, memory, doubt } = self.receipts.recognize(arrivals);
         let mut received = Received {
             source: self.origin.source.clone(),
@@ -65,14 +67,13 @@ impl MessageMapper {
         };
         for (message, repeated) in arrivals.iter().filter_map(Arrival::message).zip(repeated) {
             received.counts.received += 1;
-            let fate =
-                if repeated { Fate::Repeated } else { self.message(message, &mut events, &mut received.senders) };
+            let fate = if repeated { Fate::Repeated } else { self.message(message, &mut entry, &mut received.senders) };
             match fate {
                 Fate::Mapped => received.counts.mapped += 1,
                 Fate::Repeated => received.counts.repeated += 1,
                 Fate::Unmapped => {
                     received.counts.unmapped += 1;
-                    unmapped = Some(message.topic.clone());
+                    entry.unmapped = Some(message.topic.clone());
                 }
                 Fate::Rejected(reason) => {
                     received.counts.rejected += 1;
@@ -80,7 +81,8 @@ impl MessageMapper {
                 }
             }
         }
-        Entry { events, received: Some(received), memory, doubt, unmapped, ack, wait: self.wait }
+        entry.memory.extend(memory);
+        Entry { received: Some(received), doubt, ..entry }
     }
 
     /// Remembers which session of the broker it is, and what it may hold of ours from now on.
@@ -88,12 +90,14 @@ impl MessageMapper {
         let Connected { session_present, filters } = connected;
         let mut memory = self.receipts.connected(session_present);
         memory.extend(self.holds(filters));
-        only_memory(memory, ack)
+        self.sparkplug.connected();
+        Entry { memory, ..Entry::new(ack, Duration::ZERO) }
     }
 
     /// Remembers what the broker's session holds of ours, so that a later configuration can give it up.
     pub(crate) fn subscribed(&mut self, subscribed: Subscribed, ack: Ack) -> Entry {
-        only_memory(self.holds(subscribed.filters).into_iter().collect(), ack)
+        let memory = self.holds(subscribed.filters).into_iter().collect();
+        Entry { memory, rebirths: self.sparkplug.subscribed(), ..Entry::new(ack, Duration::ZERO) }
     }
 
     fn holds(&mut self, filters: Vec<String>) -> Option<Remembered> {
@@ -105,21 +109,21 @@ impl MessageMapper {
     }
 
     /// Either the whole message becomes events, or nothing of it does.
-    fn message(&mut self, message: &Message, events: &mut Vec<Event>, senders: &mut Vec<SenderEntry>) -> Fate {
+    fn message(&mut self, message: &Message, entry: &mut Entry, senders: &mut Vec<SenderEntry>) -> Fate {
         if message.retained && !self.takes_retained {
             return Fate::Unmapped;
+        }
+        if let Some(topic) = self.sparkplug.topic(&message.topic) {
+            let mapped = whole(message).and_then(|payload| self.sparkplug.map(&topic, payload, message.stamp, entry));
+            return mapped.map_or_else(Fate::Rejected, |()| Fate::Mapped);
         }
         let Some((topic, levels)) = self.topics.iter().find_map(|topic| Some((topic, topic.levels(&message.topic)?)))
         else {
             return Fate::Unmapped;
         };
-        let payload = match &message.payload {
-            Payload::Whole(payload) => payload,
-            Payload::TooLarge { packet_bytes } => {
-                return Fate::Rejected(format!("the message has {packet_bytes} bytes, which is too large"));
-            }
-        };
-        let mut made = match topic.events(&self.origin, &levels, message, payload) {
+        let made =
+            whole(message).and_then(|payload| Ok((payload, topic.events(&self.origin, &levels, message, payload)?)));
+        let (payload, mut made) = match made {
             Ok(made) => made,
             Err(reason) => return Fate::Rejected(reason),
         };
@@ -141,14 +145,17 @@ impl MessageMapper {
                 senders.push(sender);
             }
         }
-        events.extend(made);
+        entry.events.extend(made);
         Fate::Mapped
     }
 }
 
-/// Nothing came but what has to be remembered.
-fn only_memory(memory: Vec<Remembered>, ack: Ack) -> Entry {
-    Entry { events: Vec::new(), received: None, memory, doubt: None, unmapped: None, ack, wait: Duration::ZERO }
+/// The payload of a message that came whole.
+fn whole(message: &Message) -> Result<&[u8], String> {
+    match &message.payload {
+        Payload::Whole(payload) => Ok(payload),
+        Payload::TooLarge { packet_bytes } => Err(format!("the message has {packet_bytes} bytes, which is too large")),
+    }
 }
 
 /// What the broker's session of a source holds of ours, as far as it is remembered.

@@ -15,6 +15,7 @@ mod sample;
 mod sender;
 mod session;
 mod sight;
+mod sparkplug;
 mod topic;
 mod unreleased;
 
@@ -26,6 +27,7 @@ use plantlink_config::{Asset, Plant};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::source::sparkplug::NodeId;
 use crate::source::{Ack, Content, Intake};
 
 pub(crate) use line::LineMapper;
@@ -49,12 +51,27 @@ pub(crate) struct Entry {
     pub(crate) doubt: Option<Doubt>,
     /// The topic of the last message that fits no mapping.
     pub(crate) unmapped: Option<String>,
+    /// The nodes that are to say again what they measure.
+    pub(crate) rebirths: Vec<NodeId>,
     pub(crate) ack: Ack,
     /// How long this entry may wait for company before its commit.
     pub(crate) wait: Duration,
 }
 
 impl Entry {
+    fn new(ack: Ack, wait: Duration) -> Self {
+        Entry {
+            events: Vec::new(),
+            received: None,
+            memory: Vec::new(),
+            doubt: None,
+            unmapped: None,
+            rebirths: Vec::new(),
+            ack,
+            wait,
+        }
+    }
+
     /// Nothing to record, and nobody to tell.
     pub(crate) fn is_nothing(&self) -> bool {
         self.events.is_empty()

@@ -119,7 +119,7 @@ impl Cause {
             Fault::Unreachable(Obstacle::PortGone) => Some(Cause::PortGone),
             Fault::Unreachable(Obstacle::NoAnswer) | Fault::Timeout | Fault::WrongAnswer => Some(Cause::Timeout),
             Fault::Exception(_) => Some(Cause::Exception),
-            Fault::NotANumber | Fault::NotADecimal | Fault::Missing | Fault::Unscaled => None,
+            Fault::NotANumber | Fault::NotADecimal | Fault::Missing | Fault::Unscaled | Fault::WrongType => None,
         }
     }
 

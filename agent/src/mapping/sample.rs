@@ -108,6 +108,14 @@ impl Sampler {
     }
 }
 
+impl Sampler {
+    /// The sample of values that come late: they say nothing of now, and nothing is remembered of them.
+    pub(super) fn late(&self, device: &Device, readings: &[Reading]) -> Option<Sample> {
+        let sample = Sample::of(self.tags.iter(), device, readings);
+        (!sample.data.is_empty()).then_some(sample)
+    }
+}
+
 impl Period {
     /// The places of the tags that the scan has read and that are due; they are due again after the interval.
     fn take(&mut self, tags: &[usize], scan: &Scan) -> Vec<usize> {

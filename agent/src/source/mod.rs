@@ -2,6 +2,7 @@
 
 pub(crate) mod modbus;
 pub(crate) mod mqtt;
+pub(crate) mod sparkplug;
 
 use std::fmt;
 
@@ -11,11 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::mqtt::{Arrival, Payload};
 use crate::reading::{Quality, Reading, Value};
+use crate::source::sparkplug::NodeId;
 
 /// One connection or one serial line. Runs until stop; a silent unit on it is a bad reading, not an error.
 pub(crate) trait Source: Send + 'static {
     /// Waits for what comes next.
     fn next(&mut self) -> impl Future<Output = Result<Intake, SourceError>> + Send;
+
+    /// Has nodes say again what they measure, as soon as there is a way to. Only Sparkplug knows such a word.
+    fn ask(&mut self, _nodes: Vec<NodeId>) {}
 
     /// Gives the acknowledgements of what is being committed, and says goodbye if there is a way to.
     fn close(self) -> impl Future<Output = ()> + Send;

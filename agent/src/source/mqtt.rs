@@ -9,9 +9,10 @@ use plantlink_buffer::Stamp;
 use plantlink_config::{MqttQos, MqttSource, MqttVersion};
 use tokio::sync::Notify;
 
+use super::sparkplug::{NodeId, rebirth};
 use super::{Ack, Connected, Content, Intake, Message, Receipt, Source, SourceError, Subscribed};
 use crate::clock::Clock;
-use crate::mqtt::{Acker, Arrival, Incoming, Link, LinkError, MqttError, Network, Qos, Session, Tcp, open};
+use crate::mqtt::{Acker, Arrival, Incoming, Link, LinkError, MqttError, Network, Publish, Qos, Session, Tcp, open};
 
 /// How long a stop waits for the commits whose acknowledgements are owed.
 const LAST_ACKS: Duration = Duration::from_secs(2);
@@ -28,6 +29,8 @@ pub(crate) struct Subscription<N = Tcp> {
     /// What the broker's session may still hold of ours.
     held: Vec<String>,
     connection: Option<Connection>,
+    /// The nodes that are still to be asked for their birth certificates.
+    asked: Vec<NodeId>,
     /// What came by this connection and is not acknowledged.
     open: Arc<AtomicUsize>,
 }
@@ -58,7 +61,15 @@ impl Subscription {
 impl<N: Network> Subscription<N> {
     /// The same over another network than this machine's.
     pub(crate) fn over(network: N, config: &MqttSource, held: Vec<String>, clock: Clock) -> Self {
-        Subscription { network, config: config.clone(), clock, held, connection: None, open: Arc::default() }
+        Subscription {
+            network,
+            config: config.clone(),
+            clock,
+            held,
+            connection: None,
+            asked: Vec::new(),
+            open: Arc::default(),
+        }
     }
 
     async fn connect(&mut self) -> Result<Intake, MqttError> {
@@ -150,8 +161,16 @@ impl Drop for Share {
 impl<N: Network> Source for Subscription<N> {
     async fn next(&mut self) -> Result<Intake, SourceError> {
         let Some(connection) = &mut self.connection else {
+            // Who was to be asked by the connection that is gone, is asked by the next one.
+            self.asked.clear();
             return self.connect().await.map_err(|error| self.unreachable(error));
         };
+        if !self.asked.is_empty() {
+            let now = self.clock.now();
+            let commands: Vec<Publish> = self.asked.drain(..).map(|node| rebirth(&node, now)).collect();
+            // A connection that cannot take them says so when it is waited for.
+            connection.link.publish(commands, self.config.link.window).await;
+        }
         let arrived = loop {
             match &mut connection.stage {
                 Stage::Recording(recorded) => {
@@ -187,6 +206,10 @@ impl<N: Network> Source for Subscription<N> {
                 Err(SourceError::Lost { address: self.address(), cause: error.into() })
             }
         }
+    }
+
+    fn ask(&mut self, nodes: Vec<NodeId>) {
+        self.asked.extend(nodes);
     }
 
     /// Without this every stop would have the broker deliver again what was just committed.

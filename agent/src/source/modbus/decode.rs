@@ -1,9 +1,7 @@
 //! What the words of an answer mean: word order, type, labels. Any words in, a value or a fault out; `scaling` does the
 //! rest.
 
-use std::sync::Arc;
-
-use plantlink_config::{Byte, Labels, Table, Tag, TagType, WordOrder};
+use plantlink_config::{Byte, Table, Tag, TagType, WordOrder};
 
 use crate::reading::{Fault, Quality, Value};
 
@@ -44,8 +42,8 @@ pub(crate) fn words(tag: &Tag, words: &[u16]) -> Quality<Value> {
         TagType::F64 => finite(f64::from_bits(raw)),
         TagType::Bcd16 | TagType::Bcd32 => decimal(raw),
         TagType::Text { bytes } => Quality::Good(Value::Text(text(words, tag.word_order, (*bytes).into()).into())),
-        TagType::Bits(labels) => Quality::Good(Value::Labels(set_bits(raw, labels))),
-        TagType::Enum(labels) => Quality::Good(Value::Text(label(raw as u16, labels))),
+        TagType::Bits(labels) => Quality::Good(Value::of_bits(raw, labels)),
+        TagType::Enum(labels) => Quality::Good(Value::of_enum(raw as u16, labels)),
     }
 }
 
@@ -99,17 +97,6 @@ pub(crate) fn characters(bytes: impl IntoIterator<Item = u8>) -> String {
     let text = String::from_utf8(bytes)
         .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect());
     text.trim_end().to_owned()
-}
-
-/// The labels of the bits that are set; one without a label is called after its number.
-fn set_bits(raw: u64, labels: &Labels) -> Vec<Arc<str>> {
-    let set = (0..16).filter(|bit| is_set(raw, (*bit).into()));
-    set.map(|bit| labels.get(bit).cloned().unwrap_or_else(|| format!("bit{bit}").into())).collect()
-}
-
-/// A value without a label is its number as text.
-fn label(raw: u16, labels: &Labels) -> Arc<str> {
-    labels.get(raw).cloned().unwrap_or_else(|| raw.to_string().into())
 }
 
 #[cfg(test)]
