@@ -6,6 +6,7 @@ use plantlink_config::{MqttVersion, Tag};
 use crate::mqtt::{Codec, Frames, PacketError, Received};
 use crate::reading::Quality;
 use crate::source::modbus::{scaled, words};
+use crate::source::sparkplug::{DataType, Metric, Payload};
 
 /// The value of a tag as JSON, if it has one. `power` is the tag that it is scaled by, with that tag's words.
 pub fn value(tag: &Tag, own: &[u16], power: Option<(&Tag, &[u16])>) -> Option<serde_json::Value> {
@@ -40,6 +41,16 @@ pub fn packets<'a>(
         }
     }
     found
+}
+
+/// The values of a Sparkplug payload as JSON, as far as they have one, each under the tag that its own type makes.
+pub fn metrics(bytes: &[u8]) -> Vec<serde_json::Value> {
+    let metrics = Payload::read(bytes).map(|payload| payload.metrics).unwrap_or_default();
+    let value = |metric: &Metric| {
+        let datatype = DataType::of(metric.datatype?)?;
+        metric.value(&datatype.tag_type(), datatype).value().map(crate::reading::Value::to_json)
+    };
+    metrics.iter().filter_map(value).collect()
 }
 
 fn packet(codec: &Codec, frames: &mut Frames, input: &mut BytesMut) -> Result<Option<Received>, PacketError> {

@@ -26,6 +26,7 @@ mod qos2_source;
 mod receipts;
 mod salvage;
 mod sources;
+mod sparkplug;
 mod stops;
 mod sunspec;
 mod systemd;

@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod random;
 pub mod serial_cable;
 pub mod small_disk;
+pub mod sparkplug;
 pub mod trace;
 pub mod usage;
 pub mod wait;

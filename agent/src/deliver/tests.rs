@@ -163,6 +163,7 @@ fn entry(event_type: &str, count: usize) -> Entry {
         memory: Vec::new(),
         doubt: None,
         unmapped: None,
+        rebirths: Vec::new(),
         ack: Ack::none(),
         wait: Duration::ZERO,
     }

@@ -195,6 +195,7 @@ fn order() -> Entry {
         memory: Vec::new(),
         doubt: None,
         unmapped: None,
+        rebirths: Vec::new(),
         ack: Ack::none(),
         wait: Duration::ZERO,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use plantlink_buffer::{EventTime, Stamp};
+use plantlink_buffer::{Event, EventTime, Stamp};
 use plantlink_config::{
     DataTemplate, EventType, MqttLink, MqttQos, MqttVersion, Name, Template, TopicFilter, TopicMapping,
 };
@@ -55,7 +55,7 @@ fn source() -> MqttSource {
         window: 500,
     };
     let (session_expiry, topics) = (Duration::from_secs(60), Vec::new());
-    MqttSource { name, link, session_expiry, qos: MqttQos::AtLeastOnce, retained: false, topics }
+    MqttSource { name, link, session_expiry, qos: MqttQos::AtLeastOnce, retained: false, topics, sparkplug: Vec::new() }
 }
 
 fn message(topic: &str, payload: impl Into<Bytes>) -> Message {

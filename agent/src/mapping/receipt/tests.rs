@@ -30,6 +30,7 @@ fn source(host: &str, client_id: &str, window: u16) -> MqttSource {
         qos: MqttQos::AtLeastOnce,
         retained: false,
         topics: Vec::new(),
+        sparkplug: Vec::new(),
     }
 }
 

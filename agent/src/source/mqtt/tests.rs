@@ -41,6 +41,7 @@ fn config(port: u16) -> MqttSource {
         qos: MqttQos::ExactlyOnce,
         retained: false,
         topics: vec![topic],
+        sparkplug: Vec::new(),
     }
 }
 

@@ -11,6 +11,8 @@ use plantlink_buffer::Stamp;
 
 use crate::mqtt::{Publish, Qos};
 
+#[cfg(test)]
+pub(crate) use payload::Raw;
 pub(crate) use payload::{DataType, Metric, Payload};
 pub(crate) use topic::{NodeId, Topic, Verb};
 

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::fake;
+use plantlink_config::Labels;
+
 use super::*;
 
 mod published;
