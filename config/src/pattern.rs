@@ -34,9 +34,9 @@ impl NamePattern {
         (!text.is_empty() && text.chars().all(allowed)).then(|| Self(text.into()))
     }
 
-    /// Whether this name is meant. In what stands for many names, `*` is any text too.
+    /// Whether this name is meant. Where `name` stands for many, `*` being any text in it too, whether one of them is.
     pub fn matches(&self, name: &str) -> bool {
-        wild(&self.0, name) || name.contains('*') && wild(name, &self.0)
+        if name.contains('*') { overlap(&self.0, name) } else { wild(&self.0, name) }
     }
 }
 
@@ -55,6 +55,18 @@ impl fmt::Debug for EventPattern {
 impl fmt::Debug for NamePattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, out)
+    }
+}
+
+/// Whether some text fits both patterns.
+fn overlap(one: &str, other: &str) -> bool {
+    let (mut after_one, mut after_other) = (one.chars(), other.chars());
+    match (after_one.next(), after_other.next()) {
+        (None, None) => true,
+        (Some('*'), _) => overlap(after_one.as_str(), other) || !other.is_empty() && overlap(one, after_other.as_str()),
+        (_, Some('*')) => overlap(other, one),
+        (Some(own), Some(others)) => own == others && overlap(after_one.as_str(), after_other.as_str()),
+        (None, Some(_)) | (Some(_), None) => false,
     }
 }
 
@@ -81,6 +93,20 @@ pub(crate) fn wild(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_patterns_overlap_when_some_text_fits_both() {
+        for (one, other, expected) in [
+            ("edge-1/*", "*/press", true),
+            ("edge-1/*", "edge-1/press", true),
+            ("edge-1/*", "edge-2/*", false),
+            ("*", "*/*", true),
+            ("edge-1", "edge-1/*", false),
+            ("a*b", "*c", false),
+        ] {
+            assert_eq!((overlap(one, other), overlap(other, one)), (expected, expected), "{one} {other}");
+        }
+    }
 
     #[test]
     fn a_star_stands_for_any_text_anywhere() {

@@ -58,7 +58,7 @@ impl Published {
 
     /// Maps the values of its birth certificate: of all its tags, at one moment.
     pub(super) fn born(&mut self, plant: &Plant, payload: &Payload, stamp: Stamp, entry: &mut Entry) {
-        let mut readings: BTreeMap<usize, Quality<Value>> =
+        let mut readings: Readings =
             (0..self.device.tags.len()).map(|tag| (tag, Quality::Bad(Fault::Missing))).collect();
         for metric in &payload.metrics {
             if let Some((tag, value)) = self.birth.place(metric).ok().and_then(|place| self.reading(place, metric)) {
@@ -115,14 +115,7 @@ impl Published {
         Some((tag, value))
     }
 
-    fn scan(
-        &mut self,
-        plant: &Plant,
-        readings: BTreeMap<usize, Quality<Value>>,
-        at_ms: Option<u64>,
-        stamp: Stamp,
-        entry: &mut Entry,
-    ) {
+    fn scan(&mut self, plant: &Plant, readings: Readings, at_ms: Option<u64>, stamp: Stamp, entry: &mut Entry) {
         let (events, memory) = (entry.events.len(), entry.memory.len());
         self.mapper.map(plant, scan(readings, at_ms, stamp), entry);
         restamp(entry, events, at_ms, stamp);
@@ -135,9 +128,12 @@ impl Published {
     }
 }
 
+/// By the place of the tag.
+type Readings = BTreeMap<usize, Quality<Value>>;
+
 /// Readings that were taken together, each tag once, and when in milliseconds since 1970.
 #[derive(Default)]
-struct Scans(Vec<(BTreeMap<usize, Quality<Value>>, Option<u64>)>);
+struct Scans(Vec<(Readings, Option<u64>)>);
 
 impl Scans {
     fn add(&mut self, tag: usize, value: Quality<Value>, at_ms: Option<u64>) {
@@ -152,7 +148,7 @@ impl Scans {
 }
 
 /// A scan at the sender's time, where it gave one.
-fn scan(readings: BTreeMap<usize, Quality<Value>>, at_ms: Option<u64>, stamp: Stamp) -> Scan {
+fn scan(readings: Readings, at_ms: Option<u64>, stamp: Stamp) -> Scan {
     let readings = readings.into_iter().map(|(tag, value)| Reading { tag, value }).collect();
     let wall_us = at_ms.and_then(micros).unwrap_or(stamp.wall_us);
     Scan { device: 0, stamp: Stamp { wall_us, ..stamp }, readings, identity: None }

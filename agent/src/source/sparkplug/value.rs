@@ -28,10 +28,8 @@ impl Metric {
 }
 
 fn finite(value: Value) -> Quality<Value> {
-    match value {
-        Value::Float(number) if !number.is_finite() => Quality::Bad(Fault::NotANumber),
-        good => Quality::Good(good),
-    }
+    let is_number = if let Value::Float(number) = value { number.is_finite() } else { true };
+    if is_number { Quality::Good(value) } else { Quality::Bad(Fault::NotANumber) }
 }
 
 /// `None`: the wire holds something else than the birth certificate announced.
