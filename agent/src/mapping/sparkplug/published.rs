@@ -151,7 +151,7 @@ impl Scans {
 fn scan(readings: Readings, at_ms: Option<u64>, stamp: Stamp) -> Scan {
     let readings = readings.into_iter().map(|(tag, value)| Reading { tag, value }).collect();
     let wall_us = at_ms.and_then(micros).unwrap_or(stamp.wall_us);
-    Scan { device: 0, stamp: Stamp { wall_us, ..stamp }, readings, identity: None }
+    Scan { device: 0, stamp: Stamp { wall_us, ..stamp }, readings, identity: None, nameplate: None }
 }
 
 /// The events since then have the sender's time, and were recorded at ours.
