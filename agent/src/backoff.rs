@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The first step of the ceiling; it doubles with every failure.
 const FIRST: Duration = Duration::from_secs(1);
 /// The ceiling never rises above this.
-const LAST: Duration = Duration::from_secs(60);
+pub(crate) const LAST: Duration = Duration::from_secs(60);
 /// Full jitter may draw next to nothing; this keeps a refused connection from becoming a hot loop.
 const LEAST: Duration = Duration::from_millis(50);
 
@@ -18,9 +18,14 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// The pause after one more failure; `draw` in 0..1 is the jitter.
     pub(crate) fn next(&mut self, draw: f64) -> Duration {
+        self.ceiling().mul_f64(draw.clamp(0.0, 1.0)).max(LEAST)
+    }
+
+    /// The longest pause after one more failure.
+    pub(crate) fn ceiling(&mut self) -> Duration {
         let ceiling = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LAST);
         self.failures = self.failures.saturating_add(1);
-        ceiling.mul_f64(draw.clamp(0.0, 1.0)).max(LEAST)
+        ceiling
     }
 
     pub(crate) fn reset(&mut self) {

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use plantlink_config::Name;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::chain::chain;
-use crate::clock::Clock;
+use crate::clock::{Clock, age};
 use crate::destination::{Delivery, Destination, Outcome};
+use crate::destination_health::Trouble;
 use crate::health::{Health, Turned};
 use crate::schedule::{Part, Schedule, Turn, UnreadableFlow};
 use crate::store::{Stopped, Store};
@@ -46,6 +48,7 @@ pub(crate) async fn deliver(
                 continue;
             }
         };
+        let began = Instant::now();
         let delivery = tokio::select! {
             delivery = destination.deliver(&turn.batch) => delivery,
             () = overdue(&stop) => break,
@@ -55,6 +58,7 @@ pub(crate) async fn deliver(
             // The disk refuses. What was answered stays with the writer, which tries once more at its own stop.
             () = overdue(&stop) => break,
         }
+        schedule.measured(delivery.outcomes.len(), began.elapsed());
         tell(&name, &turn, &delivery, &mut schedule, &health);
     }
     // A destination that does not take the goodbye has the answers it gave all the same.
@@ -80,6 +84,8 @@ pub(crate) fn unreadable(error: &UnreadableFlow, health: &Health) {
 pub(crate) fn tell(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &mut Schedule, health: &Health) {
     report(name, turn, delivery, schedule, health);
     schedule.learn(turn, delivery);
+    let (until, breaker_is_open) = schedule.standing();
+    health.destination_rests(name, until.map(|until| until.saturating_duration_since(Instant::now())), breaker_is_open);
     while let Some((flow, events)) = schedule.lost_replay() {
         warn!(%flow, events, "kept events were deleted before they could be offered again");
     }
@@ -89,6 +95,7 @@ pub(crate) fn tell(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &mut
 fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, health: &Health) {
     use crate::destination::DeliverError::{Busy, Paused, Refused, Unreachable};
     let flow = &turn.batch.flow;
+    delays(turn, delivery, health);
     for outcome in &delivery.outcomes {
         match outcome {
             Outcome::Delivered => {}
@@ -125,16 +132,36 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
             for flow in schedule.flows() {
                 health.flow_paused(flow, reason);
             }
-            if health.destination_down(name, reason) == Turned::Yes {
+            if health.destination_down(name, Trouble::Refused, reason) == Turned::Yes {
                 warn!(destination = %name, %reason, "destination refuses us; its flows are paused");
             }
         }
-        Err(error @ (Unreachable(_) | Busy { .. })) => {
-            if health.destination_down(name, &chain(error)) == Turned::Yes {
+        Err(error @ Unreachable(_)) => {
+            if health.destination_down(name, Trouble::Unreachable, &chain(error)) == Turned::Yes {
                 warn!(destination = %name, error = %chain(error), "destination is down");
             }
         }
+        Err(error @ Busy { retry_after }) => {
+            if health.destination_down(name, Trouble::Busy, &chain(error)) == Turned::Yes {
+                warn!(destination = %name, ?retry_after, "destination is busy");
+            }
+        }
     }
+}
+
+/// How long the events took that are delivered now.
+fn delays(turn: &Turn, delivery: &Delivery, health: &Health) {
+    match turn.part {
+        Part::Live | Part::Backlog => {}
+        // They were delivered before.
+        Part::Replay => return,
+    }
+    let now = Clock.now();
+    let delivered = turn.batch.events.iter().zip(&delivery.outcomes).filter(|(_, outcome)| match outcome {
+        Outcome::Delivered | Outcome::Unheard => true,
+        Outcome::Unused | Outcome::Rejected { .. } => false,
+    });
+    health.delivered(&turn.batch.flow, delivered.filter_map(|(event, _)| age(event.recorded(), now)));
 }
 
 #[cfg(test)]

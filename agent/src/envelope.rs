@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
 use memchr::memmem;
-use plantlink_buffer::{Event, EventTime, Stored};
+use plantlink_buffer::{Event, EventTime, Stamp, Stored};
 use plantlink_config::Name;
 use serde_json::Value;
 use uuid::Uuid;
@@ -46,6 +46,11 @@ impl Envelope {
 
     pub(crate) fn event_type(&self) -> &str {
         &self.event.event_type
+    }
+
+    /// When it was recorded, by the gateway's clocks.
+    pub(crate) fn recorded(&self) -> Stamp {
+        self.event.stamp
     }
 
     pub(crate) fn sequence(&self) -> u64 {

@@ -1,10 +1,16 @@
 //! A flow as `status` and `flows` show it.
 
+use std::time::Instant;
+
 use plantlink_buffer::{FlowState, Reader, Stamp};
 use plantlink_config::{Flow, Name, Order, Priority};
 use serde::Serialize;
 
-use crate::health::{FlowHealth, Pause, Remark};
+use crate::clock::age;
+use crate::delays::DelayFigures;
+use crate::flow_health::{FlowHealth, Pause};
+use crate::health::Remark;
+use crate::service_level;
 
 /// What a flow is for and how far it is. Later releases add fields; none is taken away within a version.
 #[derive(Debug, Serialize)]
@@ -19,6 +25,14 @@ pub(crate) struct FlowStatus {
     pub(crate) retired: bool,
     pub(crate) depth: u64,
     pub(crate) oldest_age_s: Option<u64>,
+    /// The service level that is promised.
+    pub(crate) max_delay_ms: Option<u64>,
+    /// What is reached; `None` while nothing was delivered in the last minutes.
+    pub(crate) delay: Option<DelayFigures>,
+    /// Since when the oldest event has been older than promised.
+    pub(crate) late_since: Option<String>,
+    /// How often that has happened since the start.
+    pub(crate) breaches: u64,
     pub(crate) matched: u64,
     pub(crate) delivered: u64,
     pub(crate) dead: u64,
@@ -49,13 +63,8 @@ impl FlowStatus {
         now: Stamp,
     ) -> Self {
         let flow = configured.iter().find(|flow| *flow.name == *level.name);
-        let oldest =
-            (level.buffered > 0).then(|| reader.read(level.id, level.first_open, 1, usize::MAX).ok()).flatten();
-        let oldest_age_s = oldest.and_then(|stored| {
-            // Over a reboot only the wall clock goes on.
-            let age_us = now.wall_us.saturating_sub(stored.first()?.event.stamp.wall_us);
-            u64::try_from(age_us / 1_000_000).ok()
-        });
+        let oldest = (level.buffered > 0).then(|| service_level::oldest(level, reader)).flatten();
+        let max_delay = flow.and_then(|flow| flow.max_delay);
         FlowStatus {
             name: level.name.to_string(),
             events: flow.map(|flow| flow.events.iter().map(ToString::to_string).collect()).unwrap_or_default(),
@@ -64,7 +73,11 @@ impl FlowStatus {
             order: flow.map(|flow| flow.order),
             retired: level.retired,
             depth: level.buffered,
-            oldest_age_s,
+            oldest_age_s: oldest.and_then(|recorded| age(recorded, now)).map(|age| age.as_secs()),
+            max_delay_ms: max_delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+            delay: health.delays.figures(Instant::now()),
+            late_since: health.late.map(|late| late.since),
+            breaches: health.breaches,
             matched: level.matched,
             delivered: level.delivered,
             dead: level.dead,

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use plantlink_buffer::{Flight, Fly, Hold};
 use plantlink_config::{MqttDestination, MqttVersion};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::trip::{Answered, Phase, Trip};
@@ -227,8 +227,10 @@ impl Airline {
         let next = self.trips.iter().position(|trip| trip.phase == Phase::Recorded);
         let messages = next.and_then(|next| self.trips.get(next)).map(|trip| trip.messages(&self.config));
         let exchange = Exchange { releases, messages: messages.unwrap_or_default(), window };
+        let (began, events) = (Instant::now(), exchange.messages.len());
         match link.exchange(exchange).await {
             Ok(answers) => {
+                self.schedule.measured(events, began.elapsed());
                 for trip in self.trips.iter_mut().filter(|trip| trip.phase == Phase::Released) {
                     trip.phase = Phase::Completed;
                 }

@@ -10,7 +10,10 @@ use serde::Serialize;
 
 use crate::clip::clip;
 use crate::clock::Clock;
+use crate::destination_health::{DestinationHealth, Trouble};
 use crate::device_health::{DeviceHealth, KnownDevice};
+use crate::flow_health::{FlowHealth, LateTurn};
+use crate::schedule::Limit;
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
 
@@ -75,11 +78,11 @@ pub(crate) struct SourceHealth {
 
 /// When something was told last.
 #[derive(Debug, Clone, Default)]
-struct Seldom(Option<Instant>);
+pub(crate) struct Seldom(Option<Instant>);
 
 impl Seldom {
     /// Says yes when it is time to tell again.
-    fn tell(&mut self) -> Turned {
+    pub(crate) fn tell(&mut self) -> Turned {
         let now = Instant::now();
         if self.0.is_some_and(|told| now.duration_since(told) < SELDOM) {
             return Turned::No;
@@ -106,26 +109,6 @@ pub(crate) struct DeviceTurn {
     pub(crate) fault: Option<String>,
 }
 
-/// A flow as its destination treats it. The counts are since the start.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct FlowHealth {
-    pub(crate) paused: Option<Pause>,
-    /// Events that no record of the destination takes.
-    pub(crate) unused: u64,
-    /// Events that the broker took while nobody was subscribed.
-    pub(crate) unheard: u64,
-    pub(crate) last_dead: Option<Remark>,
-    #[serde(skip)]
-    told: Seldom,
-}
-
-/// Why a flow stands still, and since when.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Pause {
-    pub(crate) reason: String,
-    pub(crate) since: String,
-}
-
 /// Something said once, with its time.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Remark {
@@ -138,7 +121,7 @@ pub(crate) struct Remark {
 pub(crate) struct Picture {
     pub(crate) sources: BTreeMap<Name, SourceHealth>,
     pub(crate) devices: BTreeMap<Name, DeviceHealth>,
-    pub(crate) destinations: BTreeMap<Name, Condition>,
+    pub(crate) destinations: BTreeMap<Name, DestinationHealth>,
     pub(crate) flows: BTreeMap<Name, FlowHealth>,
     pub(crate) disk: Condition,
     pub(crate) heartbeats: BTreeMap<Name, Condition>,
@@ -172,7 +155,7 @@ impl Health {
             }
         }
         for destination in &config.destinations {
-            picture.destinations.insert(destination.name().clone(), Condition::default());
+            picture.destinations.insert(destination.name().clone(), DestinationHealth::default());
         }
         for flow in &config.flows {
             picture.flows.insert(flow.name.clone(), FlowHealth::default());
@@ -252,52 +235,52 @@ impl Health {
     }
 
     pub(crate) fn destination_up(&self, name: &Name) -> Turned {
-        self.destination(name, State::Up, None)
+        self.destination(name, DestinationHealth::up).unwrap_or(Turned::No)
     }
 
-    pub(crate) fn destination_down(&self, name: &Name, error: &str) -> Turned {
-        self.destination(name, State::Down, Some(error))
+    pub(crate) fn destination_down(&self, name: &Name, trouble: Trouble, error: &str) -> Turned {
+        self.destination(name, |destination| destination.down(trouble, error)).unwrap_or(Turned::No)
+    }
+
+    /// How long it is left alone, and whether its breaker is open.
+    pub(crate) fn destination_rests(&self, name: &Name, rest: Option<Duration>, breaker_is_open: bool) {
+        self.destination(name, |destination| destination.rests(rest, breaker_is_open));
+    }
+
+    /// Which limit keeps events back; `None`: none does.
+    pub(crate) fn held_back(&self, name: &Name, by: Option<Limit>) {
+        self.destination(name, |destination| destination.held_back(by));
     }
 
     pub(crate) fn flow_paused(&self, name: &Name, reason: &str) -> Turned {
-        let mut picture = self.picture.lock();
-        let Some(flow) = picture.flows.get_mut(name) else { return Turned::No };
-        match &mut flow.paused {
-            Some(pause) => {
-                let turned = if pause.reason == reason { Turned::No } else { Turned::Yes };
-                pause.reason = reason.to_owned();
-                turned
-            }
-            None => {
-                flow.paused = Some(Pause { reason: reason.to_owned(), since: now() });
-                Turned::Yes
-            }
-        }
+        self.flow(name, |flow| flow.pause(reason)).unwrap_or(Turned::No)
     }
 
     pub(crate) fn flow_resumed(&self, name: &Name) -> Turned {
-        let resumed = self.picture.lock().flows.get_mut(name).and_then(|flow| flow.paused.take());
-        if resumed.is_some() { Turned::Yes } else { Turned::No }
+        self.flow(name, FlowHealth::resume).unwrap_or(Turned::No)
+    }
+
+    /// Says when a flow's breach of its `max_delay` begins and when it ends.
+    pub(crate) fn flow_late(&self, name: &Name, is_late: bool) -> Option<LateTurn> {
+        self.flow(name, |flow| flow.late(is_late)).flatten()
+    }
+
+    /// How long delivered events took.
+    pub(crate) fn delivered(&self, flow: &Name, delays: impl Iterator<Item = Duration>) {
+        self.flow(flow, |flow| flow.delivered(delays));
     }
 
     /// Says yes when it is worth a line in the log.
     pub(crate) fn dead(&self, flow: &Name, reason: &str) -> Turned {
-        self.picture.lock().flows.get_mut(flow).map_or(Turned::No, |flow| {
-            flow.last_dead = Some(remark(reason));
-            flow.told.tell()
-        })
+        self.flow(flow, |flow| flow.dead(reason)).unwrap_or(Turned::No)
     }
 
     pub(crate) fn unused(&self, flow: &Name) {
-        if let Some(flow) = self.picture.lock().flows.get_mut(flow) {
-            flow.unused += 1;
-        }
+        self.flow(flow, |flow| flow.unused += 1);
     }
 
     pub(crate) fn unheard(&self, flow: &Name) {
-        if let Some(flow) = self.picture.lock().flows.get_mut(flow) {
-            flow.unheard += 1;
-        }
+        self.flow(flow, |flow| flow.unheard += 1);
     }
 
     /// `None`: the disk takes writes.
@@ -327,15 +310,19 @@ impl Health {
         self.picture.lock().sources.get_mut(name).map_or(Turned::No, |source| source.condition.turn(state, error))
     }
 
-    fn destination(&self, name: &Name, state: State, error: Option<&str>) -> Turned {
-        self.picture.lock().destinations.get_mut(name).map_or(Turned::No, |condition| condition.turn(state, error))
+    fn destination<T>(&self, name: &Name, change: impl FnOnce(&mut DestinationHealth) -> T) -> Option<T> {
+        self.picture.lock().destinations.get_mut(name).map(change)
+    }
+
+    fn flow<T>(&self, name: &Name, change: impl FnOnce(&mut FlowHealth) -> T) -> Option<T> {
+        self.picture.lock().flows.get_mut(name).map(change)
     }
 }
 
-fn remark(reason: &str) -> Remark {
+pub(crate) fn remark(reason: &str) -> Remark {
     Remark { at: now(), reason: clip(reason.to_owned()) }
 }
 
-fn now() -> String {
+pub(crate) fn now() -> String {
     rfc3339(Clock.now().wall_us)
 }

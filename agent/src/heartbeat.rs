@@ -10,12 +10,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::backoff::Backoff;
 use crate::chain::chain;
 use crate::clock::Clock;
 use crate::envelope::Site;
 use crate::health::{Health, Turned};
 use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Session, Tcp, Will, open_with};
+use crate::retry::Retry;
+use crate::slot::Slot;
 use crate::status::Reporter;
 use crate::template::rfc3339;
 
@@ -33,11 +34,15 @@ impl Heartbeat {
     /// Beats until stop; says a proper goodbye then.
     pub(crate) async fn beat(self, stop: CancellationToken) {
         let name = self.destination.name.clone();
-        let mut backoff = Backoff::default();
+        let start_within = self.destination.pacing.drain.start_within;
+        // No destination has this name: a connection of its own has a slot of its own.
+        let purpose = format!("heartbeat to {name}");
+        let slot = start_within.map(|within| Slot::new(&self.site.plant, &self.site.gateway, &purpose, within));
+        let mut retry = Retry::new(slot);
         while !stop.is_cancelled() {
-            if let Err(error) = self.connection(&stop, &mut backoff).await {
+            if let Err(error) = self.connection(&stop, &mut retry).await {
                 self.down(&name, &error);
-                stop.run_until_cancelled(tokio::time::sleep(backoff.next(fastrand::f64()))).await;
+                stop.run_until_cancelled(tokio::time::sleep(retry.pause())).await;
             }
         }
     }
@@ -49,7 +54,7 @@ impl Heartbeat {
     }
 
     /// One connection, from its birth until it breaks or the agent stops.
-    async fn connection(&self, stop: &CancellationToken, backoff: &mut Backoff) -> Result<(), MqttError> {
+    async fn connection(&self, stop: &CancellationToken, retry: &mut Retry) -> Result<(), MqttError> {
         let Some(opened) = stop.run_until_cancelled(self.open()).await else { return Ok(()) };
         let mut link = opened?;
         let birth = self.publish(&mut link, "state", self.state("online"));
@@ -62,7 +67,7 @@ impl Heartbeat {
             let beat = self.publish(&mut link, "heartbeat", report);
             let Some(heard) = stop.run_until_cancelled(beat).await else { break };
             heard?;
-            backoff.reset();
+            retry.reset();
             if self.health.heartbeat(&self.destination.name, None) == Turned::Yes {
                 info!(destination = %self.destination.name, "heartbeat is heard");
             }

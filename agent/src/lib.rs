@@ -12,13 +12,16 @@ mod clip;
 mod clock;
 mod collect;
 mod control;
+mod delays;
 mod deliver;
 #[cfg(feature = "demo")]
 mod demo;
 mod destination;
+mod destination_health;
 mod device_health;
 mod envelope;
 mod flash;
+mod flow_health;
 mod flow_status;
 mod fly;
 #[cfg(fuzzing)]
@@ -30,11 +33,14 @@ mod mqtt;
 mod opened;
 mod overflow;
 mod reading;
+mod retry;
 mod routes;
 mod run;
 mod schedule;
+mod service_level;
 #[cfg(test)]
 mod simulated;
+mod slot;
 mod source;
 mod status;
 mod store;

@@ -27,6 +27,7 @@ use crate::opened::Opened;
 use crate::overflow::{self, Editor};
 use crate::routes::Routes;
 use crate::schedule::Schedule;
+use crate::service_level;
 use crate::source::modbus::{Desk, Line};
 use crate::source::mqtt::Subscription;
 use crate::status::Reporter;
@@ -89,13 +90,18 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let mut right = JoinSet::new();
     for ((destination, reader), recorded) in config.destinations.iter().zip(readers.destinations).zip(recorded) {
         let served = served(&config, destination.name(), &flows);
-        let schedule = Schedule::new(destination.name().clone(), site.clone(), &served, reader, store.levels());
+        let (name, site_of) = (destination.name().clone(), site.clone());
+        let (pacing, levels) = (destination.pacing(), store.levels());
+        let schedule = Schedule::new(name, site_of, &served, reader, levels, pacing, health.clone());
         start_destination(&mut right, destination, recorded, &site, schedule, &store, &health, &office);
     }
     let mut beside = JoinSet::new();
     for heartbeat in heartbeats(&config, &site, &reporter, &health) {
         beside.spawn(heartbeat.beat(office.clone()));
     }
+    let promises = configured.iter().map(|(id, flow)| (*id, (*flow).clone())).collect();
+    let levels = store.levels();
+    beside.spawn(service_level::watch(promises, reporter.reader()?, levels, health.clone(), office.clone()));
     let control = Control::bind(&config.buffer.path)?;
     beside.spawn(overflow::ask(store.clone(), office.clone()));
     beside.spawn(systemd::watchdog(store.clone(), health.clone(), office.clone()));

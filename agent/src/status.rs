@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::destination_health::DestinationHealth;
 use crate::device_health::DeviceHealth;
 use crate::envelope::Site;
 use crate::flash::{Flash, FlashAccount};
@@ -54,7 +55,7 @@ pub(crate) struct Status {
     pub(crate) sources: Vec<Named<SourceHealth>>,
     pub(crate) devices: Vec<Named<DeviceHealth>>,
     pub(crate) flows: Vec<FlowStatus>,
-    pub(crate) destinations: Vec<Named<Condition>>,
+    pub(crate) destinations: Vec<Named<DestinationHealth>>,
     pub(crate) heartbeats: Vec<Named<Condition>>,
 }
 

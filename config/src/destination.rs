@@ -11,6 +11,7 @@ use crate::{
     mqtt_destination::{MqttDestination, MqttDestinationTable},
     name::Name,
     odoo::{OdooDestination, OdooTable},
+    pacing::Pacing,
     path::Path,
 };
 
@@ -29,6 +30,14 @@ impl Destination {
         match self {
             Self::Odoo(odoo) => &odoo.name,
             Self::Mqtt(mqtt) => &mqtt.name,
+        }
+    }
+
+    /// How fast it may be offered events.
+    pub fn pacing(&self) -> &Pacing {
+        match self {
+            Self::Odoo(odoo) => &odoo.pacing,
+            Self::Mqtt(mqtt) => &mqtt.pacing,
         }
     }
 }

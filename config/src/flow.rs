@@ -1,6 +1,6 @@
 //! A flow: which events go to which destination.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     check::Check,
     destination::DestinationNames,
+    interval::Interval,
     items::Items,
     name::Name,
     path::Path,
@@ -35,6 +36,8 @@ pub struct Flow {
     pub priority: Priority,
     /// In which order its events go.
     pub order: Order,
+    /// How old an event may become before it is delivered; `None`: nobody watches.
+    pub max_delay: Option<Duration>,
     /// What happens when the buffer is full.
     pub when_full: WhenFull,
 }
@@ -95,6 +98,9 @@ pub(crate) struct FlowTable {
     /// In which order its events go.
     #[serde(default)]
     order: Order,
+    /// How old an event may become before it is delivered. An older one is a breach, which is logged when it begins and
+    /// when it ends, counted, and shown in `status`; left out: nobody watches.
+    max_delay: Option<Interval>,
     /// What happens when the buffer has reached its `max_size`.
     #[serde(default)]
     when_full: WhenFull,
@@ -153,9 +159,20 @@ impl FlowTable {
             destination(to, &known, &at.key("to"), check)
         });
         let was = was.map_or(Some(None), |was| was.map(Some));
+        let max_delay = self.max_delay.as_ref().map(|delay| delay.check_some(&at.key("max_delay"), &mut check.report));
         let (priority, order, when_full) = (self.priority, self.order, self.when_full);
         when_full.check(events.as_deref().unwrap_or_default(), &at.key("when_full"), check);
-        Some(Flow { name: name?, was: was?, events: events?, from, to: to?, priority, order, when_full })
+        Some(Flow {
+            name: name?,
+            was: was?,
+            events: events?,
+            from,
+            to: to?,
+            priority,
+            order,
+            max_delay: max_delay.map_or(Some(None), |delay| delay.map(Some))?,
+            when_full,
+        })
     }
 }
 

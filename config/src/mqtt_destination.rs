@@ -9,6 +9,7 @@ use crate::{
     mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW},
     mqtt_qos::{MqttQos, QOS},
     name::Name,
+    pacing::{DrainTable, Pacing, RateTable, pacing},
     path::Path,
     report::code,
     secret::SecretTable,
@@ -27,6 +28,8 @@ pub struct MqttDestination {
     pub topic: Template,
     /// What happens to events that the broker may have had before a crash or a cut.
     pub qos: MqttQos,
+    /// How fast it may be offered events.
+    pub pacing: Pacing,
 }
 
 /// A broker that events are published to.
@@ -62,6 +65,10 @@ pub(crate) struct MqttDestinationTable {
     #[serde(default = "window")]
     #[schemars(range(min = 1))]
     window: u16,
+    /// A limit for all events that it is offered; left out: as fast as it answers.
+    rate: Option<RateTable>,
+    /// How the backlog of an outage is sent; left out: at once, as fast as it answers.
+    drain: Option<DrainTable>,
     /// How an event is written.
     #[serde(default)]
     #[expect(dead_code, reason = "the one value there is needs nothing")]
@@ -104,7 +111,8 @@ impl MqttDestinationTable {
         };
         let link = keys.check(at, check);
         let topic = publish_topic(&self.topic, &at.key("topic"), check);
-        Some(MqttDestination { name: name?, link: link?, topic: topic?, qos: MqttQos::new(self.qos) })
+        let pacing = pacing(self.rate.as_ref(), self.drain.as_ref(), at, check);
+        Some(MqttDestination { name: name?, link: link?, topic: topic?, qos: MqttQos::new(self.qos), pacing: pacing? })
     }
 }
 

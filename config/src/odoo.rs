@@ -10,6 +10,7 @@ use crate::{
     endpoint::{Endpoint, EndpointError},
     items::Items,
     name::Name,
+    pacing::{DrainTable, Pacing, RateTable, pacing},
     path::Path,
     record::{Record, RecordTable},
     report::code,
@@ -32,6 +33,8 @@ pub struct OdooDestination {
     pub api_key: Secret,
     /// How the server is known, when not by the system's certificates. Only with `https://`.
     pub tls: Option<Tls>,
+    /// How fast it may be offered events.
+    pub pacing: Pacing,
     /// What events become, at least one; each name once.
     pub records: Vec<Record>,
 }
@@ -57,6 +60,10 @@ pub(crate) struct OdooTable {
     api_key: Option<SecretTable>,
     /// How the server is known, and how the agent shows who it is. Only with `https://`.
     tls: Option<TlsTable>,
+    /// A limit for all events that it is offered; left out: as fast as it answers.
+    rate: Option<RateTable>,
+    /// How the backlog of an outage is sent; left out: at once, as fast as it answers.
+    drain: Option<DrainTable>,
     /// What events become.
     #[schemars(required, length(min = 1))]
     record: Option<Items<RecordTable>>,
@@ -78,6 +85,7 @@ impl OdooTable {
                 .error(code::CONFLICT, &at.key("tls"), "`tls` has no effect with http://")
                 .help("write https:// in `url`");
         }
+        let pacing = pacing(self.rate.as_ref(), self.drain.as_ref(), at, check);
         let records = self.records(&at.key("record"), check);
         Some(OdooDestination {
             name: name?,
@@ -86,6 +94,7 @@ impl OdooTable {
             login: login?,
             api_key: api_key?,
             tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
+            pacing: pacing?,
             records,
         })
     }

@@ -11,11 +11,12 @@ use plantlink_config::Config;
 use serde_json::Value;
 
 use super::order::{configuration, obeyed};
+use super::status::millis;
 use super::{ConfigArgs, failed, print};
 use crate::clock::Clock;
 use crate::control::{ControlError, Order, Request, ask};
+use crate::flow_health::FlowHealth;
 use crate::flow_status::FlowStatus;
-use crate::health::FlowHealth;
 
 #[derive(Args)]
 pub(super) struct FlowsArgs {
@@ -118,20 +119,24 @@ fn table(flows: &[Value]) -> String {
     // Writing into a String cannot fail.
     let _ = writeln!(
         out,
-        "{:<16} {:<16} {:<9} {:>9} {:>8} {:>10} {:>6} {:>8}  events",
-        "flow", "to", "priority", "waiting", "oldest", "delivered", "dead", "dropped"
+        "{:<16} {:<16} {:<9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10} {:>6} {:>8}  events",
+        "flow", "to", "priority", "waiting", "oldest", "promised", "delay", "breaches", "delivered", "dead", "dropped"
     );
     for flow in flows {
         let events: Vec<&str> = flow["events"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let retired = flow["retired"] == Value::Bool(true);
         let _ = write!(
             out,
-            "{:<16} {:<16} {:<9} {:>9} {:>8} {:>10} {:>6} {:>8}  {}",
+            "{:<16} {:<16} {:<9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10} {:>6} {:>8}  {}",
             text(flow, "name"),
             if retired { "(retired)" } else { text(flow, "to") },
             text(flow, "priority"),
             number(flow, "depth"),
             flow["oldest_age_s"].as_u64().map_or_else(|| "-".to_owned(), |age| format!("{age} s")),
+            known(flow["max_delay_ms"].as_u64()),
+            // 99 of a hundred took no longer in the last minutes.
+            known(flow.pointer("/delay/p99_ms").and_then(Value::as_u64)),
+            number(flow, "breaches"),
             number(flow, "delivered"),
             number(flow, "dead"),
             number(flow, "dropped"),
@@ -146,6 +151,11 @@ fn table(flows: &[Value]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// A time that may not be known.
+fn known(time_ms: Option<u64>) -> String {
+    time_ms.map_or_else(|| "-".to_owned(), millis)
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

@@ -89,7 +89,7 @@ fn screen(status: &Value) -> String {
             number(device, "tags_bad"),
         )
     });
-    section(&mut out, status, "destinations", |_| String::new());
+    section(&mut out, status, "destinations", |destination| restraint(destination).join("; "));
     section(&mut out, status, "heartbeats", |_| String::new());
     let _ = writeln!(out, "\nflows");
     for flow in items(status, "flows") {
@@ -111,6 +111,12 @@ fn screen(status: &Value) -> String {
                 let _ = write!(out, "; {} {word}", number(flow, count));
             }
         }
+        if let Some(p99) = flow.pointer("/delay/p99_ms").and_then(Value::as_u64) {
+            let _ = write!(out, "; delay up to {}", millis(p99));
+        }
+        if let Some(since) = flow.get("late_since").and_then(Value::as_str) {
+            let _ = write!(out, "; late since {since} ({} promised)", millis(number(flow, "max_delay_ms")));
+        }
         if flow.get("retired") == Some(&Value::Bool(true)) {
             out.push_str("; retired");
         }
@@ -123,6 +129,19 @@ fn screen(status: &Value) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Why a destination is not offered everything at once.
+fn restraint(destination: &Value) -> Vec<String> {
+    let said = |key: &str| destination.get(key).and_then(Value::as_str);
+    let mut said_so = Vec::new();
+    said_so.extend(said("trouble").map(str::to_owned));
+    said_so.extend(said("breaker_open_since").map(|since| format!("breaker open since {since}")));
+    said_so.extend(said("until").map(|until| format!("left alone until {until}")));
+    if let Some(held) = destination.get("held_back").filter(|held| !held.is_null()) {
+        said_so.push(format!("events wait for its {} since {}", text(held, "by"), text(held, "since")));
+    }
+    said_so
 }
 
 fn flash(status: &Value, key: &str) -> Option<u64> {
@@ -145,6 +164,14 @@ fn sentence(status: &Value) -> String {
         if let Some(reason) = flow.pointer("/paused/reason").and_then(Value::as_str) {
             troubles.push(format!("flow {} is paused ({reason})", text(flow, "name")));
         }
+    }
+    for flow in items(status, "flows").filter(|flow| flow.get("late_since").is_some_and(Value::is_string)) {
+        let oldest = flow
+            .get("oldest_age_s")
+            .and_then(Value::as_u64)
+            .map_or_else(String::new, |age| format!("oldest {}, ", duration(age)));
+        let promised = millis(number(flow, "max_delay_ms"));
+        troubles.push(format!("flow {} is late ({oldest}{promised} promised)", text(flow, "name")));
     }
     for (kind, word) in
         [("destinations", "destination"), ("sources", "source"), ("devices", "device"), ("heartbeats", "heartbeat to")]
@@ -218,6 +245,14 @@ fn duration(seconds: u64) -> String {
     }
 }
 
+pub(super) fn millis(millis: u64) -> String {
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        60_000.. => duration(millis / 1_000),
+    }
+}
+
 fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes / 1_000),
@@ -231,6 +266,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_flow_that_is_late_is_not_well() {
+        for (flow, expected) in [
+            (
+                json!({"name": "orders", "late_since": null, "max_delay_ms": 60_000}),
+                "All is well: everything is delivered",
+            ),
+            (
+                json!({"name": "orders", "depth": 3, "oldest_age_s": 185, "late_since": "2026-11-21T08:00:00Z", "max_delay_ms": 60_000}),
+                "Attention: flow orders is late (oldest 3 min, 1 min promised); 3 events waiting",
+            ),
+        ] {
+            assert_eq!(sentence(&json!({ "flows": [flow] })), format!("{expected}; nothing lost."));
+        }
+    }
 
     #[test]
     fn a_device_with_old_values_or_another_firmware_is_not_well() {

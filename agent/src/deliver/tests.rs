@@ -112,7 +112,8 @@ impl Office {
         for (event_type, count) in [("plant.order", orders), ("plant.note", notes)] {
             store.append(entry(event_type, count)).await.unwrap();
         }
-        let schedule = Schedule::new(Name::new("central").unwrap(), site, &served, reader, store.levels());
+        let (name, pacing, levels) = (Name::new("central").unwrap(), config.destinations[0].pacing(), store.levels());
+        let schedule = Schedule::new(name, site, &served, reader, levels, pacing, health.clone());
         let (tell, offered) = mpsc::unbounded_channel();
         let fake = Fake { answers: Arc::new(Mutex::new(answers.into())), offered: tell };
         let stop = CancellationToken::new();

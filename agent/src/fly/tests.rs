@@ -115,8 +115,9 @@ impl Life {
         let store = Store::new(writer.handle(), routes, states.clone());
         let Destination::Mqtt(central) = &config.destinations[0] else { panic!("no broker") };
         let served = [(states[0].id, flow)];
-        let schedule = Schedule::new(central.name.clone(), Arc::new(site), &served, reader, store.levels());
         let (health, stop) = (Health::new(&config), CancellationToken::new());
+        let (name, pacing, levels) = (central.name.clone(), &central.pacing, store.levels());
+        let schedule = Schedule::new(name, Arc::new(site), &served, reader, levels, pacing, health.clone());
         let task = tokio::spawn(fly(central.clone(), recorded, schedule, store.clone(), health, stop));
         Life { store, writer, task }
     }

@@ -1,62 +1,45 @@
 //! Which flow of a destination is served next, and when.
 
+mod breaker;
+mod bucket;
 mod claims;
+mod limits;
 mod outlet;
+mod recovery;
 mod rota;
+mod stride;
+mod turn;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::{Flight, FlowId, FlowState, Hold, ReadError, Reader, Span, SpanKind, Stored};
-use plantlink_config::{Flow, Name, Order};
+use plantlink_config::{Flow, Name, Order, Pacing};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::backoff::Backoff;
 use crate::destination::{Batch, DeliverError, Delivery};
 use crate::envelope::{Envelope, Site};
+use crate::health::Health;
+use crate::retry::Retry;
+use crate::slot::Slot;
 use claims::Claims;
+pub(crate) use limits::Limit;
+use limits::Limits;
 use outlet::Outlet;
+use recovery::Recovery;
 pub(crate) use rota::Part;
 use rota::Rota;
+use stride::Stride;
+pub(crate) use turn::Turn;
 
 /// A paused flow is offered again after this long, to see whether the cause is gone.
 const PROBE: Duration = Duration::from_secs(5);
-/// A destination that does not let us in is asked again after this long: often enough to resume soon, and too seldom to
-/// lock an account.
-const KNOCK: Duration = Duration::from_secs(8);
 /// From here on a flow that was paused is offered in whole batches again.
 const CAREFUL_MAX: usize = 64;
-/// A destination that asks for more patience than this is asked again all the same.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// A batch is not read on beyond this, whatever the number of its events.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-
-/// A batch, and where in its flow it stands.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    pub(crate) flow: FlowId,
-    /// Which part of the flow's log it is from.
-    pub(crate) part: Part,
-    /// Where that part stands: its first sequence number that has no answer yet.
-    pub(crate) from: u64,
-    /// How often the first of these events has been offered, this time included.
-    pub(crate) attempts: u32,
-    /// The destination is back, and so much waits behind this batch that new events should not: once there is an answer,
-    /// the rest becomes a backlog.
-    pub(crate) cuts: bool,
-    pub(crate) batch: Batch,
-    /// A full buffer gives up none of these events until their answers are written down.
-    pub(crate) hold: Hold,
-}
-
-impl Turn {
-    /// From where it stands to behind its last event.
-    pub(crate) fn numbers(&self) -> Range<u64> {
-        self.from..self.batch.events.last().map_or(self.from, |last| last.sequence() + 1)
-    }
-}
 
 /// The flows of one destination.
 pub(crate) struct Schedule {
@@ -66,12 +49,11 @@ pub(crate) struct Schedule {
     rota: Rota,
     levels: watch::Receiver<Vec<FlowState>>,
     reader: Option<Reader>,
-    backoff: Backoff,
-    /// Nothing is offered before.
-    not_before: Option<Instant>,
-    /// The destination did not let us in at the last turn.
-    refused: bool,
+    recovery: Recovery,
+    stride: Stride,
+    limits: Limits,
     claims: Claims,
+    health: Health,
 }
 
 /// What can be read next.
@@ -81,6 +63,8 @@ struct Ready {
     seat: usize,
     /// From where it stands to where it ends.
     numbers: Range<u64>,
+    /// A limit of its own keeps it back, so that so many of them may go.
+    admitted: u64,
 }
 
 /// A flow's log that cannot be read.
@@ -107,10 +91,13 @@ impl Schedule {
         flows: &[(FlowId, &Flow)],
         reader: Reader,
         levels: watch::Receiver<Vec<FlowState>>,
+        pacing: &Pacing,
+        health: Health,
     ) -> Self {
         let mut rota = Rota::default();
         let lost = |id| levels.borrow().iter().find(|level| level.id == id).map_or(0, |level| level.replay_lost);
         let outlets = flows.iter().map(|(id, flow)| Outlet::new(*id, flow, lost(*id), &mut rota)).collect();
+        let slot = pacing.drain.start_within.map(|within| Slot::new(&site.plant, &site.gateway, &destination, within));
         Schedule {
             destination,
             site,
@@ -118,10 +105,11 @@ impl Schedule {
             rota,
             levels,
             reader: Some(reader),
-            backoff: Backoff::default(),
-            not_before: None,
-            refused: false,
+            recovery: Recovery::new(Retry::new(slot)),
+            stride: Stride::default(),
+            limits: Limits::new(pacing, slot, Instant::now()),
             claims: Claims::default(),
+            health,
         }
     }
 
@@ -129,7 +117,7 @@ impl Schedule {
     pub(crate) async fn next(&mut self, events_max: usize) -> Result<Turn, UnreadableFlow> {
         loop {
             self.rest().await;
-            let (ready, earliest) = self.ready(Instant::now());
+            let (ready, earliest) = self.ready(events_max, Instant::now());
             let Some(ready) = ready else {
                 tokio::select! {
                     // The store outlives every schedule; without it there is nothing to wait for but the end.
@@ -146,15 +134,15 @@ impl Schedule {
 
     /// Waits as long as the destination has to be left alone.
     pub(crate) async fn rest(&mut self) {
-        if let Some(not_before) = self.not_before {
+        if let Some(not_before) = self.recovery.not_before() {
             sleep_until(not_before).await;
-            self.not_before = None;
+            self.recovery.rested();
         }
     }
 
     /// The same turn as [`Self::next`] would bring, if there is one now.
     pub(crate) async fn at_once(&mut self, events_max: usize) -> Result<Option<Turn>, UnreadableFlow> {
-        match self.ready(Instant::now()) {
+        match self.ready(events_max, Instant::now()) {
             (Some(ready), _) => self.read(ready, events_max).await,
             (None, _) => Ok(None),
         }
@@ -222,14 +210,25 @@ impl Schedule {
 
     /// Whether the destination did not let us in at the turn before this one.
     pub(crate) fn is_refused(&self) -> bool {
-        self.refused
+        self.recovery.is_refused()
+    }
+
+    /// Until when the destination is left alone, and whether its breaker is open.
+    pub(crate) fn standing(&self) -> (Option<Instant>, bool) {
+        (self.recovery.not_before(), self.recovery.breaker_is_open())
+    }
+
+    /// So many events were answered together, and it took so long.
+    pub(crate) fn measured(&mut self, events: usize, took: Duration) {
+        self.stride.measured(events, took);
     }
 
     /// Takes in what came of a turn: how long to wait, and for whom.
     pub(crate) fn learn(&mut self, turn: &Turn, delivery: &Delivery) {
         let now = Instant::now();
-        self.refused = matches!(delivery.rest, Err(DeliverError::Refused { .. }))
-            || (self.refused && matches!(delivery.rest, Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. })));
+        if self.recovery.learn(delivery, now) {
+            self.limits.returned(now);
+        }
         if let Some(outlet) = self.outlets.iter_mut().find(|outlet| outlet.flow == turn.flow) {
             match &delivery.rest {
                 Err(DeliverError::Paused { .. }) => {
@@ -250,57 +249,69 @@ impl Schedule {
                 self.outlets.iter_mut().for_each(|outlet| outlet.was_away = true);
             }
         }
-        match &delivery.rest {
-            Ok(()) => self.backoff.reset(),
-            Err(DeliverError::Unreachable(_)) => {
-                if !delivery.outcomes.is_empty() {
-                    self.backoff.reset();
-                }
-                self.not_before = Some(now + self.backoff.next(fastrand::f64()));
-            }
-            Err(DeliverError::Busy { retry_after }) => {
-                let pause = self.backoff.next(fastrand::f64());
-                self.not_before = Some(now + retry_after.unwrap_or(pause).min(RETRY_AFTER_MAX));
-            }
-            // The flow waits, its neighbors do not.
-            Err(DeliverError::Paused { .. }) => {}
-            Err(DeliverError::Refused { .. }) => self.not_before = Some(now + KNOCK),
-        }
     }
 
-    /// What goes next; else when something that waits may again.
-    fn ready(&mut self, now: Instant) -> (Option<Ready>, Option<Instant>) {
+    /// What goes next of at most so many events; else when something that waits may again.
+    fn ready(&mut self, events_max: usize, now: Instant) -> (Option<Ready>, Option<Instant>) {
+        let events_max = self.events_max(events_max);
         let levels = self.levels.borrow_and_update();
-        let mut earliest: Option<Instant> = None;
+        let mut waits = Vec::new();
         let mut ready = Vec::new();
-        for (index, outlet) in self.outlets.iter().enumerate() {
+        for (index, outlet) in self.outlets.iter_mut().enumerate() {
             let Some(level) = levels.iter().find(|level| level.id == outlet.flow) else { continue };
+            self.limits.joined(outlet.joined(level.next));
             // Where its events were to go before, they are on their way.
             if level.flying_to.as_ref().is_some_and(|holder| **holder != *self.destination) {
                 continue;
             }
             for (lane_index, lane) in outlet.lanes.iter().enumerate() {
                 let Some(numbers) = lane.numbers(outlet.order, level, &self.claims) else { continue };
-                match outlet.not_before.max(lane.not_before) {
-                    Some(not_before) if not_before > now => {
-                        earliest = Some(earliest.map_or(not_before, |earliest| earliest.min(not_before)));
+                if let Some(not_before) = outlet.not_before.max(lane.not_before).filter(|not_before| *not_before > now)
+                {
+                    waits.push(not_before);
+                    continue;
+                }
+                let wanted = (numbers.end - numbers.start).min(events_max as u64);
+                let admitted =
+                    if outlet.is_backlog(lane.part) { self.limits.of_backlog(wanted, now) } else { Ok(wanted) };
+                match admitted {
+                    Ok(admitted) => {
+                        ready.push(Ready { outlet: index, lane: lane_index, seat: lane.seat, numbers, admitted });
                     }
-                    Some(_) | None => ready.push(Ready { outlet: index, lane: lane_index, seat: lane.seat, numbers }),
+                    Err(until) => waits.push(until),
                 }
             }
         }
         let seats: Vec<usize> = ready.iter().map(|ready| ready.seat).collect();
         let chosen = self.rota.choose(&seats);
-        (ready.into_iter().find(|ready| Some(ready.seat) == chosen), earliest)
+        let mut chosen = ready.into_iter().find(|ready| Some(ready.seat) == chosen);
+        // The rate is everybody's: it is asked for whoever is most urgent, so that nobody takes the tokens away from it.
+        if let Some(ready) = &mut chosen {
+            match self.limits.of_all(ready.admitted, now) {
+                Ok(admitted) => ready.admitted = admitted,
+                Err(until) => {
+                    waits.push(until);
+                    chosen = None;
+                }
+            }
+        }
+        self.health.held_back(&self.destination, self.limits.holding());
+        (chosen, waits.into_iter().min())
+    }
+
+    /// As many as the destination takes and are answered within a second; one where it is asked whether it is back.
+    fn events_max(&self, events_max: usize) -> usize {
+        if self.recovery.breaker_is_open() { 1 } else { events_max.min(self.stride.events_max()).max(1) }
     }
 
     async fn read(&mut self, ready: Ready, events_max: usize) -> Result<Option<Turn>, UnreadableFlow> {
-        let Ready { outlet, lane, seat, numbers } = ready;
+        let Ready { outlet, lane, seat, numbers, admitted } = ready;
         let Some((flow, batch_max)) = self.outlets.get(outlet).map(|outlet| (outlet.flow, outlet.batch_max)) else {
             return Ok(None);
         };
         let from = numbers.start;
-        let events_max = batch_max.map_or(events_max, |max| max.min(events_max));
+        let ordinary = events_max.min(self.stride.events_max());
+        let events_max = batch_max.unwrap_or(usize::MAX).min(usize::try_from(admitted).unwrap_or(usize::MAX));
         let read = self.stored(flow, from, events_max, BATCH_BYTES_MAX).await;
         let Some(served) = self.outlets.get_mut(outlet) else { return Ok(None) };
         let name = served.name.clone();
@@ -322,7 +333,9 @@ impl Schedule {
         lane.attempts = if lane.offered == from { lane.attempts.saturating_add(1) } else { 1 };
         lane.offered = from;
         let attempts = lane.attempts;
-        let cuts = self.outlets.get(outlet).is_some_and(|outlet| self.cuts(outlet, part, left, stored.len()));
+        self.limits.take(stored.len() as u64, served.is_backlog(part));
+        served.goes(part, left, ordinary, numbers.end);
+        let cuts = self.outlets.get(outlet).is_some_and(|outlet| self.cuts(outlet, part, left, ordinary));
         let events = self.envelopes(&name, stored);
         Ok(Some(Turn { flow, part, from, attempts, cuts, batch: Batch { flow: name, events }, hold }))
     }

@@ -135,6 +135,8 @@ window = {WINDOW}
             &served(config, &destination.name, &flows),
             reader,
             store.levels(),
+            &destination.pacing,
+            health.clone(),
         );
         let mut right = JoinSet::new();
         let broker = Broker::over(Simulated, destination);

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::folder::Folder;
 use plantlink_config::{
-    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Environment, Labels, LineAddress,
-    MqttVersion, Order, Parity, Priority, Secret, SerialPort, Severity, Source, Table, TagType, WordOrder, schema,
+    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Drain, Environment, Labels, LineAddress,
+    MqttVersion, Order, Parity, Priority, Rate, Secret, SerialPort, Severity, Source, Table, TagType, WordOrder,
+    schema,
 };
 use serde_json::{Value, json};
 
@@ -97,6 +98,11 @@ fn brokers_and_odoo_become_what_the_file_says() {
     assert_eq!(erp.records[0].fields[3].1.constant(), Some("true"));
     assert_eq!(config.flows[0].was.as_deref(), Some("workorders"));
     assert_eq!((config.flows[0].priority, config.flows[0].order), (Priority::Critical, Order::LiveFirst));
+    assert_eq!((config.flows[0].max_delay, config.flows[1].max_delay), (Some(Duration::from_mins(1)), None));
+    assert_eq!(central.pacing.rate, Some(Rate { per_second: 500, burst: 1_000 }));
+    assert_eq!(central.pacing.drain, Drain { per_second: Some(200), start_within: Some(Duration::from_mins(1)) });
+    assert_eq!(erp.pacing.rate, Some(Rate { per_second: 50, burst: 80 }));
+    assert_eq!(erp.pacing.drain, Drain { per_second: Some(20), start_within: Some(Duration::from_mins(5)) });
 }
 
 #[test]

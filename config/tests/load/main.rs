@@ -8,6 +8,7 @@ mod full_example;
 mod include;
 mod meaning;
 mod messages;
+mod pacing;
 mod profile;
 mod reporting;
 mod tag_sheet;

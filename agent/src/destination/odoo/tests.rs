@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use plantlink_buffer::{Event, EventTime, Stamp, Stored};
-use plantlink_config::{EventPattern, Part, Record, Reference, Secret, Template};
+use plantlink_config::{EventPattern, Pacing, Part, Record, Reference, Secret, Template};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -90,6 +90,7 @@ fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
         login: "agent".to_owned(),
         api_key: Secret::Env("UNUSED".to_owned()),
         tls: None,
+        pacing: Pacing::default(),
         records,
     };
     let server = Scripted::default();

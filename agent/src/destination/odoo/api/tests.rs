@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plantlink_config::{Name, Secret};
+use plantlink_config::{Name, Pacing, Secret};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -66,6 +66,7 @@ fn api(url: &str, key: &Path) -> Api {
         login: "agent".to_owned(),
         api_key: Secret::File(key.to_owned()),
         tls: None,
+        pacing: Pacing::default(),
         records: Vec::new(),
     })
 }

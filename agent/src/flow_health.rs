@@ -1,0 +1,94 @@
+//! A flow as its destination treats it: paused or not, in time or late, and what happened to its events.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::delays::Delays;
+use crate::health::{Remark, Seldom, Turned, now, remark};
+
+/// One flow. The counts are since the start.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FlowHealth {
+    pub(crate) paused: Option<Pause>,
+    /// Events that no record of the destination takes.
+    pub(crate) unused: u64,
+    /// Events that the broker took while nobody was subscribed.
+    pub(crate) unheard: u64,
+    pub(crate) last_dead: Option<Remark>,
+    /// The breach of its `max_delay` that goes on.
+    pub(crate) late: Option<Late>,
+    /// Breaches of its `max_delay`, with the one that goes on.
+    pub(crate) breaches: u64,
+    pub(crate) delays: Delays,
+    told: Seldom,
+}
+
+/// Why a flow stands still, and since when.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Pause {
+    pub(crate) reason: String,
+    pub(crate) since: String,
+}
+
+/// Since when a flow is late.
+#[derive(Debug, Clone)]
+pub(crate) struct Late {
+    pub(crate) since: String,
+    began: Instant,
+}
+
+/// A breach begins or ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LateTurn {
+    Begun,
+    Ended { after: Duration },
+}
+
+impl FlowHealth {
+    pub(crate) fn pause(&mut self, reason: &str) -> Turned {
+        match &mut self.paused {
+            Some(pause) => {
+                let turned = if pause.reason == reason { Turned::No } else { Turned::Yes };
+                pause.reason = reason.to_owned();
+                turned
+            }
+            None => {
+                self.paused = Some(Pause { reason: reason.to_owned(), since: now() });
+                Turned::Yes
+            }
+        }
+    }
+
+    pub(crate) fn resume(&mut self) -> Turned {
+        if self.paused.take().is_some() { Turned::Yes } else { Turned::No }
+    }
+
+    /// Says when a breach begins and when it ends.
+    pub(crate) fn late(&mut self, is_late: bool) -> Option<LateTurn> {
+        match (&self.late, is_late) {
+            (None, true) => {
+                self.late = Some(Late { since: now(), began: Instant::now() });
+                self.breaches += 1;
+                Some(LateTurn::Begun)
+            }
+            (Some(late), false) => {
+                let after = Duration::from_secs(late.began.elapsed().as_secs());
+                self.late = None;
+                Some(LateTurn::Ended { after })
+            }
+            (None, false) | (Some(_), true) => None,
+        }
+    }
+
+    pub(crate) fn delivered(&mut self, delays: impl Iterator<Item = Duration>) {
+        let now = Instant::now();
+        delays.for_each(|delay| self.delays.record(delay, now));
+    }
+
+    /// Says yes when it is worth a line in the log.
+    pub(crate) fn dead(&mut self, reason: &str) -> Turned {
+        self.last_dead = Some(remark(reason));
+        self.told.tell()
+    }
+}

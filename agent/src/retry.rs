@@ -1,0 +1,69 @@
+//! When to try again what cannot be reached: after a pause that is drawn, or in the gateway's slot where a fleet is spread.
+
+use std::time::Duration;
+
+use crate::backoff::{Backoff, LAST};
+use crate::clock::Clock;
+use crate::slot::Slot;
+
+/// The pauses between failures in a row.
+#[derive(Debug, Default)]
+pub(crate) struct Retry {
+    backoff: Backoff,
+    slot: Option<Slot>,
+}
+
+impl Retry {
+    /// With a slot, the tries are a period apart that is as long as what the slot spreads over, and at most a minute.
+    pub(crate) fn new(slot: Option<Slot>) -> Self {
+        Retry { backoff: Backoff::default(), slot }
+    }
+
+    /// The pause after one more failure.
+    pub(crate) fn pause(&mut self) -> Duration {
+        match self.slot {
+            None => self.backoff.next(fastrand::f64()),
+            Some(slot) => self.in_slot(slot, Duration::ZERO),
+        }
+    }
+
+    /// The pause after one more failure that came with the other side's wish to be left alone for so long. Gateways with
+    /// one wish come back one after the other where they are spread.
+    pub(crate) fn pause_of(&mut self, asked: Duration) -> Duration {
+        match self.slot {
+            None => asked,
+            Some(slot) => self.in_slot(slot, asked),
+        }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.backoff.reset();
+    }
+
+    fn in_slot(&mut self, slot: Slot, least: Duration) -> Duration {
+        let period = self.backoff.ceiling().max(slot.within().min(LAST));
+        let least_us = i64::try_from(least.as_micros()).unwrap_or(i64::MAX);
+        least + slot.next(period, Clock.now().wall_us.saturating_add(least_us))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_waited_for_and_a_slot_comes_after_it() {
+        let asked = Duration::from_secs(30);
+        assert_eq!(Retry::default().pause_of(asked), asked);
+        let within = Duration::from_secs(10);
+        let mut spread = Retry::new(Some(Slot::new("mill", "gw", "central", within)));
+        let pause = spread.pause_of(asked);
+        assert!(pause > asked && pause <= asked + within, "{pause:?}");
+    }
+
+    #[test]
+    fn slots_are_a_minute_apart_at_most_however_long_a_fleet_is_spread_over() {
+        let mut retry = Retry::new(Some(Slot::new("mill", "gw", "central", Duration::from_hours(1))));
+        assert!((0..10).all(|_| retry.pause() <= LAST));
+    }
+}
