@@ -5,6 +5,7 @@ mod brokers;
 mod cabinet;
 mod campaign;
 mod commit_before_acknowledge;
+mod control;
 mod devices;
 mod disk;
 mod fakes;

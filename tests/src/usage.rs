@@ -20,7 +20,19 @@ pub fn cpu_s(process: u32) -> f64 {
 /// # Panics
 /// When there is no such process.
 pub fn peak_memory_mb(process: u32) -> f64 {
+    megabytes(process, "VmHWM:")
+}
+
+/// The memory that a process has resident now, in megabytes.
+///
+/// # Panics
+/// When there is no such process.
+pub fn memory_mb(process: u32) -> f64 {
+    megabytes(process, "VmRSS:")
+}
+
+fn megabytes(process: u32, key: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+    let line = status.lines().find(|line| line.starts_with(key)).expect("a line of the kernel");
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).expect("kilobytes") / 1_000.0
 }

@@ -92,3 +92,64 @@ impl Limits {
         self.holding.take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use plantlink_config::{Drain, Rate};
+
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_secs(40);
+
+    fn limits(rate: Option<u32>, drain: Option<u32>, now: Instant) -> Limits {
+        let rate = rate.map(|per_second| Rate { per_second, burst: per_second });
+        let drain = Drain { per_second: drain, start_within: Some(WITHIN) };
+        Limits::new(&Pacing { rate, drain }, Some(slot()), now)
+    }
+
+    fn slot() -> Slot {
+        Slot::new("mill", "gw", "central", WITHIN)
+    }
+
+    #[test]
+    fn a_backlog_begins_at_its_moment_after_the_return_and_new_events_do_not_wait_for_it() {
+        let now = Instant::now();
+        let mut limits = limits(None, None, now);
+        limits.returned(now);
+        let start = now + slot().offset();
+        assert_eq!(limits.of_backlog(100, now), Err(start));
+        assert_eq!(limits.holding(), Some(Limit::StartWithin));
+        assert_eq!((limits.of_all(100, now), limits.holding()), (Ok(100), None));
+        assert_eq!((limits.of_backlog(100, start), limits.holding()), (Ok(100), None));
+    }
+
+    #[test]
+    fn a_backlog_in_order_shrinks_by_so_many_a_second_however_many_join_it() {
+        for (joining, expected) in [(0, 1_000), (10, 2_000), (50, 6_000)] {
+            let now = Instant::now();
+            let (mut limits, mut gone) = (limits(None, Some(100), now), 0);
+            // Ten seconds, in which so many join every 100 ms; the first second's worth was saved up.
+            for step in 1..=100 {
+                limits.joined(joining);
+                if let Ok(events) = limits.of_backlog(10_000, now + Duration::from_millis(100) * step) {
+                    limits.take(events, true);
+                    gone += events;
+                }
+            }
+            assert_eq!(gone, expected + 100 - 10, "{joining} joining");
+        }
+    }
+
+    #[test]
+    fn the_rate_is_that_of_all_events_and_the_drain_that_of_a_backlog_alone() {
+        let now = Instant::now();
+        let mut limits = limits(Some(100), Some(10), now);
+        limits.take(60, false);
+        assert_eq!((limits.of_backlog(50, now), limits.holding()), (Ok(10), Some(Limit::Drain)));
+        limits.take(10, true);
+        assert_eq!((limits.of_all(50, now), limits.holding()), (Ok(30), Some(Limit::Rate)));
+        assert!(limits.of_backlog(50, now).is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! What an outage costs: how long its backlog takes at a steady rate, and what new and critical events wait meanwhile.
+//!
+//! Messages of 300 bytes, 5,000 a second, before, during and after an outage of the destination; then one critical event
+//! after the other behind a full bulk backlog. Delays are those from the message's publication to its arrival at the center.
+//!
+//! `cargo bench -p plantlink-tests --bench drain`; `PLANTLINK_OUTAGE_S=60` and `PLANTLINK_BACKLOG=300000` are the full
+//! size. The agent is the release build beside the benchmark (`cargo build --release --no-default-features` makes it), or the
+//! one that `PLANTLINK_BIN` names.
+
+use std::time::{Duration, Instant};
+
+use plantlink_tests::agent::Agent;
+use plantlink_tests::broker::{Broker, Rules};
+use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
+use plantlink_tests::proxy::{Cut, Mode, Proxy};
+use plantlink_tests::random::Random;
+use plantlink_tests::wait;
+use serde_json::Value;
+
+/// Events a second, and how often a second they are published.
+const RATE: usize = 5_000;
+const TICKS: usize = 50;
+/// How long the destination is up before the outage.
+const BEFORE: Duration = Duration::from_secs(2);
+/// For a backlog to be gone.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How many critical events are timed.
+const ALARMS: usize = 60;
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let outage = Duration::from_secs(setting("PLANTLINK_OUTAGE_S", 5));
+    println!("{RATE} events/s, an outage of {} s", outage.as_secs());
+    for order in ["strict", "live-first"] {
+        runtime.block_on(through_an_outage(order, outage));
+    }
+    let backlog = setting("PLANTLINK_BACKLOG", 30_000);
+    runtime.block_on(critical_events(usize::try_from(backlog).expect("a number of events")));
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Two brokers, a link to the second that can be cut, and the agent between them.
+struct Bench {
+    plant: Broker,
+    _centre: Broker,
+    link: Proxy,
+    received: Subscriber,
+    agent: Agent,
+    began: Instant,
+}
+
+impl Bench {
+    async fn start(flows: &str) -> Bench {
+        // Without this mosquitto lets a publisher have 20 messages on their way, whatever our window is.
+        let rules = || Rules { settings: vec!["max_inflight_messages 1000"], ..Rules::default() };
+        let (plant, centre) = (Broker::start_with(rules()).await, Broker::start_with(rules()).await);
+        let link = Proxy::start(centre.port(), Random::new(1)).await;
+        let received = Subscriber::start(Options::new(centre.back_port(), "observer", Version::V5), "#").await;
+        let agent = Agent::start(&configuration(plant.port(), link.port(), flows));
+        agent.wait_until("the connection to the plant", LIMIT, |status| status["sources"][0]["state"] == "up").await;
+        Bench { plant, _centre: centre, link, received, agent, began: Instant::now() }
+    }
+
+    fn publisher(&self, client_id: &str) -> Publisher {
+        Publisher::new(Options::new(self.plant.port(), client_id, Version::V5))
+    }
+
+    /// A message that says when it was published.
+    fn message(&self, topic: &str) -> Message {
+        let text = format!(r#"{{"at_us":{},"program":"{}"}}"#, self.began.elapsed().as_micros(), "P".repeat(260));
+        Message::new(topic, text)
+    }
+
+    /// The delays of those events that were published in this time.
+    fn delays(&self, arrivals: &[(Duration, usize)], topic: &str, from: Duration, until: Duration) -> Vec<Duration> {
+        let mut delays = Vec::new();
+        let mut arrived = arrivals.iter().peekable();
+        for (index, message) in self.received.received().iter().enumerate() {
+            while arrived.next_if(|(_, count)| *count <= index).is_some() {}
+            let Some((at, _)) = arrived.peek() else { break };
+            let envelope: Value = serde_json::from_slice(&message.payload).expect("an envelope");
+            let published = Duration::from_micros(envelope["data"]["at_us"].as_u64().expect("a time"));
+            if message.topic.ends_with(topic) && (from..until).contains(&published) {
+                delays.push(at.saturating_sub(published));
+            }
+        }
+        delays.sort();
+        delays
+    }
+
+    fn cut(&self) {
+        self.link.set(Mode::Refuse);
+        self.link.cut(Cut::Reset);
+    }
+
+    fn depth(&self) -> u64 {
+        let status = self.agent.status().unwrap_or_default();
+        status["flows"].as_array().into_iter().flatten().filter_map(|flow| flow["depth"].as_u64()).sum()
+    }
+}
+
+/// When how many had arrived, looked at every few milliseconds until it is dropped.
+async fn arrivals(bench: &Bench, arrivals: &mut Vec<(Duration, usize)>) {
+    loop {
+        let count = bench.received.count();
+        if arrivals.last().is_none_or(|(_, last)| *last < count) {
+            arrivals.push((bench.began.elapsed(), count));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn through_an_outage(order: &str, outage: Duration) {
+    let flow = format!("[[flow]]\nname = \"all\"\nevents = [\"*\"]\nto = \"central\"\norder = \"{order}\"\n");
+    let bench = Bench::start(&flow).await;
+    let mut seen = Vec::new();
+    let steady = async {
+        let mut mes = bench.publisher("mes");
+        let mut pace = tokio::time::interval(Duration::from_secs(1) / TICKS as u32);
+        loop {
+            pace.tick().await;
+            let messages: Vec<Message> = (0..RATE / TICKS).map(|_| bench.message("mes/orders")).collect();
+            mes.publish_all(&messages).await;
+        }
+    };
+    let story = async {
+        tokio::time::sleep(BEFORE).await;
+        bench.cut();
+        tokio::time::sleep(outage).await;
+        let backlog = bench.depth();
+        bench.link.set(Mode::Pass);
+        let returned = bench.began.elapsed();
+        let count = bench.received.count();
+        wait::until("the first event after the outage", LIMIT, async || (bench.received.count() > count).then_some(()))
+            .await;
+        let connected = bench.began.elapsed();
+        // What is on its way at a steady rate is no backlog.
+        wait::until("the backlog to be gone", LIMIT, async || (bench.depth() < RATE as u64 / 5).then_some(())).await;
+        (backlog, returned, connected, bench.began.elapsed())
+    };
+    let (backlog, returned, connected, gone) = tokio::select! {
+        story = story => story,
+        () = steady => unreachable!("the events do not end"),
+        () = arrivals(&bench, &mut seen) => unreachable!("nor does the watch"),
+    };
+    // The last of them need not have arrived.
+    let delays = bench.delays(&seen, "workorder.finished", connected, gone.saturating_sub(Duration::from_secs(1)));
+    println!(
+        "{order:>10}: {backlog} events waited; noticed after {:.1} s, gone {:.1} s later; new events meanwhile: p50 {}, p99 {}",
+        (connected - returned).as_secs_f64(),
+        (gone - connected).as_secs_f64(),
+        percentile(&delays, 50),
+        percentile(&delays, 99),
+    );
+}
+
+async fn critical_events(backlog: usize) {
+    let flows = "[[flow]]\nname = \"alarms\"\nevents = [\"alarm.plant\"]\nto = \"central\"\npriority = \"critical\"\n\
+        [[flow]]\nname = \"bulk\"\nevents = [\"*\"]\nto = \"central\"\npriority = \"bulk\"\n";
+    let bench = Bench::start(flows).await;
+    bench.cut();
+    let mut mes = bench.publisher("mes");
+    for _ in (0..backlog).step_by(1_000) {
+        let messages: Vec<Message> = (0..1_000).map(|_| bench.message("mes/orders")).collect();
+        mes.publish_all(&messages).await;
+    }
+    wait::until("the backlog", LIMIT, async || (bench.depth() >= backlog as u64).then_some(())).await;
+    bench.link.set(Mode::Pass);
+    wait::until("its first event", LIMIT, async || (bench.received.count() > 0).then_some(())).await;
+    let mut seen = Vec::new();
+    let from = bench.began.elapsed();
+    let story = async {
+        let mut alarms = bench.publisher("alarms");
+        let mut behind = 0;
+        for _ in 0..ALARMS {
+            alarms.publish_all(&[bench.message("alarms")]).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            behind += usize::from(bench.received.count() < backlog);
+        }
+        wait::until("everything", LIMIT, async || (bench.received.count() >= backlog + ALARMS).then_some(())).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        behind
+    };
+    let behind = tokio::select! {
+        behind = story => behind,
+        () = arrivals(&bench, &mut seen) => unreachable!("the watch does not end"),
+    };
+    let delays = bench.delays(&seen, "alarm.plant", from, Duration::MAX);
+    println!(
+        "  critical: {behind} of {} behind {backlog} bulk events: p50 {}, p99 {}",
+        delays.len(),
+        percentile(&delays, 50),
+        percentile(&delays, 99),
+    );
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> String {
+    let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(rank).map_or_else(|| "none".to_owned(), |delay| format!("{} ms", delay.as_millis()))
+}
+
+fn configuration(plant: u16, centre: u16, flows: &str) -> String {
+    format!(
+        r#"
+[plant]
+id = "mill"
+gateway = "gw"
+[buffer]
+path = "buffer.db"
+[[source.mqtt]]
+name = "mes"
+url = "mqtt://127.0.0.1:{plant}"
+client_id = "mes-in"
+window = 500
+[[source.mqtt.topic]]
+filter = "mes/#"
+type = "workorder.finished"
+[[source.mqtt.topic]]
+filter = "alarms"
+type = "alarm.plant"
+[[destination.mqtt]]
+name = "central"
+url = "mqtt://127.0.0.1:{centre}"
+window = 500
+{flows}"#
+    )
+}
