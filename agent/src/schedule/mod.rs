@@ -3,6 +3,7 @@
 mod breaker;
 mod bucket;
 mod claims;
+mod draining;
 mod limits;
 mod outlet;
 mod recovery;
@@ -259,7 +260,7 @@ impl Schedule {
         let mut ready = Vec::new();
         for (index, outlet) in self.outlets.iter_mut().enumerate() {
             let Some(level) = levels.iter().find(|level| level.id == outlet.flow) else { continue };
-            self.limits.joined(outlet.joined(level.next));
+            self.limits.joined(outlet.draining.joined(level.next));
             // Where its events were to go before, they are on their way.
             if level.flying_to.as_ref().is_some_and(|holder| **holder != *self.destination) {
                 continue;
@@ -272,8 +273,11 @@ impl Schedule {
                     continue;
                 }
                 let wanted = (numbers.end - numbers.start).min(events_max as u64);
-                let admitted =
-                    if outlet.is_backlog(lane.part) { self.limits.of_backlog(wanted, now) } else { Ok(wanted) };
+                let admitted = if outlet.draining.is_backlog(lane.part) {
+                    self.limits.of_backlog(wanted, now)
+                } else {
+                    Ok(wanted)
+                };
                 match admitted {
                     Ok(admitted) => {
                         ready.push(Ready { outlet: index, lane: lane_index, seat: lane.seat, numbers, admitted });
@@ -333,8 +337,8 @@ impl Schedule {
         lane.attempts = if lane.offered == from { lane.attempts.saturating_add(1) } else { 1 };
         lane.offered = from;
         let attempts = lane.attempts;
-        self.limits.take(stored.len() as u64, served.is_backlog(part));
-        served.goes(part, left, ordinary, numbers.end);
+        self.limits.take(stored.len() as u64, served.draining.is_backlog(part));
+        served.draining.goes(part, served.was_away, left, ordinary, numbers.end);
         let cuts = self.outlets.get(outlet).is_some_and(|outlet| self.cuts(outlet, part, left, ordinary));
         let events = self.envelopes(&name, stored);
         Ok(Some(Turn { flow, part, from, attempts, cuts, batch: Batch { flow: name, events }, hold }))

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::PROBE;
 use super::claims::Claims;
+use super::draining::Draining;
 use super::rota::{Part, Rota};
 
 /// Kept events that cannot be read are tried again after this long: nobody waits for them.
@@ -24,8 +25,7 @@ pub(super) struct Outlet {
     pub(super) batch_max: Option<usize>,
     /// Nothing has gone out since the start or the last outage.
     pub(super) was_away: bool,
-    /// With `strict`: the end of the log when a backlog was found in it, and later when its new events were counted.
-    drains_up_to: Option<u64>,
+    pub(super) draining: Draining,
     pub(super) lanes: Vec<Lane>,
     /// Of its kept events, how many were gone before they could be offered again.
     pub(super) replay_lost: u64,
@@ -51,35 +51,9 @@ impl Outlet {
             not_before: None,
             batch_max: None,
             was_away: true,
-            drains_up_to: None,
+            draining: Draining::new(flow.order),
             lanes: Part::ALL.map(lane).into(),
             replay_lost,
-        }
-    }
-
-    /// Whether this part of its log is what an outage left behind, or is offered again.
-    pub(super) fn is_backlog(&self, part: Part) -> bool {
-        match (self.order, part) {
-            (_, Part::Backlog | Part::Replay) => true,
-            (Order::LiveFirst, Part::Live) => false,
-            (Order::Strict, Part::Live) => self.drains_up_to.is_some(),
-        }
-    }
-
-    /// How many new events have joined a backlog that goes in order, up to this end of the log.
-    pub(super) fn joined(&mut self, end: u64) -> u64 {
-        let Some(up_to) = &mut self.drains_up_to else { return 0 };
-        end.saturating_sub(std::mem::replace(up_to, end))
-    }
-
-    /// A batch goes, with so much left behind it: after an outage, more than an ordinary batch is a backlog.
-    pub(super) fn goes(&mut self, part: Part, left: u64, ordinary: usize, end: u64) {
-        match part {
-            Part::Live if left == 0 => self.drains_up_to = None,
-            Part::Live if self.was_away && left > ordinary as u64 && self.drains_up_to.is_none() => {
-                self.drains_up_to = Some(end);
-            }
-            Part::Live | Part::Backlog | Part::Replay => {}
         }
     }
 }
