@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Each power of two is divided into so many, so that a figure is at most an eighth too large.
@@ -23,7 +24,7 @@ pub(crate) struct Delays {
 struct Counts([u32; BUCKETS]);
 
 /// The figures of the last five to ten minutes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct DelayFigures {
     /// How many events they are made of.
     pub(crate) events: u64,

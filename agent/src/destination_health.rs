@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::Clock;
@@ -10,7 +11,7 @@ use crate::schedule::Limit;
 use crate::template::rfc3339;
 
 /// What is wrong with a destination that is down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Trouble {
     /// Nothing answers.
@@ -22,7 +23,7 @@ pub(crate) enum Trouble {
 }
 
 /// A destination.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(crate) struct DestinationHealth {
     #[serde(flatten)]
     condition: Condition,
@@ -36,7 +37,7 @@ pub(crate) struct DestinationHealth {
 }
 
 /// A limit of the configuration at work.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct HeldBack {
     by: Limit,
     since: String,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use plantlink_buffer::Stamp;
 use plantlink_config::{Device, Name, TagName};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clip::clip;
@@ -21,7 +22,7 @@ const INTERVALS: u32 = 3;
 const FRESH_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// A device, by the last reading of each of its tags.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct DeviceHealth {
     pub(crate) line: String,
     /// With its version, where it has one.
@@ -51,7 +52,7 @@ pub(crate) struct DeviceHealth {
 }
 
 /// Why a tag has no value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct TagFault {
     pub(crate) tag: TagName,
     pub(crate) reason: String,

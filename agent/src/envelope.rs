@@ -1,18 +1,19 @@
-//! An event as a destination sees it: the `plant` envelope, and what templates find in it.
+//! An event as a destination sees it: its envelope in either format, and what templates find in it.
+
+mod cloudevents;
+mod plant;
 
 use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
 use memchr::memmem;
 use plantlink_buffer::{Event, EventTime, Stamp, Stored};
-use plantlink_config::Name;
+use plantlink_config::{EnvelopeFormat, Name};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::catalog::VERSION;
 use crate::template::{Scope, rfc3339};
-
-/// The version of every event type in the catalogue so far.
-const VERSION: &str = "1.0";
 
 /// What all events of this agent have in common.
 #[derive(Debug)]
@@ -66,36 +67,22 @@ impl Envelope {
         ["00-", own.as_deref().unwrap_or(id), "-", parent_id, "-01"].concat()
     }
 
-    /// Writes the envelope as JSON. `data` and the stored metadata go in as the bytes they are.
-    pub(crate) fn write_json(&self, out: &mut BytesMut) {
-        let Event { id: _, event_type, source, at, stamp, data, metadata } = &self.event;
-        let (mut id, mut trace_id, mut epoch) = (Uuid::encode_buffer(), Uuid::encode_buffer(), Uuid::encode_buffer());
-        let id = &*self.id().hyphenated().encode_lower(&mut id);
-        let recorded_at = rfc3339(stamp.wall_us);
-        let sent_at = match at {
-            EventTime::Own => None,
-            EventTime::Sender { wall_us } => Some(rfc3339(*wall_us)),
-        };
-        write(out, &[r#"{"event_id":""#, id, r#"","event_type":""#, event_type]);
-        write(out, &[r#"","timestamp":""#, sent_at.as_ref().unwrap_or(&recorded_at), r#"","version":""#, VERSION]);
-        write(out, &[r#"","source":""#, &self.site.plant, "/", source, r#"","data":"#]);
-        out.extend_from_slice(data);
-        write(out, &[r#","metadata":{"#]);
-        if !self.says(br#""correlation_id""#) {
-            write(out, &[r#""correlation_id":""#, id, r#"","#]);
+    /// Writes the envelope as JSON.
+    pub(crate) fn write(&self, format: EnvelopeFormat, out: &mut BytesMut) {
+        match format {
+            EnvelopeFormat::Plant => plant::write(self, out),
+            EnvelopeFormat::CloudEvents => cloudevents::write(self, out),
         }
-        if !self.says(br#""trace_id""#) {
-            write(out, &[r#""trace_id":""#, self.id().simple().encode_lower(&mut trace_id), r#"","#]);
-        }
-        write(out, &[r#""gateway":""#, &self.site.gateway, r#"","flow":""#, &self.flow]);
-        write(out, &[r#"","sequence":"#, &self.sequence.to_string()]);
-        write(out, &[r#","epoch":""#, self.site.epoch.hyphenated().encode_lower(&mut epoch)]);
-        write(out, &[r#"","recorded_at":""#, &recorded_at, r#"","time_quality":""#, self.time_quality(), "\""]);
-        if !metadata.is_empty() {
-            out.extend_from_slice(b",");
-            out.extend_from_slice(metadata);
-        }
-        out.extend_from_slice(b"}}");
+    }
+
+    /// The sender's own, else the event's id.
+    fn correlation_id(&self) -> String {
+        self.metadata_text("correlation_id").unwrap_or_else(|| self.id().to_string())
+    }
+
+    /// The sender's own, else one made of the event's id.
+    fn trace_id(&self) -> String {
+        self.metadata_text("trace_id").unwrap_or_else(|| self.id().simple().to_string())
     }
 
     fn timestamp_us(&self) -> i64 {
@@ -154,8 +141,8 @@ impl Scope for Envelope {
             "epoch" => Some(Value::from(self.site.epoch.to_string())),
             "recorded_at" => Some(Value::from(rfc3339(self.event.stamp.wall_us))),
             "time_quality" => Some(Value::from(self.time_quality())),
-            "correlation_id" => Some(Value::from(self.metadata_text(name).unwrap_or_else(|| self.id().to_string()))),
-            "trace_id" => Some(Value::from(self.metadata_text(name).unwrap_or_else(|| self.id().simple().to_string()))),
+            "correlation_id" => Some(Value::from(self.correlation_id())),
+            "trace_id" => Some(Value::from(self.trace_id())),
             _ => descend(self.metadata(), name).cloned(),
         }
     }
@@ -166,7 +153,7 @@ impl Scope for Envelope {
 }
 
 /// Much faster than the formatting macros, and there are many events.
-fn write(out: &mut BytesMut, texts: &[&str]) {
+fn put(out: &mut BytesMut, texts: &[&str]) {
     texts.iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
 }
 
@@ -179,3 +166,6 @@ fn contains(data: &[u8], word: &[u8]) -> bool {
 fn descend<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     object.get(name).or_else(|| name.split('.').try_fold(object, |at, key| at.get(key)))
 }
+
+#[cfg(test)]
+mod tests;

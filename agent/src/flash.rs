@@ -1,5 +1,6 @@
 //! What this process writes to the disk, from its own account with the kernel: flash wears out by it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -17,7 +18,7 @@ pub(crate) struct FlashAccount {
 }
 
 /// Its figures. A field is `None` where the kernel keeps no account, or while there is nothing to divide by.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Flash {
     /// Bytes since the start.
     pub(crate) bytes_written: Option<u64>,

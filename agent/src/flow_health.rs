@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::delays::Delays;
@@ -25,7 +26,7 @@ pub(crate) struct FlowHealth {
 }
 
 /// Why a flow stands still, and since when.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Pause {
     pub(crate) reason: String,
     pub(crate) since: String,

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use plantlink_buffer::{FlowState, Reader, Stamp};
 use plantlink_config::{Flow, Name, Order, Priority};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::age;
@@ -13,7 +14,7 @@ use crate::health::Remark;
 use crate::service_level;
 
 /// What a flow is for and how far it is. Later releases add fields; none is taken away within a version.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FlowStatus {
     pub(crate) name: String,
     /// The types it takes; none in a retired flow, which no configuration names any more.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use plantlink_config::Name;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clip::clip;
@@ -30,7 +31,7 @@ pub(crate) enum Turned {
 }
 
 /// Up, down, or not known yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     #[default]
@@ -40,7 +41,7 @@ pub(crate) enum State {
 }
 
 /// The state of one thing, since when, and why it is not up.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(crate) struct Condition {
     pub(crate) state: State,
     pub(crate) since: Option<String>,
@@ -61,7 +62,7 @@ impl Condition {
 }
 
 /// A source, and what it refused to map last.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(crate) struct SourceHealth {
     #[serde(flatten)]
     pub(crate) condition: Condition,
@@ -110,7 +111,7 @@ pub(crate) struct DeviceTurn {
 }
 
 /// Something said once, with its time.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Remark {
     pub(crate) at: String,
     pub(crate) reason: String,

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use plantlink_config::{MqttDestination, Name};
-use serde_json::json;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -17,8 +18,13 @@ use crate::health::{Health, Turned};
 use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Session, Tcp, Will, open_with};
 use crate::retry::Retry;
 use crate::slot::Slot;
-use crate::status::Reporter;
+use crate::status::{Reporter, Status};
 use crate::template::rfc3339;
+
+/// The JSON Schema (draft 2020-12) of the report.
+pub(crate) fn schema() -> Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Status>().to_value()
+}
 
 /// What the heartbeat of one destination is made of.
 pub(crate) struct Heartbeat {
@@ -105,6 +111,7 @@ impl Heartbeat {
             payload: payload.into(),
             retain: link.terms().retain_available,
             qos: Qos::AtLeastOnce,
+            content_type: None,
             user_properties: Vec::new(),
         };
         let published = link.publish(vec![message], 1).await;

@@ -32,6 +32,7 @@ mod mapping;
 mod mqtt;
 mod opened;
 mod overflow;
+mod provenance;
 mod reading;
 mod retry;
 mod routes;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use plantlink_buffer::{Buffer, LastStop};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::warn;
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Opened {
     pub(crate) last_stop: Stop,
     /// Nothing unless the buffer was damaged.
@@ -14,7 +15,7 @@ pub(crate) struct Opened {
 }
 
 /// How the agent had stopped before this start.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Stop {
     /// There was no buffer.
@@ -27,7 +28,7 @@ pub(crate) enum Stop {
 }
 
 /// What was made of a damaged buffer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Salvaged {
     /// The damaged file.
     pub(crate) kept: PathBuf,

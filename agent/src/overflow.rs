@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::provenance::Provenance;
 use crate::store::Store;
 use crate::template::rfc3339;
 
@@ -31,6 +32,7 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// Knows the flows by name.
 pub(crate) struct Editor {
     flows: BTreeMap<FlowId, Described>,
+    provenance: Provenance,
 }
 
 struct Described {
@@ -40,11 +42,11 @@ struct Described {
 
 impl Editor {
     /// The flows of the file; `configured` lacks those that are retired, which refuse.
-    pub(crate) fn new(states: &[FlowState], configured: &[(FlowId, &Flow)]) -> Self {
+    pub(crate) fn new(states: &[FlowState], configured: &[(FlowId, &Flow)], provenance: Provenance) -> Self {
         let policy = |id| configured.iter().find(|(flow, _)| *flow == id).map(|(_, flow)| flow.when_full);
         let described =
             |state: &FlowState| Described { name: state.name.clone(), policy: policy(state.id).unwrap_or_default() };
-        Self { flows: states.iter().map(|state| (state.id, described(state))).collect() }
+        Self { flows: states.iter().map(|state| (state.id, described(state))).collect(), provenance }
     }
 }
 
@@ -95,6 +97,8 @@ impl Author for Editor {
             data.insert("from_at".to_owned(), rfc3339(period.from_us).into());
             data.insert("to_at".to_owned(), rfc3339(period.to_us).into());
         }
+        let mut metadata = br#""stage":"production""#.to_vec();
+        self.provenance.mark(&mut metadata);
         Event {
             id: Uuid::now_v7().into_bytes(),
             event_type: OVERFLOWED.into(),
@@ -102,7 +106,7 @@ impl Author for Editor {
             at: EventTime::Own,
             stamp: Clock.now(),
             data: data.to_string().into_bytes(),
-            metadata: br#""stage":"production""#.to_vec(),
+            metadata,
         }
     }
 
@@ -215,7 +219,7 @@ mod tests {
     use super::*;
 
     fn editor() -> Editor {
-        Editor { flows: BTreeMap::new() }
+        Editor { flows: BTreeMap::new(), provenance: Provenance::Plant }
     }
 
     fn sample(data: &str, metadata: &str) -> Stored {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use plantlink_buffer::FlowId;
-use plantlink_config::{Flow, Name};
+use plantlink_config::{Flow, Name, Stage};
 
-/// By event type and source.
-type Decided = HashMap<(Arc<str>, Arc<str>), Arc<[FlowId]>>;
+/// By event type, source and the source's stage.
+type Decided = HashMap<(Arc<str>, Arc<str>, Stage), Arc<[FlowId]>>;
 
 /// The flows in the order of the file, and what they decided for the types and sources seen so far.
 pub(crate) struct Routes {
@@ -23,20 +23,19 @@ impl Routes {
     }
 
     /// At most one flow for each destination: the first that matches.
-    pub(crate) fn of(&self, event_type: &Arc<str>, source: &Arc<str>) -> Arc<[FlowId]> {
+    pub(crate) fn of(&self, event_type: &Arc<str>, source: &Arc<str>, stage: Stage) -> Arc<[FlowId]> {
         self.decided
             .lock()
-            .entry((event_type.clone(), source.clone()))
-            .or_insert_with(|| self.decide(event_type, source))
+            .entry((event_type.clone(), source.clone(), stage))
+            .or_insert_with(|| self.decide(event_type, source, stage))
             .clone()
     }
 
-    fn decide(&self, event_type: &str, source: &str) -> Arc<[FlowId]> {
+    fn decide(&self, event_type: &str, source: &str, stage: Stage) -> Arc<[FlowId]> {
         let mut served: Vec<&Name> = Vec::new();
         let mut taken = Vec::new();
         for (id, flow) in &self.flows {
-            let from = flow.from.as_ref().is_none_or(|names| names.iter().any(|name| name.matches(source)));
-            if from && flow.events.iter().any(|events| events.matches(event_type)) && !served.contains(&&flow.to) {
+            if flow.takes(event_type, source, stage) && !served.contains(&&flow.to) {
                 served.push(&flow.to);
                 taken.push(*id);
             }

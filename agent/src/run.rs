@@ -25,6 +25,7 @@ use crate::heartbeat::Heartbeat;
 use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
 use crate::opened::Opened;
 use crate::overflow::{self, Editor};
+use crate::provenance::Provenance;
 use crate::routes::Routes;
 use crate::schedule::Schedule;
 use crate::service_level;
@@ -60,7 +61,7 @@ pub(crate) enum RunError {
 }
 
 /// Runs until SIGTERM or SIGINT. A second signal ends the process at once, and that is safe.
-pub(crate) async fn run(config: Config) -> Result<(), RunError> {
+pub(crate) async fn run(config: Config, provenance: Provenance) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
     let health = Health::new(&config);
 
@@ -72,7 +73,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     opened.tell();
     let flows = buffer.flows();
     let configured = configured(&config, &flows);
-    let buffer = buffer.yielding(overflow::yielding(&configured), Box::new(Editor::new(&flows, &configured)));
+    let buffer =
+        buffer.yielding(overflow::yielding(&configured), Box::new(Editor::new(&flows, &configured, provenance)));
     let memory: Memory = buffer.memory()?.into_iter().collect();
     let mappers = mappers(&config, &buffer, &memory)?;
     let readers = Readers::open(&buffer, config.destinations.len())?;
@@ -82,7 +84,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let writer =
         Writer::start(buffer, GroupLimits::default(), Box::new(move |state| disk_turned(&disk, &alarm, state)))
             .map_err(RunError::Writer)?;
-    let store = Store::new(writer.handle(), routes(&config, &flows), flows.clone());
+    let store = Store::new(writer.handle(), routes(&config, &flows), provenance, flows.clone());
     let reporter = Reporter::new(&config, site.clone(), opened, health.clone(), readers.status);
 
     let office = CancellationToken::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use plantlink_buffer::{Ledger, ReadError, Reader, bytes_on_disk};
 use plantlink_config::{Config, Flow, Name};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -40,7 +41,7 @@ struct Inner {
 }
 
 /// One picture. Later releases add fields; none is taken away within a version.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Status {
     pub(crate) version: &'static str,
     pub(crate) plant: Name,
@@ -59,7 +60,7 @@ pub(crate) struct Status {
     pub(crate) heartbeats: Vec<Named<Condition>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct BufferStatus {
     pub(crate) path: PathBuf,
     pub(crate) epoch: String,
@@ -74,7 +75,7 @@ pub(crate) struct BufferStatus {
     pub(crate) flash: Flash,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Named<T> {
     pub(crate) name: Name,
     #[serde(flatten)]

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::destination::Outcome;
 use crate::health::Health;
 use crate::mapping::Entry;
+use crate::provenance::Provenance;
 use crate::routes::Routes;
 use crate::schedule::{Part, Turn};
 
@@ -24,6 +25,7 @@ const ENTRY_BYTES: usize = 256;
 pub(crate) struct Store {
     writer: WriterHandle,
     routes: Arc<Routes>,
+    provenance: Provenance,
     room: Arc<Semaphore>,
     levels: Arc<watch::Sender<Vec<FlowState>>>,
 }
@@ -34,10 +36,11 @@ pub(crate) struct Store {
 pub(crate) struct Stopped;
 
 impl Store {
-    pub(crate) fn new(writer: WriterHandle, routes: Routes, flows: Vec<FlowState>) -> Self {
+    pub(crate) fn new(writer: WriterHandle, routes: Routes, provenance: Provenance, flows: Vec<FlowState>) -> Self {
         Store {
             writer,
             routes: Arc::new(routes),
+            provenance,
             room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
             levels: Arc::new(watch::Sender::new(flows)),
         }
@@ -45,7 +48,7 @@ impl Store {
 
     /// Hands an entry to the writer, which acknowledges it after the commit. Waits for room, never for the commit.
     pub(crate) async fn append(&self, entry: Entry) -> Result<(), Stopped> {
-        let Entry { events, received, memory, doubt: _, unmapped: _, rebirths: _, ack, wait } = entry;
+        let Entry { events, stage, received, memory, doubt: _, unmapped: _, rebirths: _, ack, wait } = entry;
         let bytes = ENTRY_BYTES
             + events.iter().map(|event| ENTRY_BYTES + event.data.len() + event.metadata.len()).sum::<usize>()
             + received
@@ -57,7 +60,10 @@ impl Store {
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| Stopped)?;
         let events = events
             .into_iter()
-            .map(|event| Routed { flows: self.routes.of(&event.event_type, &event.source).to_vec(), event })
+            .map(|mut event| {
+                self.provenance.mark(&mut event.metadata);
+                Routed { flows: self.routes.of(&event.event_type, &event.source, stage).to_vec(), event }
+            })
             .collect();
         let append = Append { events, received, memory };
         let levels = self.levels.clone();

@@ -1,17 +1,24 @@
 //! What can never have an effect: events that no flow takes, flows that get none, records and destinations without work.
 
 use crate::{
-    Config, check::Check, derivation::Derivation, destination::Destination, flow::Flow, path::Path, report::code,
-    source::Source, spelling::nearest, when_full,
+    Config, check::Check, derivation::Derivation, destination::Destination, flow::Flow, name::Name, path::Path,
+    report::code, source::Source, spelling::nearest, stage::Stage, when_full,
 };
 
 /// A kind of event that a source makes, and where the file says so.
 struct Made<'a> {
     source: &'a str,
+    stage: Stage,
     event_type: &'a str,
     at: Path,
     /// Whether somebody asked for it. The agent tells of its devices unasked.
     asked: bool,
+}
+
+impl Made<'_> {
+    fn is_taken_by(&self, flow: &Flow) -> bool {
+        flow.takes(self.event_type, self.source, self.stage)
+    }
 }
 
 /// What the agent tells of a device unasked.
@@ -20,8 +27,8 @@ const OF_DEVICES: [&str; 3] = ["device.described", "device.offline", "device.onl
 /// Warns of everything that comes to nothing. The configuration is right otherwise, so that its lists are the file's.
 pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
     let made = made(config, check);
-    for made in made.iter().filter(|made| made.asked) {
-        if !config.flows.iter().any(|flow| flow.takes(made.event_type, made.source)) {
+    for made in made.iter().filter(|made| made.asked && is_taken(made.stage, config)) {
+        if !config.flows.iter().any(|flow| made.is_taken_by(flow)) {
             let message = format!("no flow takes `{}` from {}", made.event_type, made.source);
             check.report.warning(code::UNUSED, &made.at, message);
         }
@@ -47,9 +54,22 @@ pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
     }
 }
 
+/// Warns of a device or a source whose stage no flow takes, once, in place of each of its events.
+fn check_stage(name: &Name, stage: Stage, at: &Path, config: &Config, check: &mut Check<'_>) {
+    if !is_taken(stage, config) {
+        let message = format!("no flow takes the stage `{stage}`: what `{name}` tells goes nowhere");
+        let help = format!("as in `stage = [\"{stage}\"]` of a flow");
+        check.report.warning(code::UNUSED, &at.key("stage"), message).help(help);
+    }
+}
+
+fn is_taken(stage: Stage, config: &Config) -> bool {
+    config.flows.iter().any(|flow| flow.stages.contains(&stage))
+}
+
 fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], check: &mut Check<'_>) {
     let at = Path::top().key("flow").item(index);
-    let matched: Vec<&Made<'_>> = made.iter().filter(|made| flow.takes(made.event_type, made.source)).collect();
+    let matched: Vec<&Made<'_>> = made.iter().filter(|made| made.is_taken_by(flow)).collect();
     if matched.is_empty() {
         let types: Vec<&str> = made.iter().map(|made| made.event_type).collect();
         let nearest = flow.events.iter().find_map(|pattern| nearest(pattern.as_str(), types.iter().copied()));
@@ -81,7 +101,7 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
 
 /// Whether the flow with this place gets the event: it takes it, and no earlier one to its destination does.
 fn first_taker(index: usize, config: &Config, made: &Made<'_>) -> bool {
-    let takes = |flow: &&Flow| flow.takes(made.event_type, made.source);
+    let takes = |flow: &&Flow| made.is_taken_by(flow);
     config.flows.get(index).filter(takes).is_some_and(|flow| {
         !config.flows.iter().take(index).filter(|earlier| earlier.to == flow.to).any(|earlier| takes(&earlier))
     })
@@ -101,7 +121,7 @@ fn check_destination(destination: &Destination, at: &Path, config: &Config, made
             for (index, record) in odoo.records.iter().enumerate() {
                 let fed = made.iter().any(|made| {
                     record.on.iter().any(|on| on.matches(made.event_type))
-                        && flows.iter().any(|flow| flow.takes(made.event_type, made.source))
+                        && flows.iter().any(|flow| made.is_taken_by(flow))
                 });
                 if !fed {
                     let message = format!("no flow to `{name}` brings an event that this record takes");
@@ -112,7 +132,7 @@ fn check_destination(destination: &Destination, at: &Path, config: &Config, made
     }
 }
 
-/// Everything that the sources make. A device that is read for nothing is reported on the way.
+/// Everything that the sources make. What comes to nothing as a whole is reported on the way.
 fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
     let at = Path::top().key("source");
     let (mut lines, mut brokers) = (0, 0);
@@ -124,14 +144,17 @@ fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
                 lines += 1;
                 for (index, device) in line.devices.iter().enumerate() {
                     let at = at.item(index);
-                    made_of_device(&device.name, &device.events, &at, &mut made, check);
+                    check_stage(&device.name, device.stage, &at, config, check);
+                    made_of_device(&device.name, device.stage, &device.events, &at, &mut made, check);
                 }
             }
             Source::Mqtt(mqtt) => {
                 let at = at.key("mqtt").item(brokers);
                 brokers += 1;
+                check_stage(&mqtt.name, mqtt.stage, &at, config, check);
                 made.extend(mqtt.topics.iter().enumerate().map(|(index, topic)| Made {
                     source: &mqtt.name,
+                    stage: mqtt.stage,
                     event_type: &topic.event_type,
                     at: at.key("topic").item(index),
                     asked: true,
@@ -139,6 +162,7 @@ fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
                 for (index, mapping) in mqtt.sparkplug.iter().enumerate() {
                     made_of_device(
                         &mapping.source,
+                        mqtt.stage,
                         &mapping.events,
                         &at.key("sparkplug").item(index),
                         &mut made,
@@ -154,6 +178,7 @@ fn made<'a>(config: &'a Config, check: &mut Check<'_>) -> Vec<Made<'a>> {
 /// What a device at this place makes.
 fn made_of_device<'a>(
     source: &'a str,
+    stage: Stage,
     events: &'a [Derivation],
     at: &Path,
     made: &mut Vec<Made<'a>>,
@@ -166,10 +191,11 @@ fn made_of_device<'a>(
     for (index, event) in events.iter().enumerate() {
         made.extend(event.event_types().iter().map(|event_type| Made {
             source,
+            stage,
             event_type,
             at: at.item(index),
             asked: true,
         }));
     }
-    made.extend(OF_DEVICES.map(|event_type| Made { source, event_type, at: at.clone(), asked: false }));
+    made.extend(OF_DEVICES.map(|event_type| Made { source, stage, event_type, at: at.clone(), asked: false }));
 }

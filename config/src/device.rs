@@ -18,6 +18,7 @@ use crate::{
     problem::Spot,
     profile::Profile,
     report::code,
+    stage::Stage,
     tag::{DeviceTraits, Tag, TagTable},
     word_order::{WordOrder, WordOrderName},
 };
@@ -43,6 +44,8 @@ pub struct Device {
     pub nameplate: bool,
     /// What the plant's other systems call it.
     pub asset: Option<Asset>,
+    /// How far it is in use.
+    pub stage: Stage,
     /// The most registers it takes in one request, 1 to 125.
     pub max_registers: u16,
     /// The most bits it takes in one request, 1 to 2,000.
@@ -63,6 +66,7 @@ impl Device {
         events: Vec<Derivation>,
         profile: Option<Profile>,
         asset: Option<Asset>,
+        stage: Stage,
     ) -> Self {
         let every_at = Spot { file: String::new(), line: 0, column: 0, path: String::new() };
         Self {
@@ -75,6 +79,7 @@ impl Device {
             identity: None,
             nameplate: false,
             asset,
+            stage,
             max_registers: 0,
             max_bits: 0,
             retries: 0,
@@ -140,6 +145,10 @@ pub(crate) struct DeviceTable {
     nameplate: bool,
     /// What the plant's other systems call it.
     asset: Option<Asset>,
+    /// How far it is in use. What a device in `commissioning` tells is recorded and marked, and goes only where a flow names
+    /// that stage.
+    #[serde(default)]
+    stage: Stage,
     /// Its signals. One with the name of a profile's tag replaces the keys that it gives.
     #[schemars(length(min = 1))]
     tag: Option<Items<TagTable>>,
@@ -193,6 +202,7 @@ impl DeviceTable {
             identity: identity.map_or(Some(None), |identity| identity.map(Some))?,
             nameplate: self.nameplate,
             asset: asset.map_or(Some(None), |asset| asset.map(Some))?,
+            stage: self.stage,
             max_registers: self.max_registers,
             max_bits: self.max_bits,
             retries: self.retries,

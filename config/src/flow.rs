@@ -16,6 +16,7 @@ use crate::{
     record::event_patterns,
     report::code,
     spelling::nearest,
+    stage::Stage,
     when_full::WhenFull,
 };
 
@@ -30,6 +31,8 @@ pub struct Flow {
     pub events: Vec<EventPattern>,
     /// The devices and MQTT sources it takes them from; `None`: all.
     pub from: Option<Vec<NamePattern>>,
+    /// The stages it takes, at least one.
+    pub stages: Vec<Stage>,
     /// The destination.
     pub to: Name,
     /// Which of a destination's flows go first.
@@ -67,10 +70,10 @@ pub enum Order {
 }
 
 impl Flow {
-    /// Whether it takes events of this type from this device or MQTT source.
-    pub fn takes(&self, event_type: &str, source: &str) -> bool {
+    /// Whether it takes events of this type from this device or MQTT source, which is in this stage.
+    pub fn takes(&self, event_type: &str, source: &str, stage: Stage) -> bool {
         let from = self.from.as_ref().is_none_or(|from| from.iter().any(|pattern| pattern.matches(source)));
-        from && self.events.iter().any(|pattern| pattern.matches(event_type))
+        from && self.stages.contains(&stage) && self.events.iter().any(|pattern| pattern.matches(event_type))
     }
 }
 
@@ -89,6 +92,10 @@ pub(crate) struct FlowTable {
     /// The devices and MQTT sources it takes them from, with `*` for any text; left out: all.
     #[schemars(length(min = 1))]
     from: Option<Items<String>>,
+    /// The stages it takes: `commissioning` has to be named.
+    #[serde(default = "stages")]
+    #[schemars(length(min = 1))]
+    stage: Items<Stage>,
     /// The destination.
     #[schemars(required)]
     to: Option<String>,
@@ -104,6 +111,10 @@ pub(crate) struct FlowTable {
     /// What happens when the buffer has reached its `max_size`.
     #[serde(default)]
     when_full: WhenFull,
+}
+
+fn stages() -> Items<Stage> {
+    Items::from([Stage::Production])
 }
 
 /// Checks the flows against the names of what they connect.
@@ -167,6 +178,7 @@ impl FlowTable {
             was: was?,
             events: events?,
             from,
+            stages: self.stage.iter(&at.key("stage")).map(|(_, stage)| *stage).collect(),
             to: to?,
             priority,
             order,

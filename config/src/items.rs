@@ -28,6 +28,12 @@ impl<T> Items<T> {
     }
 }
 
+impl<T, const N: usize> From<[T; N]> for Items<T> {
+    fn from(items: [T; N]) -> Self {
+        Self(items.into_iter().map(Some).collect())
+    }
+}
+
 impl OneOrMany {
     /// The texts, each with its own path. `at` is the key's.
     pub(crate) fn texts(&self, at: &Path) -> Vec<(Path, &str)> {

@@ -1,10 +1,11 @@
 //! A central MQTT broker that events go to.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     check::Check,
+    envelope_format::EnvelopeFormat,
     lookup::Lookup,
     mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW},
     mqtt_qos::{MqttQos, QOS},
@@ -17,7 +18,7 @@ use crate::{
     tls::TlsTable,
 };
 
-/// A broker that events are published to, each as one JSON object in the plant's own envelope.
+/// A broker that events are published to, each as one JSON object.
 #[derive(Debug, Clone)]
 pub struct MqttDestination {
     /// Unique among destinations.
@@ -30,6 +31,8 @@ pub struct MqttDestination {
     pub qos: MqttQos,
     /// How fast it may be offered events.
     pub pacing: Pacing,
+    /// How an event is written.
+    pub format: EnvelopeFormat,
 }
 
 /// A broker that events are published to.
@@ -69,19 +72,9 @@ pub(crate) struct MqttDestinationTable {
     rate: Option<RateTable>,
     /// How the backlog of an outage is sent; left out: at once, as fast as it answers.
     drain: Option<DrainTable>,
-    /// How an event is written.
+    /// How an event is written. With MQTT 5 a CloudEvent has the content type `application/cloudevents+json`.
     #[serde(default)]
-    #[expect(dead_code, reason = "the one value there is needs nothing")]
     format: EnvelopeFormat,
-}
-
-/// How an event is written.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum EnvelopeFormat {
-    /// The plant's own envelope, JSON.
-    #[default]
-    Plant,
 }
 
 fn topic() -> String {
@@ -112,7 +105,14 @@ impl MqttDestinationTable {
         let link = keys.check(at, check);
         let topic = publish_topic(&self.topic, &at.key("topic"), check);
         let pacing = pacing(self.rate.as_ref(), self.drain.as_ref(), at, check);
-        Some(MqttDestination { name: name?, link: link?, topic: topic?, qos: MqttQos::new(self.qos), pacing: pacing? })
+        Some(MqttDestination {
+            name: name?,
+            link: link?,
+            topic: topic?,
+            qos: MqttQos::new(self.qos),
+            pacing: pacing?,
+            format: self.format,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     report::code,
     secret::SecretTable,
     sparkplug::{SparkplugMapping, SparkplugTable, mappings},
+    stage::Stage,
     template::{DataTemplate, Template, is_pointer},
     tls::TlsTable,
     topic_filter::TopicFilter,
@@ -34,6 +35,8 @@ pub struct MqttSource {
     pub session_expiry: Duration,
     /// The quality of service of its subscriptions.
     pub qos: MqttQos,
+    /// How far it is in use.
+    pub stage: Stage,
     /// Whether a retained message is an event too.
     pub retained: bool,
     /// What the topics mean; the first that matches maps a message.
@@ -115,6 +118,10 @@ pub(crate) struct MqttSourceTable {
     /// comes again with each new session.
     #[serde(default)]
     retained: bool,
+    /// How far it is in use. What a source in `commissioning` tells is recorded and marked, and goes only where a flow names
+    /// that stage.
+    #[serde(default)]
+    stage: Stage,
     /// What the topics mean; the first that matches maps a message.
     #[serde(default)]
     pub(crate) topic: Items<TopicTable>,
@@ -175,7 +182,7 @@ impl MqttSourceTable {
         let link = keys.check(at, check);
         let session_expiry = self.session_expiry.check_some(&at.key("session_expiry"), &mut check.report);
         let topics = self.topics(&at.key("topic"), check);
-        let sparkplug = mappings(&self.sparkplug, &at.key("sparkplug"), check);
+        let sparkplug = mappings(&self.sparkplug, self.stage, &at.key("sparkplug"), check);
         if !check.has_any(at, &["topic", "sparkplug"]) {
             check.missing("topic", "a source says what its messages mean, or has a table of `sparkplug`", at);
         }
@@ -185,6 +192,7 @@ impl MqttSourceTable {
             session_expiry: session_expiry?,
             qos: MqttQos::new(self.qos),
             retained: self.retained,
+            stage: self.stage,
             topics,
             sparkplug,
         })

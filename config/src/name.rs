@@ -2,15 +2,16 @@
 
 use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A name of `[A-Za-z0-9_-]+`, safe in a topic, a path and an identifier; that of a Sparkplug device is its node's and its
 /// own id. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct Name(Arc<str>);
 
 /// A tag's name: letters and digits of any script, `_`, `-` and `.`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct TagName(Arc<str>);
 
 /// An event's type, `[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*`, as in `production.counted`. Cheap to clone.

@@ -19,6 +19,7 @@ use crate::{
     profile::Profile,
     report::code,
     reporting::{DeadbandValue, ReportingKeys},
+    stage::Stage,
     tag::Tag,
     tag_type::{TypeKeys, TypeName},
     topic_filter::TopicFilter,
@@ -49,6 +50,8 @@ pub struct SparkplugMapping {
     pub profile: Option<Profile>,
     /// What the plant's other systems call them.
     pub asset: Option<Asset>,
+    /// How far they are in use, as their source is.
+    pub stage: Stage,
     /// Whether a node whose birth certificate is missing or outdated is asked for it.
     pub rebirth: bool,
     /// The name of its devices as events carry it, `*` standing for any id.
@@ -144,7 +147,7 @@ impl SparkplugMapping {
 
     /// One of its devices, as far as the configuration knows it. `tags` are those that its birth certificate has.
     pub fn device(&self, name: Name, tags: Vec<Tag>) -> Device {
-        Device::published(name, tags, self.events.clone(), self.profile.clone(), self.asset.clone())
+        Device::published(name, tags, self.events.clone(), self.profile.clone(), self.asset.clone(), self.stage)
     }
 }
 
@@ -211,7 +214,7 @@ pub(crate) struct MetricTable {
 }
 
 impl SparkplugTable {
-    pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<SparkplugMapping> {
+    pub(crate) fn check(&self, stage: Stage, at: &Path, check: &mut Check<'_>) -> Option<SparkplugMapping> {
         let group = self.group.as_ref().and_then(|text| exact(text, &at.key("group"), check));
         let node = self.node.as_ref().and_then(|text| ids(text, &at.key("node"), check));
         let device = self.device.as_ref().map(|text| ids(text, &at.key("device"), check));
@@ -235,6 +238,7 @@ impl SparkplugTable {
             events,
             profile: self.profile.as_ref().and_then(|profile| check.profiles.get(profile).cloned()),
             asset: asset.map_or(Some(None), |asset| asset.map(Some))?,
+            stage,
             rebirth: self.rebirth,
         })
     }
@@ -254,10 +258,15 @@ impl SparkplugTable {
 }
 
 /// The mappings of one source. The first that takes a device maps it.
-pub(crate) fn mappings(tables: &Items<SparkplugTable>, at: &Path, check: &mut Check<'_>) -> Vec<SparkplugMapping> {
+pub(crate) fn mappings(
+    tables: &Items<SparkplugTable>,
+    stage: Stage,
+    at: &Path,
+    check: &mut Check<'_>,
+) -> Vec<SparkplugMapping> {
     let mut mappings: Vec<(Path, SparkplugMapping)> = Vec::new();
     for (at, table) in tables.iter(at) {
-        let Some(mapping) = table.check(&at, check) else { continue };
+        let Some(mapping) = table.check(stage, &at, check) else { continue };
         if let Some((known, _)) = mappings.iter().find(|(_, known)| known.covers(&mapping)) {
             let message = format!("this is never reached: the table at {} takes all of it first", check.show(known));
             check.report.error(code::CONFLICT, &at, message).help("the narrower table comes first");

@@ -2,7 +2,7 @@
 
 /// The candidate that differs least, if one is near enough: one letter wrong, missing, too many or changed with its
 /// neighbor, and one more for every four letters. Something has to be the same.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
     let allowed = 1 + length / 4;

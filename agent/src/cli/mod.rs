@@ -13,6 +13,7 @@ mod read;
 mod replay;
 mod run;
 mod scan;
+mod schema;
 mod status;
 mod subject;
 mod target;
@@ -63,8 +64,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Writes a first configuration and a first tag sheet; what is there already stays as it is
     Init(init::InitArgs),
-    /// Prints the JSON Schema of the configuration, for editors
-    Schema,
+    /// Prints the JSON Schema of the configuration, for editors, an event or the heartbeat
+    Schema(schema::SchemaArgs),
     /// Does the whole main job on this machine: a machine, brokers, an outage, and the count at the end
     #[cfg(feature = "demo")]
     Demo(crate::demo::DemoArgs),
@@ -94,14 +95,10 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::init(&args),
         Command::Flows(args) => on_one_thread(flows::flows(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),
-        Command::Schema => schema(),
+        Command::Schema(args) => schema::schema(&args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => on_one_thread(crate::demo::run(args)),
     }
-}
-
-fn schema() -> ExitCode {
-    print(&format!("{:#}\n", plantlink_config::schema()))
 }
 
 /// Runs what needs the runtime but no second core.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use plantlink_config::{Address, Device, Name, Spot, Tag, TagName, TagType, WordOrder};
+use plantlink_config::{Address, Device, Name, Spot, Stage, Tag, TagName, TagType, WordOrder};
 use serde_json::{Value, json};
 
 use super::access::Access;
@@ -208,6 +208,7 @@ fn nameless(unit: u8) -> Option<Device> {
         identity: None,
         nameplate: false,
         asset: None,
+        stage: Stage::Production,
         max_registers: 125,
         max_bits: 2000,
         retries: 1,

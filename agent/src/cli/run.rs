@@ -8,6 +8,7 @@ use plantlink_config::{Environment, load};
 use tracing_subscriber::EnvFilter;
 
 use super::{ConfigArgs, EXIT_CONFIG, check, failed};
+use crate::provenance::Provenance;
 
 #[derive(Args)]
 pub(super) struct RunArgs {
@@ -16,6 +17,9 @@ pub(super) struct RunArgs {
     /// How the log is written to stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
+    /// Marks every event as simulated (`metadata.simulated`): for a test bench, where something acts as the machines
+    #[arg(long)]
+    simulated: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -41,7 +45,8 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let ended = runtime.block_on(crate::run::run(config));
+    let provenance = if args.simulated { Provenance::Simulation } else { Provenance::Plant };
+    let ended = runtime.block_on(crate::run::run(config, provenance));
     // What is left is a name being looked up: nothing to wait for.
     runtime.shutdown_background();
     match ended {

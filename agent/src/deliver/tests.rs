@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use plantlink_buffer::{Buffer, Event, EventTime, FlowSpec, FlowState, GroupLimits, Options, SIZE_MIN, Stamp, Writer};
-use plantlink_config::{Environment, load};
+use plantlink_config::{Environment, Stage, load};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use super::*;
 use crate::destination::{Batch, DeliverError};
 use crate::envelope::Site;
 use crate::mapping::Entry;
+use crate::provenance::Provenance;
 use crate::routes::Routes;
 use crate::source::Ack;
 
@@ -107,7 +108,7 @@ impl Office {
         let id = |name: &Name| states.iter().find(|state| *state.name == **name).unwrap().id;
         let routes = Routes::new(config.flows.iter().map(|flow| (id(&flow.name), flow.clone())).collect());
         let served: Vec<_> = config.flows.iter().map(|flow| (id(&flow.name), flow)).collect();
-        let store = Store::new(writer.handle(), routes, states.clone());
+        let store = Store::new(writer.handle(), routes, Provenance::Plant, states.clone());
         let health = Health::new(&config);
         for (event_type, count) in [("plant.order", orders), ("plant.note", notes)] {
             store.append(entry(event_type, count)).await.unwrap();
@@ -160,6 +161,7 @@ fn entry(event_type: &str, count: usize) -> Entry {
     let events = (0..count).map(event).collect();
     Entry {
         events,
+        stage: Stage::Production,
         received: None,
         memory: Vec::new(),
         doubt: None,

@@ -40,7 +40,7 @@ impl Agent {
         let program = std::env::current_exe()?;
         let log = directory.join("agent.log");
         let child = Command::new(&program)
-            .args(["run", "--config"])
+            .args(["run", "--simulated", "--config"])
             .arg(settings)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

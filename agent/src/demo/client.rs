@@ -49,6 +49,7 @@ pub(super) async fn publish(link: &mut Link, topic: &str, payload: &[u8]) -> Res
         payload: Bytes::copy_from_slice(payload),
         retain: false,
         qos: Qos::AtLeastOnce,
+        content_type: None,
         user_properties: Vec::new(),
     };
     let published = link.publish(vec![message], 1).await;

@@ -1,7 +1,7 @@
 //! The MQTT destination: an event is delivered when the broker has acknowledged it.
 
 use bytes::BytesMut;
-use plantlink_config::{MqttDestination, MqttVersion};
+use plantlink_config::{EnvelopeFormat, MqttDestination, MqttVersion};
 
 use super::{Batch, DeliverError, Delivery, Destination, Outcome};
 use crate::envelope::Envelope;
@@ -12,6 +12,8 @@ use crate::template;
 const PAYLOAD_BYTES: usize = 1024;
 /// So many payloads share a piece of memory.
 const PAYLOADS_TOGETHER: usize = 64;
+/// What says that a payload is a CloudEvent (CloudEvents MQTT Protocol Binding 1.0.2, section 3.2).
+const CLOUDEVENTS: &str = "application/cloudevents+json";
 
 /// One connection to a broker, made when there is something to deliver.
 pub(crate) struct Broker<N = Tcp> {
@@ -50,12 +52,16 @@ pub(crate) fn packet(
     out: &mut BytesMut,
 ) -> Result<Publish, NoTopic> {
     let topic = topic(config, event)?;
-    event.write_json(out);
+    event.write(config.format, out);
     let user_properties = match config.link.version {
         MqttVersion::V5 => vec![("traceparent".to_owned(), event.traceparent())],
         MqttVersion::V311 => Vec::new(),
     };
-    Ok(Publish { topic, payload: out.split().freeze(), retain: false, qos, user_properties })
+    let content_type = match config.format {
+        EnvelopeFormat::Plant => None,
+        EnvelopeFormat::CloudEvents => Some(CLOUDEVENTS),
+    };
+    Ok(Publish { topic, payload: out.split().freeze(), retain: false, qos, content_type, user_properties })
 }
 
 /// Memory that the payloads of a batch are written into.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::{Buffer, Event, EventTime, FlowSpec, GroupLimits, Options, SIZE_MIN, Stamp, Writer};
-use plantlink_config::{Destination, Environment, load};
+use plantlink_config::{Destination, Environment, Stage, load};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::envelope::Site;
 use crate::mapping::Entry;
+use crate::provenance::Provenance;
 use crate::routes::Routes;
 use crate::source::Ack;
 
@@ -112,7 +113,7 @@ impl Life {
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(|_| {})).unwrap();
         let flow = &config.flows[0];
         let routes = Routes::new(vec![(states[0].id, flow.clone())]);
-        let store = Store::new(writer.handle(), routes, states.clone());
+        let store = Store::new(writer.handle(), routes, Provenance::Plant, states.clone());
         let Destination::Mqtt(central) = &config.destinations[0] else { panic!("no broker") };
         let served = [(states[0].id, flow)];
         let (health, stop) = (Health::new(&config), CancellationToken::new());
@@ -192,6 +193,7 @@ fn order() -> Entry {
     };
     Entry {
         events: vec![event],
+        stage: Stage::Production,
         received: None,
         memory: Vec::new(),
         doubt: None,

@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plantlink_config::{Derivation, Device, Plant, TagName};
+use plantlink_buffer::Event;
+use plantlink_config::{Derivation, Device, Plant, Stage, TagName};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::derived::{Derived, Made};
 use super::description::Description;
 use super::presence::{Presence, Turn};
 use super::reported::Reported;
 use super::sample::{Sample, Sampler};
-use super::{Entry, Memory, asset_member, event, json};
+use super::{Entry, Memory, event, json, shared_members};
+use crate::catalog;
 use crate::reading::{self, Caveat, Quality, Reading};
 use crate::source::Scan;
 use crate::template::Scope;
@@ -41,7 +44,7 @@ impl DeviceMapper {
         }
         DeviceMapper {
             source: (&*device.name).into(),
-            metadata: asset_member(device.asset.as_ref()),
+            metadata: shared_members(device.stage, device.asset.as_ref()),
             presence: Presence::new(device, memory),
             description: Description::new(device, memory),
             reported: Reported::new(device, samplers.iter().flat_map(Sampler::by_exception).copied(), memory),
@@ -50,6 +53,10 @@ impl DeviceMapper {
             device: device.clone(),
             samplers,
         }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.device.stage
     }
 
     /// Adds what the scan became to the entry.
@@ -63,9 +70,13 @@ impl DeviceMapper {
             }
             Turn::Offline { data, has_answered, remembered } => {
                 entry.memory.push(remembered);
+                let offline = entry.events.len();
                 entry.events.push(self.event("device.offline", &scan, &data));
                 if has_answered {
                     self.silence(&scan, entry);
+                }
+                if let Some(events) = entry.events.get_mut(offline..) {
+                    name_cause(events);
                 }
                 return;
             }
@@ -119,7 +130,10 @@ impl DeviceMapper {
 
     fn add(&self, made: Made, scan: &Scan, entry: &mut Entry) {
         entry.memory.extend(made.memory);
-        entry.events.extend(made.events.iter().map(|(event_type, data)| self.event(event_type, scan, data)));
+        entry.events.extend(made.events.into_iter().map(|(event_type, mut data)| {
+            catalog::conform(event_type, &mut data);
+            self.event(event_type, scan, &data)
+        }));
     }
 
     fn sample(&mut self, scan: &Scan, entry: &mut Entry) {
@@ -132,17 +146,27 @@ impl DeviceMapper {
         entry.events.extend(samples.iter().map(|sample| self.sampled(scan, sample)));
     }
 
-    fn event(&self, event_type: &str, scan: &Scan, data: &Map<String, Value>) -> plantlink_buffer::Event {
+    fn event(&self, event_type: &str, scan: &Scan, data: &Map<String, Value>) -> Event {
         event(&self.source, event_type, scan.stamp, data, self.metadata.clone())
     }
 
-    fn sampled(&self, scan: &Scan, sample: &Sample) -> plantlink_buffer::Event {
+    fn sampled(&self, scan: &Scan, sample: &Sample) -> Event {
         let mut metadata = self.metadata.clone();
         if !sample.quality.is_empty() {
             metadata.extend_from_slice(br#","quality":"#);
             metadata.extend_from_slice(&json(&sample.quality));
         }
         event(&self.source, "measurement.sampled", scan.stamp, &sample.data, metadata)
+    }
+}
+
+/// The first of the events has caused the others.
+fn name_cause(events: &mut [Event]) {
+    let Some((cause, effects)) = events.split_first_mut() else { return };
+    let cause = Uuid::from_bytes(cause.id);
+    for effect in effects {
+        let members = format!(r#","correlation_id":"{cause}","causation_id":"{cause}""#);
+        effect.metadata.extend_from_slice(members.as_bytes());
     }
 }
 

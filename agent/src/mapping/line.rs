@@ -25,6 +25,7 @@ impl LineMapper {
     pub(crate) fn map(&mut self, scan: Scan, ack: Ack) -> Entry {
         let mut entry = Entry::new(ack, self.wait);
         if let Some(device) = self.devices.get_mut(scan.device) {
+            entry.stage = device.stage();
             device.map(&self.plant, scan, &mut entry);
         }
         entry

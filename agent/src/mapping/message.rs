@@ -44,7 +44,7 @@ impl MessageMapper {
         receipts: Receipts,
     ) -> Self {
         MessageMapper {
-            origin: Origin { plant: plant.clone(), source: (&*source.name).into() },
+            origin: Origin { plant: plant.clone(), source: (&*source.name).into(), stage: source.stage },
             topics: source.topics.iter().cloned().map(Topic::new).collect(),
             sparkplug: Sparkplug::new(plant, source, memory),
             takes_retained: source.retained,
@@ -82,7 +82,7 @@ impl MessageMapper {
             }
         }
         entry.memory.extend(memory);
-        Entry { received: Some(received), doubt, ..entry }
+        Entry { stage: self.origin.stage, received: Some(received), doubt, ..entry }
     }
 
     /// Remembers which session of the broker it is, and what it may hold of ours from now on.

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime, Received, Stamp};
-use plantlink_config::{Asset, Plant};
+use plantlink_config::{Asset, Plant, Stage};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -44,6 +44,8 @@ pub(crate) type Remembered = (String, Option<Vec<u8>>);
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) events: Vec<Event>,
+    /// How far the source of the events is in use, which decides on the flows that take them.
+    pub(crate) stage: Stage,
     /// What a source that receives messages has to account for.
     pub(crate) received: Option<Received>,
     pub(crate) memory: Vec<Remembered>,
@@ -62,6 +64,7 @@ impl Entry {
     fn new(ack: Ack, wait: Duration) -> Self {
         Entry {
             events: Vec::new(),
+            stage: Stage::default(),
             received: None,
             memory: Vec::new(),
             doubt: None,
@@ -130,13 +133,14 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
 }
 
-/// The members of `metadata` that are the same for all events of a device.
-fn asset_member(asset: Option<&Asset>) -> Vec<u8> {
-    let Some(asset) = asset else { return br#""stage":"production""#.to_vec() };
+/// The members of `metadata` that are the same for all events of a device or a source.
+fn shared_members(stage: Stage, asset: Option<&Asset>) -> Vec<u8> {
+    let members = format!(r#""stage":"{stage}""#).into_bytes();
+    let Some(asset) = asset else { return members };
     let fields = [("path", &asset.path), ("workcenter", &asset.workcenter), ("equipment", &asset.equipment)];
     let object: Map<String, Value> =
         fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?)))).collect();
-    [br#""stage":"production","asset":"#.as_slice(), &json(&object)].concat()
+    [members.as_slice(), br#","asset":"#, &json(&object)].concat()
 }
 
 /// The namespace of the ids that are made from a sender's own: the UUIDv5 of `plantlink` in the DNS namespace.

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use plantlink_buffer::{Event, EventTime};
-use plantlink_config::{DataTemplate, Levels, Part, Plant, Reference, Template, TopicMapping};
+use plantlink_config::{DataTemplate, Levels, Part, Plant, Reference, Stage, Template, TopicMapping};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::sight::Sight;
-use super::{asset_member, json, sender_event_id};
+use super::sight;
+use super::{json, sender_event_id, shared_members};
 use crate::catalog;
 use crate::source::Message;
 use crate::template::{self, Scope};
@@ -24,6 +24,7 @@ pub(super) struct Origin {
     pub(super) plant: Plant,
     /// The source's name.
     pub(super) source: Arc<str>,
+    pub(super) stage: Stage,
 }
 
 /// A topic mapping and what it asks of a payload.
@@ -32,11 +33,15 @@ pub(super) struct Topic {
     event_type: Arc<str>,
     /// Whether something of it looks into the payload, which then has to be JSON.
     points: bool,
+    /// Whether an object is passed on as it came, and nobody needs to know what is in it.
+    passes_on: bool,
 }
 
 impl Topic {
     pub(super) fn new(mapping: TopicMapping) -> Self {
-        Topic { points: points(&mapping), event_type: (&*mapping.event_type).into(), mapping }
+        let points = points(&mapping);
+        let passes_on = !points && mapping.data.is_none() && catalog::find(&mapping.event_type).is_none();
+        Topic { points, passes_on, event_type: (&*mapping.event_type).into(), mapping }
     }
 
     /// Its levels in a topic that is one of its own.
@@ -59,12 +64,7 @@ impl Topic {
     ) -> Result<Vec<Event>, String> {
         let text = str::from_utf8(payload).map_err(|error| format!("the payload is not UTF-8: {error}"))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if self.passes_on()
-            && let Some(sight) = Sight::of(text, catalog::required(&self.mapping.event_type))
-        {
-            if let Some(key) = sight.missing {
-                return Err(lacks(&self.mapping.event_type, key));
-            }
+        if self.passes_on && sight::is_object(text) {
             let message = Element { origin, topic: self, levels, message, payload: &Value::Null, index: 0 };
             return message.event_of(text.trim().as_bytes().to_vec()).map(|event| vec![event]);
         }
@@ -83,11 +83,6 @@ impl Topic {
             Some(elements) => elements.iter().enumerate().map(|(index, element)| one(element, None, index)).collect(),
             None => one(&payload, is_json.then(|| text.trim()), 0).map(|event| vec![event]),
         }
-    }
-
-    /// Whether an object is passed on as it came, and nobody needs to know what is in it.
-    fn passes_on(&self) -> bool {
-        !self.points && self.mapping.data.is_none()
     }
 
     /// What makes an event each; `None`: the payload as a whole makes one.
@@ -131,7 +126,11 @@ impl Element<'_> {
     fn event(&self, text: Option<&str>) -> Result<Event, String> {
         let event_type = &*self.topic.event_type;
         let data = match (&self.topic.mapping.data, self.payload) {
-            (Some(fields), _) => json(checked(event_type, &template::table(fields, self))?),
+            (Some(fields), _) => {
+                let mut data = template::table(fields, self);
+                catalog::conform(event_type, &mut data);
+                json(checked(event_type, &data)?)
+            }
             (None, Value::Object(object)) => {
                 checked(event_type, object)?;
                 text.map_or_else(|| json(object), |text| text.as_bytes().to_vec())
@@ -175,13 +174,13 @@ impl Element<'_> {
             }
             Some(Value::String(_)) | None => return Err("the message has no id where its topic names one".into()),
         };
-        let Origin { plant, source } = self.origin;
+        let Origin { plant, source, stage: _ } = self.origin;
         Ok(sender_event_id(plant, source, &self.topic.mapping.event_type, &sender_id, self.index))
     }
 
     /// Correlation and trace ids: the sender's own are kept.
     fn metadata(&self) -> Vec<u8> {
-        let mut members = asset_member(None);
+        let mut members = shared_members(self.origin.stage, None);
         let properties = &self.message.user_properties;
         let property = |name: &str| {
             properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
@@ -215,16 +214,9 @@ impl Scope for Element<'_> {
     }
 }
 
-/// The data, unless it lacks what the catalogue requires.
+/// The data, unless it is not what the catalogue says.
 fn checked<'a>(event_type: &str, data: &'a Map<String, Value>) -> Result<&'a Map<String, Value>, String> {
-    match catalog::missing(event_type, data) {
-        None => Ok(data),
-        Some(key) => Err(lacks(event_type, key)),
-    }
-}
-
-fn lacks(event_type: &str, key: &str) -> String {
-    format!("`{key}` is missing, which {event_type} requires")
+    catalog::check(event_type, data).map(|()| data).map_err(|misfit| misfit.to_string())
 }
 
 /// The trace id of a W3C `traceparent` (version-traceid-parentid-flags), if it is one.

@@ -189,6 +189,7 @@ mod tests {
             payload: "b".into(),
             retain: false,
             qos: Qos::ExactlyOnce,
+            content_type: None,
             user_properties: Vec::new(),
         };
         Numbered { packet_id, dup, message }

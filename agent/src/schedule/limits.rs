@@ -1,6 +1,7 @@
 //! What keeps events back that could go: the destination's rate, and the pace and the start of a backlog. Pure.
 
 use plantlink_config::Pacing;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -8,7 +9,7 @@ use super::bucket::Bucket;
 use crate::slot::Slot;
 
 /// Which key of the destination keeps events back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Limit {
     /// `rate`.

@@ -27,6 +27,7 @@ use crate::health::Health;
 use crate::mapping::{Memory, remembered_filters};
 use crate::mqtt::Network;
 use crate::mqtt::dial::DialError;
+use crate::provenance::Provenance;
 use crate::run::{mappers, options, routes, served};
 use crate::schedule::Schedule;
 use crate::source::mqtt::Subscription;
@@ -125,7 +126,7 @@ window = {WINDOW}
         let mut mappers = mappers(config, &buffer, &memory)?;
         let reader = buffer.reader()?;
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(takes_writes))?;
-        let store = Store::new(writer.handle(), routes(config, &flows), flows.clone());
+        let store = Store::new(writer.handle(), routes(config, &flows), Provenance::Plant, flows.clone());
         let health = Health::new(config);
         let [plant, office] = [CancellationToken::new(), CancellationToken::new()];
 

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::folder::Folder;
 use plantlink_config::{
-    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Drain, Environment, Labels, LineAddress,
-    MqttVersion, Order, Parity, Priority, Rate, Secret, SerialPort, Severity, Source, Table, TagType, WordOrder,
-    schema,
+    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Drain, EnvelopeFormat, Environment, Labels,
+    LineAddress, MqttVersion, Order, Parity, Priority, Rate, Secret, SerialPort, Severity, Source, Stage, Table,
+    TagType, WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -51,6 +51,7 @@ fn a_modbus_line_becomes_what_the_file_says() {
     let [press] = line.devices.as_slice() else { panic!("{:?}", line.devices) };
     assert_eq!((press.unit, press.every), (3, Duration::from_millis(500)));
     assert_eq!(press.profile.as_ref().map(ToString::to_string).as_deref(), Some("press-4000 3"));
+    assert_eq!(press.stage, Stage::Commissioning);
     let tag = |name: &str| press.tags.iter().find(|tag| *tag.name == *name).unwrap();
     let (good, scrap, guard) = (tag("good_parts"), tag("scrap_parts"), tag("guard_open"));
     assert_eq!((good.at, &good.kind), (Address { table: Table::Holding, wire: 0 }, &TagType::U32));
@@ -89,6 +90,7 @@ fn brokers_and_odoo_become_what_the_file_says() {
     let [Destination::Odoo(erp), Destination::Mqtt(central)] = config.destinations.as_slice() else {
         panic!("{:?}", config.destinations)
     };
+    assert_eq!((mes.stage, central.format), (Stage::Production, EnvelopeFormat::CloudEvents));
     assert_eq!(central.link.version, MqttVersion::V311);
     let tls = central.link.tls.as_ref().unwrap();
     assert_eq!(tls.ca, Some(folder.path().join("ca.pem")), "relative to the file");
@@ -97,6 +99,8 @@ fn brokers_and_odoo_become_what_the_file_says() {
     assert_eq!(fields, ["x_name", "x_at", "x_priority", "x_final"]);
     assert_eq!(erp.records[0].fields[3].1.constant(), Some("true"));
     assert_eq!(config.flows[0].was.as_deref(), Some("workorders"));
+    let stages: Vec<&[Stage]> = config.flows.iter().map(|flow| flow.stages.as_slice()).collect();
+    assert_eq!(stages, [&[Stage::Production][..], &[Stage::Production, Stage::Commissioning]]);
     assert_eq!((config.flows[0].priority, config.flows[0].order), (Priority::Critical, Order::LiveFirst));
     assert_eq!((config.flows[0].max_delay, config.flows[1].max_delay), (Some(Duration::from_mins(1)), None));
     assert_eq!(central.pacing.rate, Some(Rate { per_second: 500, burst: 1_000 }));

@@ -347,6 +347,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "warning: source.modbus[0].device[0].event[0]: no flow takes `production.counted` from press",
     ),
     (
+        "name = \"press\"\n",
+        "name = \"press\"\nstage = \"commissioning\"\n",
+        "warning: source.modbus[0].device[0].stage: no flow takes the stage `commissioning`: what `press` tells goes nowhere",
+    ),
+    (
         "[heartbeat]",
         "[[flow]]\nname = \"late\"\nevents = [\"production.*\"]\nto = \"center\"\n[heartbeat]",
         "warning: flow[2]: earlier flows to `center` take every event that this one matches",

@@ -2,7 +2,7 @@
 
 use plantlink_buffer::Stamp;
 use plantlink_config::{
-    Address, Counted, DataTemplate, Derivation, Device, Name, Reporting, Sampled, SampledTags, Spot, Table, Tag,
+    Address, Counted, DataTemplate, Derivation, Device, Name, Reporting, Sampled, SampledTags, Spot, Stage, Table, Tag,
     TagName, TagType, Template, WordOrder,
 };
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ pub(super) fn line(events: Vec<Derivation>) -> ModbusLine {
         identity: None,
         nameplate: false,
         asset: None,
+        stage: Stage::Production,
         max_registers: 125,
         max_bits: 2000,
         retries: 0,
@@ -125,7 +126,7 @@ fn a_moving_counter_is_an_event_with_delta_total_and_what_the_scan_saw_beside_it
         data(&entry),
         [json!({
             "good": 3, "good_total": 13, "counter_epoch": 1, "unit_of_measure": "pcs",
-            "from_at": "1970-01-01T00:01:41Z", "to_at": "1970-01-01T00:01:42Z", "cause": "interval", "order": 42,
+            "from_at": "1970-01-01T00:01:41Z", "to_at": "1970-01-01T00:01:42Z", "cause": "interval", "order": "42",
         })]
     );
     assert_eq!(entry.memory.len(), 1);

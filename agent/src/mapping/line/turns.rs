@@ -30,6 +30,9 @@ fn a_silent_device_is_one_event_and_one_sample_without_values_and_then_nothing_u
     assert_eq!(events(&gone), [("device.offline".to_owned(), offline), ("measurement.sampled".to_owned(), nothing)]);
     let metadata = String::from_utf8(gone.events[1].metadata.clone()).unwrap();
     assert!(metadata.contains(r#""speed":"bad: device does not answer""#), "{metadata}");
+    let cause = format!(r#""causation_id":"{}""#, uuid::Uuid::from_bytes(gone.events[0].id));
+    assert!(metadata.contains(&cause), "{metadata}");
+    assert!(!String::from_utf8_lossy(&gone.events[0].metadata).contains("causation_id"));
 
     let mut other_reason = silent(12);
     other_reason.readings.iter_mut().for_each(|reading| reading.value = Quality::Bad(Fault::NoConnection));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use plantlink_buffer::{Event, EventTime, Stamp};
 use plantlink_config::{
-    DataTemplate, EventType, MqttLink, MqttQos, MqttVersion, Name, Template, TopicFilter, TopicMapping,
+    DataTemplate, EventType, MqttLink, MqttQos, MqttVersion, Name, Stage, Template, TopicFilter, TopicMapping,
 };
 use serde_json::{Value, json};
 
@@ -54,8 +54,16 @@ fn source() -> MqttSource {
         password: None,
         window: 500,
     };
-    let (session_expiry, topics) = (Duration::from_secs(60), Vec::new());
-    MqttSource { name, link, session_expiry, qos: MqttQos::AtLeastOnce, retained: false, topics, sparkplug: Vec::new() }
+    MqttSource {
+        name,
+        link,
+        session_expiry: Duration::from_secs(60),
+        qos: MqttQos::AtLeastOnce,
+        stage: Stage::Production,
+        retained: false,
+        topics: Vec::new(),
+        sparkplug: Vec::new(),
+    }
 }
 
 fn message(topic: &str, payload: impl Into<Bytes>) -> Message {

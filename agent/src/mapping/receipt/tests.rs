@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use plantlink_buffer::Stamp;
-use plantlink_config::{MqttLink, MqttQos, MqttVersion, Name};
+use plantlink_config::{MqttLink, MqttQos, MqttVersion, Name, Stage};
 
 use super::*;
 
@@ -28,6 +28,7 @@ fn source(host: &str, client_id: &str, window: u16) -> MqttSource {
         link,
         session_expiry: Duration::from_secs(60),
         qos: MqttQos::AtLeastOnce,
+        stage: Stage::Production,
         retained: false,
         topics: Vec::new(),
         sparkplug: Vec::new(),

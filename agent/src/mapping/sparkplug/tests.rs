@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime};
 use plantlink_config::{
-    Derivation, MetricTag, MqttLink, MqttQos, MqttVersion, Sampled, SampledTags, Tag, TagName, TagType,
+    Derivation, MetricTag, MqttLink, MqttQos, MqttVersion, Sampled, SampledTags, Stage, Tag, TagName, TagType,
 };
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ fn mapping(tags: Option<Vec<MetricTag>>) -> SparkplugMapping {
         events: vec![Derivation::Sampled(Sampled { tags: SampledTags::All, every: None })],
         profile: None,
         asset: None,
+        stage: Stage::Production,
         rebirth: true,
         source: "*/*".into(),
     }
@@ -60,6 +61,7 @@ impl Bench {
             link,
             session_expiry: Duration::from_secs(60),
             qos: MqttQos::AtLeastOnce,
+            stage: Stage::Production,
             retained: false,
             topics: Vec::new(),
             sparkplug: vec![mapping],

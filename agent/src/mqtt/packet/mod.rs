@@ -31,7 +31,8 @@ pub(crate) struct Publish {
     pub(crate) payload: Bytes,
     pub(crate) retain: bool,
     pub(crate) qos: Qos,
-    /// Left out with 3.1.1, which has none.
+    /// Of the payload. Left out with 3.1.1, as what follows.
+    pub(crate) content_type: Option<&'static str>,
     pub(crate) user_properties: Vec<(String, String)>,
 }
 

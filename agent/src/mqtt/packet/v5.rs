@@ -225,8 +225,12 @@ pub(super) fn publish(
     packet_bytes_max: u32,
     out: &mut BytesMut,
 ) -> Result<Written, PacketError> {
-    let properties = (!message.user_properties.is_empty())
-        .then(|| v5::PublishProperties { user_properties: message.user_properties, ..Default::default() });
+    let has_properties = message.content_type.is_some() || !message.user_properties.is_empty();
+    let properties = has_properties.then(|| v5::PublishProperties {
+        content_type: message.content_type.map(str::to_owned),
+        user_properties: message.user_properties,
+        ..Default::default()
+    });
     let packet = v5::Publish {
         dup,
         qos: qos(message.qos),

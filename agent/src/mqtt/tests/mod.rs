@@ -62,6 +62,7 @@ fn message(topic: &str, payload: &str) -> Publish {
         payload: payload.to_owned().into(),
         retain: false,
         qos: Qos::AtLeastOnce,
+        content_type: None,
         user_properties: Vec::new(),
     }
 }

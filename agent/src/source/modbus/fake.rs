@@ -4,7 +4,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plantlink_config::{Address, Device, LineAddress, Name, Reporting, Spot, Table, Tag, TagName, TagType, WordOrder};
+use plantlink_config::{
+    Address, Device, LineAddress, Name, Reporting, Spot, Stage, Table, Tag, TagName, TagType, WordOrder,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
@@ -170,6 +172,7 @@ pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
         identity: None,
         nameplate: false,
         asset: None,
+        stage: Stage::Production,
         max_registers: 125,
         max_bits: 2000,
         retries: 0,

@@ -1,6 +1,6 @@
 //! A source and a broker that keeps its session, packet by packet in MQTT 3.1.1.
 
-use plantlink_config::{EventType, MqttLink, Name, TopicFilter, TopicMapping};
+use plantlink_config::{EventType, MqttLink, Name, Stage, TopicFilter, TopicMapping};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -39,6 +39,7 @@ fn config(port: u16) -> MqttSource {
         link,
         session_expiry,
         qos: MqttQos::ExactlyOnce,
+        stage: Stage::Production,
         retained: false,
         topics: vec![topic],
         sparkplug: Vec::new(),

@@ -24,6 +24,7 @@ pub(crate) fn rebirth(node: &NodeId, now: Stamp) -> Publish {
         payload: Bytes::from(payload::rebirth(u64::try_from(now.wall_us / 1_000).unwrap_or(0))),
         retain: false,
         qos: Qos::AtMostOnce,
+        content_type: None,
         user_properties: Vec::new(),
     }
 }
