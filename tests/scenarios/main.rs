@@ -8,6 +8,7 @@ mod commit_before_acknowledge;
 mod control;
 mod devices;
 mod disk;
+mod envelopes;
 mod fakes;
 mod flows;
 mod house;

@@ -158,14 +158,27 @@ impl Agent {
     /// # Panics
     /// When it cannot be started.
     pub fn restart(&mut self) {
+        self.restart_with(&[]);
+    }
+
+    /// The same for a plant that is none.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn restart_simulated(&mut self) {
+        self.restart_with(&["--simulated"]);
+    }
+
+    fn restart_with(&mut self, options: &[&str]) {
         self.kill();
         let log = File::options().create(true).append(true).open(self.path("log")).expect("the agent's log");
-        let run = self.command("run");
+        let mut run = self.command("run");
+        run.args(options);
         let mut command = match self.starter.split_first() {
             None => run,
-            Some((program, options)) => {
+            Some((program, own)) => {
                 let mut traced = Command::new(program);
-                traced.args(options).arg(run.get_program()).args(run.get_args()).current_dir(self.dir.path());
+                traced.args(own).arg(run.get_program()).args(run.get_args()).current_dir(self.dir.path());
                 traced
             }
         };

@@ -17,6 +17,7 @@ pub mod odoo;
 pub mod ports;
 pub mod proxy;
 pub mod random;
+pub mod schemas;
 pub mod serial_cable;
 pub mod small_disk;
 pub mod sparkplug;

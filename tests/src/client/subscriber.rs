@@ -2,9 +2,11 @@
 
 use super::wire::{Incoming, Session, Wire};
 use super::{Message, Options};
+use crate::schemas::assert_valid;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Result;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -20,6 +22,8 @@ pub type Received = Message;
 /// broker repeats because an acknowledgement was lost on the way is counted once; what somebody published twice is there twice.
 pub struct Subscriber {
     received: Arc<Mutex<Vec<Received>>>,
+    /// How many of them were held against their schemas.
+    checked: AtomicUsize,
     task: JoinHandle<()>,
 }
 
@@ -36,12 +40,18 @@ impl Subscriber {
             .await
             .expect("the broker grants the subscription")
             .expect("the subscriber lives");
-        Subscriber { received, task }
+        Subscriber { received, checked: AtomicUsize::new(0), task }
     }
 
     /// Everything received so far, in order.
+    ///
+    /// # Panics
+    /// When an event among it is not as its schema says.
     pub fn received(&self) -> Vec<Received> {
-        lock(&self.received).clone()
+        let received = lock(&self.received).clone();
+        let checked = self.checked.fetch_max(received.len(), Ordering::Relaxed);
+        received.iter().skip(checked).for_each(assert_valid);
+        received
     }
 
     /// How much was received so far.
