@@ -64,7 +64,18 @@ impl Value {
     /// The labels of the bits that are set; one without a label is called after its number.
     pub(crate) fn of_bits(raw: u64, labels: &Labels) -> Self {
         let set = (0..16_u16).filter(|bit| raw >> bit & 1 == 1);
-        Value::Labels(set.map(|bit| labels.get(bit).cloned().unwrap_or_else(|| format!("bit{bit}").into())).collect())
+        Value::Labels(set.map(|bit| labels.bit(bit)).collect())
+    }
+
+    /// What can be compared with a limit or a deadband, which are no finer than a float.
+    #[expect(clippy::cast_precision_loss, reason = "a float is fine enough")]
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Value::Unsigned(value) => Some(*value as f64),
+            Value::Signed(value) => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            Value::Bool(_) | Value::Text(_) | Value::Labels(_) => None,
+        }
     }
 
     /// As it stands in an event's data.

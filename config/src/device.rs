@@ -239,11 +239,11 @@ pub(crate) fn events(
     at: &Path,
     check: &mut Check<'_>,
 ) -> Vec<Derivation> {
-    let mut sole = HashMap::new();
+    let mut sole: HashMap<&str, HashMap<String, Path>> = HashMap::new();
     let mut events = Vec::new();
     for (at, table) in tables.iter(at) {
         if let Some((key, tag)) = table.sole() {
-            check.unique(&mut sole, tag, &at.key(key));
+            check.unique(sole.entry(key).or_default(), tag, &at.key(key));
         }
         events.extend(table.check(known, shortest, &at, check));
     }

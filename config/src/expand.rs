@@ -1,4 +1,4 @@
-//! Profiles and tag sheets become tags and events of the devices that name them. Every value keeps its place in its own
+//! Profiles and sheets become tags, events and alarms of the devices that name them. Every value keeps its place in its own
 //! file, and what is checked later knows devices only.
 
 use std::{
@@ -8,27 +8,37 @@ use std::{
 };
 
 use crate::{
+    derivation::AlarmTable,
     document::{Entry, Node, Value},
     files::Files,
     include::Tree,
     path::Path,
     report::{Report, code},
-    shape::{Shape, TableShape, schema_of},
+    shape::{Shape, schema_of},
+    sheet::{self, RowShape},
     spelling::nearest,
     tag::TagTable,
-    tag_sheet,
 };
 
 /// What a tag is.
 static TAG: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema_of::<TagTable>()));
 
+/// What an alarm of a word is.
+static ALARM: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema_of::<AlarmTable>()));
+
 /// Expands every device of the tree.
 pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
     let Some(root) = &mut tree.root else { return };
     let profiles = root.get("profile").map(|entry| entry.node.clone());
-    let Shape::Table(tag) = &*TAG else { return };
-    let mut expansion =
-        Expansion { profiles, tag, sheets: Vec::new(), files: &mut tree.files, report, report_missing: tree.whole };
+    let (Shape::Table(tag), Shape::Table(alarm)) = (&*TAG, &*ALARM) else { return };
+    let mut expansion = Expansion {
+        profiles,
+        tag_sheets: Sheets { shape: RowShape { table: tag, key: "name" }, read: Vec::new() },
+        alarm_sheets: Sheets { shape: RowShape { table: alarm, key: "bit" }, read: Vec::new() },
+        files: &mut tree.files,
+        report,
+        report_missing: tree.whole,
+    };
     let at = Path::top().key("source").key("modbus");
     for (index, line) in list_mut(root, &["source", "modbus"]).iter_mut().enumerate() {
         let at = at.item(index).key("device");
@@ -51,13 +61,18 @@ pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
 
 struct Expansion<'a> {
     profiles: Option<Node>,
-    /// What a tag's table may hold.
-    tag: &'static TableShape,
-    /// Those that were read; `None` for one with a problem.
-    sheets: Vec<(PathBuf, Option<Vec<Node>>)>,
+    tag_sheets: Sheets,
+    alarm_sheets: Sheets,
     files: &'a mut Files,
     report: &'a mut Report,
     report_missing: bool,
+}
+
+/// The sheets of one kind.
+struct Sheets {
+    shape: RowShape,
+    /// Those that were read; `None` for one with a problem.
+    read: Vec<(PathBuf, Option<Vec<Node>>)>,
 }
 
 /// What was named has a problem, which was reported.
@@ -66,7 +81,7 @@ struct Broken;
 impl Expansion<'_> {
     fn device(&mut self, device: &mut Node, at: &Path) {
         let profile = self.profile(device, at);
-        let sheet = self.sheet(device, at);
+        let sheet = self.tag_sheets.rows(device, "tag_sheet", at, self.files, self.report);
         let broken = profile.is_err() || sheet.is_err();
         let profile = profile.unwrap_or_default();
         let tags = |profile: &Node| profile.list("tag").to_vec();
@@ -87,6 +102,21 @@ impl Expansion<'_> {
             inherit(device, &profile, "identity");
             inherit(device, &profile, "nameplate");
         }
+        self.alarms(device, at);
+    }
+
+    /// Puts the rows of the sheets that events name before their own alarms. Where there are no bits, none are named.
+    fn alarms(&mut self, table: &mut Node, at: &Path) {
+        let events = list_mut(table, &["event"]).iter_mut().enumerate();
+        for (index, event) in events.filter(|(_, event)| event.get("bits").is_some()) {
+            let at = at.key("event").item(index);
+            // What a sheet with a problem would name counts as unnamed, and that is no mistake.
+            let rows = self.alarm_sheets.rows(event, "alarm_sheet", &at, self.files, self.report).unwrap_or_default();
+            if !rows.is_empty() {
+                let alarms = [rows, event.list("alarms").to_vec()].concat();
+                set_list(event, "alarms", alarms);
+            }
+        }
     }
 
     /// What is published takes from a profile what is not about registers.
@@ -106,6 +136,7 @@ impl Expansion<'_> {
             // They may name tags that nobody knows now, and that is no mistake of theirs.
             Err(Broken) => set_list(table, "event", Vec::new()),
         }
+        self.alarms(table, at);
     }
 
     /// The profile that a device names.
@@ -127,31 +158,47 @@ impl Expansion<'_> {
         found.did_you_mean(nearest);
         Err(Broken)
     }
+}
 
-    /// The rows of the sheet that a device names.
-    fn sheet(&mut self, device: &Node, at: &Path) -> Result<Vec<Node>, Broken> {
-        let Some(Entry { node, .. }) = device.get("tag_sheet") else { return Ok(Vec::new()) };
-        let Some(name) = device.text("tag_sheet") else { return Err(Broken) };
-        let path = self.files.folder(node.place.file).join(name);
-        if let Some((_, known)) = self.sheets.iter().find(|(known, _)| *known == path) {
+impl Sheets {
+    /// The rows of the sheet that a table names under `key`.
+    fn rows(
+        &mut self,
+        table: &Node,
+        key: &str,
+        at: &Path,
+        files: &mut Files,
+        report: &mut Report,
+    ) -> Result<Vec<Node>, Broken> {
+        let Some(Entry { node, .. }) = table.get(key) else { return Ok(Vec::new()) };
+        let Some(name) = table.text(key) else { return Err(Broken) };
+        let path = files.folder(node.place.file).join(name);
+        if let Some((_, known)) = self.read.iter().find(|(known, _)| *known == path) {
             return known.clone().ok_or(Broken);
         }
-        let rows = self.read(name, &path, &at.key("tag_sheet"));
-        self.sheets.push((path, rows.clone()));
+        let rows = read(name, &path, &self.shape, &at.key(key), files, report);
+        self.read.push((path, rows.clone()));
         rows.ok_or(Broken)
     }
+}
 
-    fn read(&mut self, name: &str, path: &FilePath, at: &Path) -> Option<Vec<Node>> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.report.error(code::UNREADABLE, at, format!("cannot read {}: {error}", path.display()));
-                return None;
-            }
-        };
-        let file = self.files.add(name.to_owned(), path.to_owned());
-        tag_sheet::read(file, bytes, self.tag, self.files, self.report)
-    }
+fn read(
+    name: &str,
+    path: &FilePath,
+    shape: &RowShape,
+    at: &Path,
+    files: &mut Files,
+    report: &mut Report,
+) -> Option<Vec<Node>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            report.error(code::UNREADABLE, at, format!("cannot read {}: {error}", path.display()));
+            return None;
+        }
+    };
+    let file = files.add(name.to_owned(), path.to_owned());
+    sheet::read(file, bytes, shape, files, report)
 }
 
 /// The profile's tags, in which the device's own of the same name replace the keys that they give; then the device's

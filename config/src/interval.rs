@@ -24,6 +24,11 @@ impl Interval {
         Self(text.to_owned())
     }
 
+    /// No time at all: the default of what is off until it is given.
+    pub(crate) fn zero() -> Self {
+        Self::new("0s")
+    }
+
     /// The length of time, which may be zero.
     pub(crate) fn check(&self, at: &Path, report: &mut Report) -> Option<Duration> {
         let duration = parse(&self.0);

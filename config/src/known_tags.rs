@@ -3,9 +3,13 @@
 use std::{
     cell::Cell,
     collections::{HashMap, HashSet},
+    sync::Arc,
 };
 
-use crate::{check::Check, items::Items, name::TagName, path::Path, report::code, spelling::nearest, tag::Tag};
+use crate::{
+    check::Check, items::Items, labels::Labels, name::TagName, path::Path, report::code, spelling::nearest, tag::Tag,
+    tag_type::TagType,
+};
 
 /// For so many unknown names the nearest spelling is looked for, which takes a while among thousands of tags. Where there
 /// are more, the spelling is not the mistake.
@@ -68,6 +72,97 @@ impl<'a> KnownTags<'a> {
             let message = format!(
                 "`{text}` has a scale or an offset, and a counter is taken as it is: it rolls over by its own width"
             );
+            check.report.error(code::CONFLICT, at, message);
+            return None;
+        }
+        Some(tag.name.clone())
+    }
+
+    /// The tag of this name that shows the states of a machine, and what its values are.
+    pub(crate) fn state(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<(TagName, &'a TagType)> {
+        let tag = self.tag(text, at, check)?;
+        let is_state = match tag.kind {
+            TagType::Bool | TagType::Bit(_) | TagType::Enum(_) | TagType::Text { .. } => true,
+            TagType::U8(_)
+            | TagType::U16
+            | TagType::U32
+            | TagType::U64
+            | TagType::I8(_)
+            | TagType::I16
+            | TagType::I32
+            | TagType::I64
+            | TagType::Bcd16
+            | TagType::Bcd32 => !tag.is_scaled(),
+            TagType::F32 | TagType::F64 | TagType::Bits(_) => false,
+        };
+        if !is_state {
+            let message = format!(
+                "`{text}` shows no states (allowed: a tag of type enum, bool or string, or with a whole number that is not scaled)"
+            );
+            check.report.error(code::CONFLICT, at, message);
+        }
+        is_state.then(|| (tag.name.clone(), &tag.kind))
+    }
+
+    /// The tag of this name, each of whose bits is an alarm, and what they are called. A bool is a word of one bit.
+    pub(crate) fn alarm_word(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<(TagName, Vec<Arc<str>>)> {
+        let tag = self.tag(text, at, check)?;
+        let width = match tag.kind {
+            TagType::Bits(_) | TagType::U16 => Some(16),
+            TagType::U8(_) => Some(8),
+            TagType::U32 => Some(32),
+            TagType::U64 => Some(64),
+            TagType::Bool
+            | TagType::Bit(_)
+            | TagType::I8(_)
+            | TagType::I16
+            | TagType::I32
+            | TagType::I64
+            | TagType::F32
+            | TagType::F64
+            | TagType::Bcd16
+            | TagType::Bcd32
+            | TagType::Text { .. }
+            | TagType::Enum(_) => None,
+        };
+        let Some(width) = width.filter(|_| !tag.is_scaled()) else {
+            let message = format!(
+                "`{text}` is no word of bits (allowed: a tag of type bits, u8, u16, u32 or u64 that is not scaled; `flag` for a bool)"
+            );
+            check.report.error(code::CONFLICT, at, message);
+            return None;
+        };
+        let unlabeled = Labels::default();
+        let labels = if let TagType::Bits(labels) = &tag.kind { labels } else { &unlabeled };
+        let names: Vec<Arc<str>> = (0..width).map(|bit| labels.bit(bit)).collect();
+        for (bit, name) in names.iter().enumerate() {
+            if let Some(other) = names.iter().take(bit).position(|known| known == name) {
+                let message = format!(
+                    "bits {other} and {bit} of `{text}` are both called `{name}`, and no alarm tells them apart"
+                );
+                check.report.error(code::CONFLICT, at, message);
+                return None;
+            }
+        }
+        Some((tag.name.clone(), names))
+    }
+
+    /// The tag of this name, which is true or false.
+    pub(crate) fn flag(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<TagName> {
+        let tag = self.tag(text, at, check)?;
+        if !matches!(tag.kind, TagType::Bool | TagType::Bit(_)) {
+            let message = format!("`{text}` is of type {}, and a flag is a bool", tag.kind.name());
+            check.report.error(code::CONFLICT, at, message);
+            return None;
+        }
+        Some(tag.name.clone())
+    }
+
+    /// The tag of this name, which is a number.
+    pub(crate) fn number(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<TagName> {
+        let tag = self.tag(text, at, check)?;
+        if !tag.kind.is_number() {
+            let message = format!("`{text}` is of type {}, and only a number has limits", tag.kind.name());
             check.report.error(code::CONFLICT, at, message);
             return None;
         }

@@ -20,6 +20,11 @@ impl Labels {
         self.0.get(&number)
     }
 
+    /// What a bit is called: its label, or `bit7`.
+    pub fn bit(&self, number: u16) -> Arc<str> {
+        self.get(number).cloned().unwrap_or_else(|| format!("bit{number}").into())
+    }
+
     /// All of them, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &Arc<str>)> {
         self.0.iter().map(|(number, label)| (*number, label))

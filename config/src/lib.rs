@@ -50,13 +50,13 @@ mod report;
 mod reporting;
 mod secret;
 mod shape;
+mod sheet;
 mod size;
 mod source;
 mod sparkplug;
 mod spelling;
 mod stage;
 mod tag;
-mod tag_sheet;
 mod tag_type;
 mod template;
 mod tls;
@@ -66,7 +66,10 @@ mod word_order;
 
 pub use address::{Address, AddressError, Numbering, Table};
 pub use buffer::Buffer;
-pub use derivation::{Counted, Derivation, Sampled, SampledTags};
+pub use derivation::{
+    Alarm, AlarmSeverity, Alarmed, Counted, Derivation, Limit, Mode, Sampled, SampledTags, Shown, StandardState,
+    StateChanged,
+};
 pub use destination::Destination;
 pub use device::{Asset, Device};
 pub use envelope_format::EnvelopeFormat;

@@ -29,6 +29,7 @@ mod receipts;
 mod salvage;
 mod sources;
 mod sparkplug;
+mod states;
 mod stops;
 mod sunspec;
 mod systemd;

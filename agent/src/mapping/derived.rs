@@ -1,16 +1,22 @@
 //! One derivation of a device with what it remembers: the readings of a scan in, events and changes of memory out.
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Derivation, Device};
+use plantlink_config::{Derivation, Device, Shown};
 use serde_json::{Map, Value};
 
+use super::alarm_bits::AlarmBits;
 use super::counting::Counting;
 use super::device::ScanScope;
+use super::limit::Limited;
+use super::state::States;
 use super::{Memory, Remembered};
 
 /// A derivation that looks at whole scans. Samples are no such: they are of what is reported.
 pub(super) enum Derived {
     Counting(Counting),
+    States(States),
+    AlarmBits(AlarmBits),
+    Limited(Limited),
 }
 
 /// What a scan became: types and data of events, and changes of memory.
@@ -26,6 +32,11 @@ impl Derived {
         match derivation {
             Derivation::Sampled(_) => None,
             Derivation::Counted(counted) => Some(Derived::Counting(Counting::new(counted, device, memory))),
+            Derivation::StateChanged(changed) => Some(Derived::States(States::new(changed, device, memory))),
+            Derivation::Alarmed(alarmed) => Some(match &alarmed.shown {
+                Shown::Bits(alarms) => Derived::AlarmBits(AlarmBits::new(alarmed, alarms, device, memory)),
+                Shown::Limit(limit, alarm) => Derived::Limited(Limited::new(alarmed, *limit, alarm, device, memory)),
+            }),
         }
     }
 
@@ -33,6 +44,18 @@ impl Derived {
     pub(super) fn take(&mut self, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
         match self {
             Derived::Counting(counting) => counting.count(scope, stamp, made),
+            Derived::States(states) => states.take(scope, stamp, made),
+            Derived::AlarmBits(bits) => bits.take(scope, stamp, made),
+            Derived::Limited(limited) => limited.take(scope, stamp, made),
+        }
+    }
+
+    /// The device went silent after its last good value.
+    pub(super) fn silence(&mut self, last_good_us: i64, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
+        match self {
+            Derived::States(states) => states.silence(last_good_us, scope, stamp, made),
+            // A counter goes on, and an alarm stays raised until somebody sees that it is not there any more.
+            Derived::Counting(_) | Derived::AlarmBits(_) | Derived::Limited(_) => {}
         }
     }
 
@@ -40,6 +63,8 @@ impl Derived {
     pub(super) fn renew(&mut self, made: &mut Made) {
         match self {
             Derived::Counting(counting) => made.memory.push(counting.renew()),
+            // What they show is told as it is, whatever it was before.
+            Derived::States(_) | Derived::AlarmBits(_) | Derived::Limited(_) => {}
         }
     }
 }

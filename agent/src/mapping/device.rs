@@ -68,12 +68,12 @@ impl DeviceMapper {
                 entry.memory.push(remembered);
                 entry.events.push(self.event("device.online", &scan, &data));
             }
-            Turn::Offline { data, has_answered, remembered } => {
+            Turn::Offline { data, last_good_us, remembered } => {
                 entry.memory.push(remembered);
                 let offline = entry.events.len();
                 entry.events.push(self.event("device.offline", &scan, &data));
-                if has_answered {
-                    self.silence(&scan, entry);
+                if let Some(last_good_us) = last_good_us {
+                    self.silence(plant, &scan, last_good_us, entry);
                 }
                 if let Some(events) = entry.events.get_mut(offline..) {
                     name_cause(events);
@@ -99,8 +99,13 @@ impl DeviceMapper {
         entry.events.extend(samples.map(|sample| self.sampled(scan, &sample)));
     }
 
-    /// Its tags turn to `null`, once, and whatever it answers later is news.
-    fn silence(&mut self, scan: &Scan, entry: &mut Entry) {
+    /// Its state is not available since its last good value. Its tags turn to `null`, once, and whatever it answers later
+    /// is news.
+    fn silence(&mut self, plant: &Plant, scan: &Scan, last_good_us: i64, entry: &mut Entry) {
+        let scope = ScanScope { plant, places: &self.places, readings: &scan.readings };
+        let mut made = Made::default();
+        self.derived.iter_mut().for_each(|derived| derived.silence(last_good_us, &scope, scan.stamp, &mut made));
+        self.add(made, scan, entry);
         self.reported.forget(&mut entry.memory);
         let samples: Vec<Sample> = self
             .samplers

@@ -33,7 +33,11 @@ impl LineMapper {
 }
 
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod restarts;
+#[cfg(test)]
+mod states;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

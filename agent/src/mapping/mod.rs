@@ -1,10 +1,13 @@
 //! From what came in to what happened: `(memory, intake) -> (memory, events)`, without a clock, a disk or a network.
 
+mod alarm;
+mod alarm_bits;
 mod counter;
 mod counting;
 mod derived;
 mod description;
 mod device;
+mod limit;
 mod line;
 mod message;
 mod presence;
@@ -15,7 +18,9 @@ mod sample;
 mod sender;
 mod session;
 mod sight;
+mod since;
 mod sparkplug;
+mod state;
 mod topic;
 mod unreleased;
 

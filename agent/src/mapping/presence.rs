@@ -4,6 +4,7 @@ use plantlink_config::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::since::seconds;
 use super::{Memory, Remembered};
 use crate::reading::{Fault, Obstacle, Quality, Reading};
 use crate::source::Scan;
@@ -33,8 +34,16 @@ struct PresenceMemory {
 pub(super) enum Turn {
     StaysOnline,
     StaysOffline,
-    Online { data: Map<String, Value>, remembered: Remembered },
-    Offline { data: Map<String, Value>, has_answered: bool, remembered: Remembered },
+    Online {
+        data: Map<String, Value>,
+        remembered: Remembered,
+    },
+    /// With the last scan that had a good value, in Unix microseconds; `None`: it never answered.
+    Offline {
+        data: Map<String, Value>,
+        last_good_us: Option<i64>,
+        remembered: Remembered,
+    },
 }
 
 /// Why a device is offline, as events name it. Where its tags disagree, the first of these says most.
@@ -65,9 +74,7 @@ impl Presence {
                 }
                 let Some(since_us) = since_us else { return Turn::StaysOnline };
                 self.memory.offline_since_us = None;
-                // Whole milliseconds; a clock that was set back in between makes no negative time.
-                let offline_ms = now_us.saturating_sub(since_us).max(0) / 1_000;
-                let data = json!({ "offline_s": offline_ms as f64 / 1_000.0, "was_planned": false });
+                let data = json!({ "offline_s": seconds(since_us, now_us), "was_planned": false });
                 Turn::Online { data: members(data), remembered: self.remembered() }
             }
             (Some(_), Some(_)) => Turn::StaysOffline,
@@ -76,8 +83,8 @@ impl Presence {
                 let last_good_at = self.memory.last_good_us.map(rfc3339);
                 // Modbus has no word for leaving as planned.
                 let data = json!({ "cause": cause.name(), "last_good_at": last_good_at, "planned": false });
-                let has_answered = self.memory.last_good_us.is_some();
-                Turn::Offline { data: members(data), has_answered, remembered: self.remembered() }
+                let last_good_us = self.memory.last_good_us;
+                Turn::Offline { data: members(data), last_good_us, remembered: self.remembered() }
             }
         }
     }

@@ -67,7 +67,7 @@ impl Rule {
             return true;
         }
         match (&last.value, reading.value()) {
-            (Some(last), Some(value)) => match (number(last), number(value)) {
+            (Some(last), Some(value)) => match (last.number(), value.number()) {
                 (Some(last), Some(value)) if self.has_deadband() => self.moved(last, value),
                 (Some(_) | None, Some(_) | None) => last != value,
             },
@@ -90,16 +90,6 @@ impl Rule {
         };
         let rounding = self.rounding * last.abs().max(value.abs());
         (value - last).abs() > most + rounding
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a deadband is no finer than a float")]
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Unsigned(value) => Some(*value as f64),
-        Value::Signed(value) => Some(*value as f64),
-        Value::Float(value) => Some(*value),
-        Value::Bool(_) | Value::Text(_) | Value::Labels(_) => None,
     }
 }
 

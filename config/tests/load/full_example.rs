@@ -22,6 +22,7 @@ fn full() -> Folder {
         ("plantlink.toml", FULL),
         ("conf.d/10-line-4.toml", line),
         ("tags/press-12.csv", "name;at;type;scale\noil_temperature;30005;i16;0,1\n"),
+        ("alarms/mixer.csv", "bit;code;severity;text\n0;E100;critical;Lid is open\n"),
         empty("ca.pem"),
         empty("gw.crt"),
         empty("gw.key"),

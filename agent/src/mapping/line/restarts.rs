@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use plantlink_config::{Deadband, ModbusLine, Reporting};
+use plantlink_config::{Deadband, Derivation, ModbusLine, Reporting, StateChanged, Template};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::tests::{counted, events, line, plant, remember, sampled, scan, silent};
+use super::alarms::{limited, word};
+use super::states::{machine, shown, silenced, state_changed};
+use super::tests::{counted, events, line, plant, remember, sampled, scan};
 use super::*;
-use crate::reading::{Fault, Quality};
+use crate::reading::{self, Fault, Quality};
 use crate::source::Identity;
 
 /// From one scan to the next, in seconds: nothing is lively.
@@ -19,15 +21,21 @@ const PACED: Duration = Duration::from_secs(1_000);
 /// What a scan of the device is like.
 #[derive(Debug, Clone)]
 enum Seen {
-    Values { parts: u64, speed: f64 },
+    Values { parts: u64, speed: f64, state: &'static str, alarms: u64 },
     BadSpeed,
     Silence,
     Firmware { expected: bool },
 }
 
 fn seen() -> impl Strategy<Value = Seen> {
+    let state = prop::sample::select(vec!["run", "stopped", "fault"]);
     prop_oneof![
-        6 => (0_u64..40, 0_i32..60).prop_map(|(parts, tenths)| Seen::Values { parts, speed: f64::from(tenths) / 10.0 }),
+        6 => (0_u64..40, 0_i32..60, state, 0_u64..4).prop_map(|(parts, tenths, state, alarms)| Seen::Values {
+            parts,
+            speed: f64::from(tenths) / 10.0,
+            state,
+            alarms,
+        }),
         1 => Just(Seen::BadSpeed),
         2 => Just(Seen::Silence),
         1 => any::<bool>().prop_map(|expected| Seen::Firmware { expected }),
@@ -35,7 +43,16 @@ fn seen() -> impl Strategy<Value = Seen> {
 }
 
 fn reporting_line() -> ModbusLine {
-    let mut line = line(vec![counted(), sampled(None), sampled(Some(PACED * 4))]);
+    let reason = Some(Template::new("{speed}").unwrap());
+    let pace_s = PACED.as_secs();
+    let mut line = machine(vec![
+        counted(),
+        Derivation::StateChanged(StateChanged { reason, ..state_changed(2 * pace_s) }),
+        Derivation::Alarmed(word(pace_s, 2 * pace_s)),
+        Derivation::Alarmed(limited(2 * pace_s)),
+        sampled(None),
+        sampled(Some(PACED * 4)),
+    ]);
     let device = &mut line.devices[0];
     device.tags[1].reporting =
         Reporting { deadband: Deadband::Percent(30.0), min_interval: Some(PACED * 2), max_silence: Some(PACED * 7) };
@@ -56,25 +73,26 @@ fn told(scans: &[Seen], restarts: &[bool]) -> Vec<(String, Value)> {
             mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
         }
         let scan = match seen {
-            Seen::Values { parts, speed } => {
+            Seen::Values { parts, speed, state, alarms } => {
                 total += parts;
-                scan(second, total, *speed)
+                showing(second, total, state, *alarms, *speed)
             }
             Seen::BadSpeed => {
-                let mut scan = scan(second, total, 0.0);
+                let mut scan = showing(second, total, "run", 0, 0.0);
                 scan.readings[1].value = Quality::Bad(Fault::NotANumber);
                 scan
             }
-            Seen::Silence => silent(second),
+            Seen::Silence => silenced(second),
             Seen::Firmware { expected } => {
                 let identity = Some(Identity { found: None, expected: *expected });
-                Scan { identity, ..scan(second, total, 1.0) }
+                Scan { identity, ..showing(second, total, "run", 1, 1.0) }
             }
         };
         let entry = mapper.map(scan, Ack::none());
         told.extend(events(&entry));
         remember(&mut memory, entry);
     }
+    let mut ids = Vec::new();
     for (kind, data) in &mut told {
         let data = data.as_object_mut().unwrap();
         match kind.as_str() {
@@ -82,10 +100,46 @@ fn told(scans: &[Seen], restarts: &[bool]) -> Vec<(String, Value)> {
             "device.offline" => data.remove("last_good_at"),
             // What was counted meanwhile says so, and since when it is known.
             "production.counted" => data.remove("cause").and(data.remove("from_at")),
+            "machine.state_changed" => {
+                number(data.get_mut("interval_id"), &mut ids);
+                let is_silent = data["vendor_state"] == "not_available";
+                if let Some(previous) = data.get_mut("previous").and_then(Value::as_object_mut) {
+                    number(previous.get_mut("interval_id"), &mut ids);
+                    let was_silent = previous["vendor_state"] == "not_available";
+                    // A silence began when the last good value came.
+                    if is_silent || was_silent {
+                        previous.remove("duration_s");
+                    }
+                    if was_silent {
+                        previous.remove("since_at");
+                    }
+                }
+                if is_silent { data.remove("since_at") } else { None }
+            }
+            "alarm.raised" | "alarm.cleared" => {
+                number(data.get_mut("alarm_id"), &mut ids);
+                None
+            }
             _ => None,
         };
     }
     told
+}
+
+/// Ids are made anew each time. What matters is which of them are the same.
+fn number(id: Option<&mut Value>, ids: &mut Vec<Value>) {
+    let Some(id) = id else { return };
+    let place = ids.iter().position(|known| known == id).unwrap_or_else(|| {
+        ids.push(id.clone());
+        ids.len() - 1
+    });
+    *id = place.into();
+}
+
+fn showing(second: i64, parts: u64, state: &str, alarms: u64, speed: f64) -> Scan {
+    let mut scan = shown(second, state, alarms, speed);
+    scan.readings[0].value = Quality::Good(reading::Value::Unsigned(parts));
+    scan
 }
 
 proptest! {

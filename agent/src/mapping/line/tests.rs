@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::reading::{self, Fault, Quality, Reading};
 
-fn tag(name: &str, kind: TagType) -> Tag {
+pub(super) fn tag(name: &str, kind: TagType) -> Tag {
     Tag {
         name: TagName::new(name).unwrap(),
         at: Address { table: Table::Holding, wire: 0 },

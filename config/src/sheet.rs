@@ -1,6 +1,6 @@
-//! A tag sheet: a CSV file with a row for each tag, read as the tables that its rows stand for.
+//! A sheet: a CSV file with a row for each tag or alarm, read as the tables that its rows stand for.
 //!
-//! The columns are the keys of a tag, and `note`. A cell becomes the kind of value that its key wants, so that what is
+//! The columns are the keys of such a table, and `note`. A cell becomes the kind of value that its key wants, so that what is
 //! wrong with it is found where every other table is checked.
 
 use std::collections::HashMap;
@@ -18,11 +18,18 @@ use crate::{
 /// For people; it means nothing here.
 const NOTE: &str = "note";
 
+/// What stands in the rows of a sheet.
+pub(crate) struct RowShape {
+    pub(crate) table: &'static TableShape,
+    /// The column that every sheet of this kind has.
+    pub(crate) key: &'static str,
+}
+
 /// Reads the rows of a sheet whose file is known already. `None` comes back when they cannot be told; that was reported.
 pub(crate) fn read(
     file: FileId,
     bytes: Vec<u8>,
-    tag: &TableShape,
+    shape: &RowShape,
     files: &mut Files,
     report: &mut Report,
 ) -> Option<Vec<Node>> {
@@ -40,7 +47,7 @@ pub(crate) fn read(
     let rows = csv::rows(&text);
     files.fill(file, text);
     match rows {
-        Ok(rows) => Sheet { file, tag, report, labels: HashMap::new() }.tables(&rows, files),
+        Ok(rows) => Sheet { file, shape, report, labels: HashMap::new() }.tables(&rows, files),
         Err(Unclosed(at)) => {
             problem(at, "this quote is never closed".to_owned());
             None
@@ -61,7 +68,7 @@ fn text(bytes: Vec<u8>) -> Result<String, &'static str> {
 
 struct Sheet<'a> {
     file: FileId,
-    tag: &'a TableShape,
+    shape: &'a RowShape,
     report: &'a mut Report,
     /// What people call the places of cells and rows.
     labels: HashMap<Place, String>,
@@ -90,14 +97,14 @@ impl<'a> Sheet<'a> {
         tables
     }
 
-    /// The columns that the first row names; `None` without one for the names.
+    /// The columns that the first row names; `None` without the one that every sheet has.
     fn columns(&mut self, header: &Row) -> Option<Vec<Column<'a>>> {
-        if !header.cells.iter().any(|cell| cell.text == "name") {
+        let RowShape { table, key } = self.shape;
+        if !header.cells.iter().any(|cell| cell.text == *key) {
             let place = self.row(header);
-            self.problem(code::MISSING_KEY, place, "the first row names no column `name`".to_owned());
+            self.problem(code::MISSING_KEY, place, format!("the first row names no column `{key}`"));
             return None;
         }
-        let tag = self.tag;
         let mut columns: Vec<Column<'a>> = Vec::new();
         for (index, cell) in header.cells.iter().enumerate() {
             let place = self.cell(header, index, cell, None);
@@ -105,8 +112,8 @@ impl<'a> Sheet<'a> {
             if text == NOTE || text.is_empty() {
                 continue;
             }
-            let Some((key, shape)) = tag.keys.iter().find(|(key, _)| key == text) else {
-                let keys = || tag.keys.iter().map(|(key, _)| key.as_str()).chain([NOTE]);
+            let Some((key, shape)) = table.keys.iter().find(|(key, _)| key == text) else {
+                let keys = || table.keys.iter().map(|(key, _)| key.as_str()).chain([NOTE]);
                 let found = self.report.error(code::UNKNOWN_KEY, &Path::top(), format!("unknown column `{text}`"));
                 let found = found.placed(place);
                 match nearest(text, keys()) {
