@@ -34,6 +34,8 @@ mod opened;
 mod overflow;
 mod provenance;
 mod reading;
+mod recording;
+mod rehearsal;
 mod retry;
 mod routes;
 mod run;

@@ -8,22 +8,23 @@ use plantlink_buffer::FlowId;
 use plantlink_config::{Flow, Name, Stage};
 
 /// By event type, source and the source's stage.
-type Decided = HashMap<(Arc<str>, Arc<str>, Stage), Arc<[FlowId]>>;
+type Decided<Id> = HashMap<(Arc<str>, Arc<str>, Stage), Arc<[Id]>>;
 
-/// The flows in the order of the file, and what they decided for the types and sources seen so far.
-pub(crate) struct Routes {
-    flows: Vec<(FlowId, Flow)>,
+/// The flows in the order of the file, and what they decided for the types and sources seen so far. Without a buffer they
+/// have other ids than the buffer's.
+pub(crate) struct Routes<Id = FlowId> {
+    flows: Vec<(Id, Flow)>,
     /// Types and sources come from the configuration, so this stays as small as it is.
-    decided: Mutex<Decided>,
+    decided: Mutex<Decided<Id>>,
 }
 
-impl Routes {
-    pub(crate) fn new(flows: Vec<(FlowId, Flow)>) -> Self {
+impl<Id: Copy> Routes<Id> {
+    pub(crate) fn new(flows: Vec<(Id, Flow)>) -> Self {
         Routes { flows, decided: Mutex::default() }
     }
 
     /// At most one flow for each destination: the first that matches.
-    pub(crate) fn of(&self, event_type: &Arc<str>, source: &Arc<str>, stage: Stage) -> Arc<[FlowId]> {
+    pub(crate) fn of(&self, event_type: &Arc<str>, source: &Arc<str>, stage: Stage) -> Arc<[Id]> {
         self.decided
             .lock()
             .entry((event_type.clone(), source.clone(), stage))
@@ -31,7 +32,7 @@ impl Routes {
             .clone()
     }
 
-    fn decide(&self, event_type: &str, source: &str, stage: Stage) -> Arc<[FlowId]> {
+    fn decide(&self, event_type: &str, source: &str, stage: Stage) -> Arc<[Id]> {
         let mut served: Vec<&Name> = Vec::new();
         let mut taken = Vec::new();
         for (id, flow) in &self.flows {

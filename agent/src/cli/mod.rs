@@ -2,6 +2,7 @@
 
 mod access;
 mod check;
+mod event_line;
 mod flows;
 mod identify;
 mod init;
@@ -14,6 +15,7 @@ mod replay;
 mod run;
 mod scan;
 mod schema;
+mod simulate;
 mod status;
 mod subject;
 mod target;
@@ -58,6 +60,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Asks a unit what it is (function 43/14), on a line that no agent holds
     Identify(identify::IdentifyArgs),
+    /// Shows the events that a recording of readings and messages becomes: a mapping is tried without a device or a broker
+    Simulate(simulate::SimulateArgs),
     /// Shows every flow: what it takes, where that goes, and how far it is; `drop` ends one that is no longer configured
     Flows(flows::FlowsArgs),
     /// Offers delivered events of a flow again, as far as they are kept; the event ids stay as they were
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => on_one_thread(why::why(args)),
         Command::Scan(args) => on_one_thread(scan::scan(args)),
         Command::Identify(args) => on_one_thread(identify::identify(args)),
+        Command::Simulate(args) => simulate::simulate(&args),
         Command::Init(args) => init::init(&args),
         Command::Flows(args) => on_one_thread(flows::flows(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),

@@ -38,6 +38,7 @@ use crate::source::{Ack, Content, Intake};
 pub(crate) use line::LineMapper;
 pub(crate) use message::{MessageMapper, remembered_filters};
 pub(crate) use receipt::{Doubt, Receipts};
+pub(crate) use sender::SENDERS_MAX;
 
 /// What was remembered when the agent started, by owner.
 pub(crate) type Memory = HashMap<String, Vec<u8>>;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use plantlink_buffer::SenderEntry;
 
 /// How many a source remembers.
-const SENDERS_MAX: usize = 65_536;
+pub(crate) const SENDERS_MAX: usize = 65_536;
 
 /// The last ids of one source, with what tells their payloads apart.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use plantlink_buffer::Stamp;
+use plantlink_config::Expected;
 use serde::{Deserialize, Serialize};
 
 use crate::mqtt::{Arrival, Payload};
@@ -120,6 +121,31 @@ pub(crate) struct Nameplate {
     pub(crate) vendor: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) firmware: Option<String>,
+}
+
+impl Identity {
+    /// Judges what was found by what the configuration expects.
+    pub(crate) fn new(found: Option<Value>, identity: &plantlink_config::Identity) -> Self {
+        let expected = |found: &Value| identity.expect.iter().any(|expected| is(found, expected));
+        Identity { expected: found.as_ref().is_some_and(expected), found }
+    }
+}
+
+fn is(found: &Value, expected: &Expected) -> bool {
+    match (found, expected) {
+        (Value::Unsigned(found), Expected::Number(expected)) => i128::from(*found) == i128::from(*expected),
+        (Value::Signed(found), Expected::Number(expected)) => found == expected,
+        (Value::Text(found), Expected::Text(expected)) => **found == **expected,
+        (
+            Value::Unsigned(_)
+            | Value::Signed(_)
+            | Value::Text(_)
+            | Value::Bool(_)
+            | Value::Float(_)
+            | Value::Labels(_),
+            Expected::Number(_) | Expected::Text(_),
+        ) => false,
+    }
 }
 
 /// A message as the plant's broker delivered it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plantlink_config::{Expected, Identity};
+use plantlink_config::Identity;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Failure};
@@ -43,7 +43,7 @@ impl Identification {
         let identity = match connection.read(unit, &self.request, 0).await {
             Ok(Answer::Words(words)) => self.judged(decode::words(&self.identity.tag, &words))?,
             // The device has nothing at this place: it is no device that the tags were written for.
-            Err(Failure::Refused(Fault::Exception(1..=3))) => source::Identity { found: None, expected: false },
+            Err(Failure::Refused(Fault::Exception(1..=3))) => source::Identity::new(None, &self.identity),
             Ok(Answer::Bits(_)) | Err(Failure::Refused(_) | Failure::Silent(_)) => return None,
         };
         self.rest_until = Some(Instant::now() + EVERY);
@@ -52,25 +52,7 @@ impl Identification {
 
     fn judged(&self, read: Quality<Value>) -> Option<source::Identity> {
         let Quality::Good(found) = read else { return None };
-        let expected = self.identity.expect.iter().any(|expected| is(&found, expected));
-        Some(source::Identity { found: Some(found), expected })
-    }
-}
-
-fn is(found: &Value, expected: &Expected) -> bool {
-    match (found, expected) {
-        (Value::Unsigned(found), Expected::Number(expected)) => i128::from(*found) == i128::from(*expected),
-        (Value::Signed(found), Expected::Number(expected)) => found == expected,
-        (Value::Text(found), Expected::Text(expected)) => **found == **expected,
-        (
-            Value::Unsigned(_)
-            | Value::Signed(_)
-            | Value::Text(_)
-            | Value::Bool(_)
-            | Value::Float(_)
-            | Value::Labels(_),
-            Expected::Number(_) | Expected::Text(_),
-        ) => false,
+        Some(source::Identity::new(Some(found), &self.identity))
     }
 }
 
@@ -79,7 +61,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU16, Ordering};
 
-    use plantlink_config::{Table, TagType};
+    use plantlink_config::{Expected, Table, TagType};
 
     use super::super::fake::{self, Fake, Reply};
     use super::*;
