@@ -4,6 +4,7 @@ mod bad_input;
 mod brokers;
 mod cabinet;
 mod campaign;
+mod cases;
 mod commit_before_acknowledge;
 mod control;
 mod devices;
