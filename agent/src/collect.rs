@@ -11,6 +11,7 @@ use crate::health::{DeviceTurn, FirmwareTurn, Health, Turned};
 use crate::mapping::Mapper;
 use crate::source::{Content, Source, Subscribed};
 use crate::store::{Stopped, Store};
+use crate::tap::SourceTap;
 
 /// A source that was up for so long works: the next pause is a short one again.
 const HOLDS: Duration = Duration::from_secs(60);
@@ -22,6 +23,7 @@ pub(crate) async fn collect(
     mut mapper: Mapper,
     store: Store,
     health: Health,
+    tap: SourceTap,
     stop: CancellationToken,
 ) -> Result<(), Stopped> {
     let mut backoff = Backoff::default();
@@ -60,6 +62,8 @@ pub(crate) async fn collect(
                 }
                 let mut entry = mapper.map(intake);
                 source.ask(std::mem::take(&mut entry.rebirths));
+                tap.show(&intake.content);
+                let entry = mapper.map(intake);
                 for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
                     if health.rejected(&name, &rejected.reason) == Turned::Yes {
                         warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");

@@ -48,6 +48,7 @@ mod source;
 mod status;
 mod store;
 mod systemd;
+mod tap;
 mod template;
 mod tls;
 

@@ -31,6 +31,14 @@ impl<T> Quality<T> {
         }
     }
 
+    /// Why there is no value; `None` where there is one.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        match self {
+            Quality::Good(_) | Quality::Uncertain(..) => None,
+            Quality::Bad(fault) => Some(fault),
+        }
+    }
+
     /// What is wrong with it, as events name it; `None` while it is good.
     pub(crate) fn doubt(&self) -> Option<String> {
         match self {

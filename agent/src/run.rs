@@ -34,6 +34,7 @@ use crate::source::mqtt::Subscription;
 use crate::status::Reporter;
 use crate::store::{Stopped, Store};
 use crate::systemd;
+use crate::tap::Tap;
 
 /// Why the agent could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -109,10 +110,11 @@ pub(crate) async fn run(config: Config, provenance: Provenance) -> Result<(), Ru
     beside.spawn(systemd::watchdog(store.clone(), health.clone(), office.clone()));
     let mut left = JoinSet::new();
     let mut held = Vec::new();
+    let tap = Tap::default();
     for (source, mapper) in config.sources.iter().zip(mappers) {
-        held.extend(start_source(&mut left, source, &memory, mapper, &store, &health, &plant));
+        held.extend(start_source(&mut left, source, &memory, mapper, &store, &health, &tap, &plant));
     }
-    beside.spawn(control.serve(reporter, store.clone(), Lines::new(held), office.clone()));
+    beside.spawn(control.serve(reporter, store.clone(), Lines::new(held), tap, office.clone()));
     info!(plant = %site.plant, gateway = %site.gateway, config = %config.hash, "plantlink is running");
     systemd::ready();
 
@@ -285,6 +287,7 @@ fn start_destination(
 }
 
 /// What a line is asked at goes back with its address.
+#[expect(clippy::too_many_arguments, reason = "this is all that a source needs, and it is needed once")]
 fn start_source(
     tasks: &mut JoinSet<Result<(), Stopped>>,
     source: &Source,
@@ -292,15 +295,16 @@ fn start_source(
     mapper: Mapper,
     store: &Store,
     health: &Health,
+    tap: &Tap,
     stop: &CancellationToken,
 ) -> Option<(String, Desk)> {
     let name = source.name().clone();
-    let (store, health, stop) = (store.clone(), health.clone(), stop.clone());
+    let (store, health, tap, stop) = (store.clone(), health.clone(), tap.source(source), stop.clone());
     match source {
         Source::Modbus(line) => {
             let modbus = Line::new(line, Clock);
             let held = (line.address.to_string(), modbus.desk());
-            tasks.spawn(collect(name, modbus, mapper, store, health, stop));
+            tasks.spawn(collect(name, modbus, mapper, store, health, tap, stop));
             Some(held)
         }
         Source::Mqtt(mqtt) => {
@@ -310,6 +314,7 @@ fn start_source(
                 mapper,
                 store,
                 health,
+                tap,
                 stop,
             ));
             None

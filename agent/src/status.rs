@@ -99,6 +99,11 @@ impl Reporter {
         }))
     }
 
+    /// What all events have in common.
+    pub(crate) fn site(&self) -> Arc<Site> {
+        self.0.site.clone()
+    }
+
     /// A way of its own to read the buffer.
     pub(crate) fn reader(&self) -> Result<Reader, ReadError> {
         Reader::open(&self.0.buffer)

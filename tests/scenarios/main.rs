@@ -34,3 +34,4 @@ mod states;
 mod stops;
 mod sunspec;
 mod systemd;
+mod tail;

@@ -245,6 +245,13 @@ impl Agent {
         Printed { stdout: text(output.stdout), stderr: text(output.stderr), status: output.status }
     }
 
+    /// Another command with the agent's configuration, not started.
+    pub fn command_with(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(name);
+        command.args(arguments);
+        command
+    }
+
     /// What `plantlink status --json` says now; nothing while no agent answers.
     pub fn status(&self) -> Option<Value> {
         let output = self.command("status").arg("--json").output().ok()?;

@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod client;
 pub mod disk;
 pub mod exchange;
+pub mod follower;
 pub mod ledger;
 pub mod libmodbus;
 pub mod modbus;

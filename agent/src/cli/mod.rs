@@ -18,6 +18,7 @@ mod schema;
 mod simulate;
 mod status;
 mod subject;
+mod tail;
 mod target;
 mod why;
 
@@ -60,6 +61,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Asks a unit what it is (function 43/14), on a line that no agent holds
     Identify(identify::IdentifyArgs),
+    /// Shows events as they are recorded, by the running agent; `--readings` what the sources bring, as `simulate` reads it
+    Tail(tail::TailArgs),
     /// Shows the events that a recording of readings and messages becomes: a mapping is tried without a device or a broker
     Simulate(simulate::SimulateArgs),
     /// Shows every flow: what it takes, where that goes, and how far it is; `drop` ends one that is no longer configured
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => on_one_thread(why::why(args)),
         Command::Scan(args) => on_one_thread(scan::scan(args)),
         Command::Identify(args) => on_one_thread(identify::identify(args)),
+        Command::Tail(args) => on_one_thread(tail::tail(args)),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Init(args) => init::init(&args),
         Command::Flows(args) => on_one_thread(flows::flows(args)),

@@ -1,10 +1,13 @@
-//! The Unix socket by which the other commands talk to the running agent: one request a line, one answer a line.
+//! The Unix socket by which the other commands talk to the running agent: a request is a line, and so is
+//! an answer.
 
 mod carried;
 mod client;
+mod follow;
 mod lines;
 mod order;
 mod server;
+mod tail;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,10 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::source::modbus::Question;
 
 pub(crate) use carried::{Carried, Carrier, Stage};
-pub(crate) use client::ask;
+pub(crate) use client::{Followed, ask};
+pub(crate) use follow::Follow;
 pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
 pub(crate) use server::Control;
+pub(crate) use tail::Tail;
 
 const SOCKET: &str = "plantlink.sock";
 /// Where systemd puts it, for commands that are not started by systemd.
@@ -38,6 +43,8 @@ pub(crate) enum Request {
     Line { address: String, question: Option<Question> },
     /// The last events that carried a tag's value.
     Carried(Carried),
+    /// What comes from now on.
+    Follow(Follow),
 }
 
 /// The socket could not be made, or the agent could not be asked.

@@ -1,24 +1,31 @@
-//! The Unix socket by which commands talk to the running agent: one JSON object a line, one answer a line.
+//! The Unix socket by which commands talk to the running agent: one JSON object a line, and one
+//! answer, or as many as come while somebody follows.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{ANSWER, Carried, ControlError, Lines, Order, Request, SOCKET, beside};
+use super::{ANSWER, Carried, ControlError, Follow, Lines, Order, Request, SOCKET, beside};
 use crate::chain::chain;
 use crate::status::Reporter;
 use crate::store::Store;
+use crate::tap::Tap;
 
 const REQUEST_BYTES_MAX: u64 = 64 << 10;
-/// How many are answered at once.
-const ANSWERS_MAX: usize = 16;
+/// How many are answered at once; those who look on leave room for the others.
+const ANSWERS_MAX: usize = 24;
+/// How many look on at once.
+const FOLLOWERS_MAX: usize = 8;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Members of the agent's group may use it, whatever the umask.
 const MODE: u32 = 0o660;
@@ -27,6 +34,16 @@ const MODE: u32 = 0o660;
 pub(crate) struct Control {
     listener: UnixListener,
     path: PathBuf,
+}
+
+/// What the answers are made of.
+#[derive(Clone)]
+struct Answers {
+    reporter: Reporter,
+    store: Store,
+    lines: Lines,
+    tap: Tap,
+    followers: Arc<Semaphore>,
 }
 
 impl Control {
@@ -45,15 +62,17 @@ impl Control {
     }
 
     /// Answers until stop.
-    pub(crate) async fn serve(self, reporter: Reporter, store: Store, lines: Lines, stop: CancellationToken) {
+    pub(crate) async fn serve(self, reporter: Reporter, store: Store, lines: Lines, tap: Tap, stop: CancellationToken) {
+        let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
+        let known = Answers { reporter, store, lines, tap, followers };
         let mut answers = JoinSet::new();
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => {
-                    let (reporter, store, lines) = (reporter.clone(), store.clone(), lines.clone());
+                    let known = known.clone();
                     answers.spawn(async move {
                         // A client that leaves or stalls is its own loss.
-                        let _ = tokio::time::timeout(ANSWER, answer(stream, &reporter, &store, &lines)).await;
+                        let _ = known.serve(stream).await;
                     });
                 }
                 // The process has no more files to open: those that are open will be closed.
@@ -75,19 +94,51 @@ impl Drop for Control {
     }
 }
 
-async fn answer(stream: UnixStream, reporter: &Reporter, store: &Store, lines: &Lines) -> io::Result<()> {
-    let (read, mut write) = stream.into_split();
-    let mut line = String::new();
-    BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
-    let mut answer = match serde_json::from_str(&line) {
-        Ok(Request::Status) => serde_json::to_vec(&reporter.status().await)?,
-        Ok(Request::Order(order)) => serde_json::to_vec(&obey(&order, reporter, store).await)?,
-        Ok(Request::Line { address, question }) => serde_json::to_vec(&lines.answer(&address, question).await)?,
-        Ok(Request::Carried(carried)) => serde_json::to_vec(&look_back(carried, reporter).await)?,
-        Err(error) => serde_json::to_vec(&json!({ "error": format!("not a request: {error}") }))?,
-    };
-    answer.push(b'\n');
-    write.write_all(&answer).await
+/// What a request gets.
+enum Answer {
+    Once(Value),
+    Following(Follow),
+}
+
+impl Answers {
+    async fn serve(&self, stream: UnixStream) -> io::Result<()> {
+        let (mut read, mut write) = stream.into_split();
+        let follow = match tokio::time::timeout(ANSWER, self.answer(&mut read)).await?? {
+            Answer::Once(answer) => return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?,
+            Answer::Following(follow) => follow,
+        };
+        let Ok(_place) = self.followers.try_acquire() else {
+            let answer = json!({ "error": format!("{FOLLOWERS_MAX} look on already, and more may not") });
+            return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?;
+        };
+        tokio::select! {
+            followed = follow.serve(&self.reporter, &self.store, &self.tap, &mut write) => followed,
+            () = left(&mut read) => Ok(()),
+        }
+    }
+
+    async fn answer(&self, read: &mut OwnedReadHalf) -> io::Result<Answer> {
+        let mut line = String::new();
+        BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+        Ok(Answer::Once(match serde_json::from_str(&line) {
+            Ok(Request::Follow(follow)) => return Ok(Answer::Following(follow)),
+            Ok(Request::Status) => serde_json::to_value(self.reporter.status().await)?,
+            Ok(Request::Order(order)) => obey(&order, &self.reporter, &self.store).await,
+            Ok(Request::Line { address, question }) => self.lines.answer(&address, question).await,
+            Ok(Request::Carried(carried)) => look_back(carried, &self.reporter).await,
+            Err(error) => json!({ "error": format!("not a request: {error}") }),
+        }))
+    }
+}
+
+async fn say(answer: &Value, write: &mut OwnedWriteHalf) -> io::Result<()> {
+    write.write_all(format!("{answer}\n").as_bytes()).await
+}
+
+/// Waits until the client has closed its end.
+async fn left(read: &mut OwnedReadHalf) {
+    let mut rest = [0; 64];
+    while read.read(&mut rest).await.is_ok_and(|bytes| bytes > 0) {}
 }
 
 async fn obey(order: &Order, reporter: &Reporter, store: &Store) -> Value {

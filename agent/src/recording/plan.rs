@@ -101,10 +101,7 @@ impl<'a> Plan<'a> {
             (None, _) => None,
             (Some(_), None) => return Err(PlanError::Identity { device: line.device }),
             (Some(shown), Some(identity)) => {
-                let found = match shown {
-                    Value::Null => None,
-                    shown => Some(value::value(&identity.tag, shown)?),
-                };
+                let found = (!shown.is_null()).then(|| value::value(&identity.tag, shown)).transpose()?;
                 Some(Identity::new(found, identity))
             }
         };

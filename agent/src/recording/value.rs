@@ -32,26 +32,6 @@ fn read(tag: &Tag, json: &Json) -> Result<Value, String> {
         TagType::Bool | TagType::Bit(_) => {
             json.as_bool().map(Value::Bool).ok_or_else(|| "it is true or false".to_owned())
         }
-        TagType::U8(_) | TagType::Bcd16 | TagType::Bcd32 | TagType::U16 | TagType::U32 | TagType::U64
-            if !tag.is_scaled() =>
-        {
-            let most = match &tag.kind {
-                TagType::Bcd16 => 9_999,
-                TagType::Bcd32 => 99_999_999,
-                TagType::U8(_) => u64::from(u8::MAX),
-                kind => u64::MAX >> (64 - 16 * u32::from(kind.registers())),
-            };
-            let number = json.as_u64().filter(|number| *number <= most);
-            number.map(Value::Unsigned).ok_or_else(|| format!("a {} is 0 to {most}", tag.kind.name()))
-        }
-        TagType::I8(_) | TagType::I16 | TagType::I32 | TagType::I64 if !tag.is_scaled() => {
-            let most = match &tag.kind {
-                TagType::I8(_) => i64::from(i8::MAX),
-                kind => i64::MAX >> (64 - 16 * u32::from(kind.registers())),
-            };
-            let number = json.as_i64().filter(|number| (!most..=most).contains(number));
-            number.map(Value::Signed).ok_or_else(|| format!("an {} is {} to {most}", tag.kind.name(), !most))
-        }
         TagType::U8(_)
         | TagType::U16
         | TagType::U32
@@ -62,8 +42,21 @@ fn read(tag: &Tag, json: &Json) -> Result<Value, String> {
         | TagType::I64
         | TagType::Bcd16
         | TagType::Bcd32
-        | TagType::F32
-        | TagType::F64 => json.as_f64().map(Value::Float).ok_or_else(|| "it is a number".to_owned()),
+            if tag.is_scaled() =>
+        {
+            float(json)
+        }
+        TagType::F32 | TagType::F64 => float(json),
+        TagType::U8(_) => unsigned(tag, json, u8::MAX.into()),
+        TagType::U16 => unsigned(tag, json, u16::MAX.into()),
+        TagType::U32 => unsigned(tag, json, u32::MAX.into()),
+        TagType::U64 => unsigned(tag, json, u64::MAX),
+        TagType::Bcd16 => unsigned(tag, json, 9_999),
+        TagType::Bcd32 => unsigned(tag, json, 99_999_999),
+        TagType::I8(_) => signed(tag, json, i8::MAX.into()),
+        TagType::I16 => signed(tag, json, i16::MAX.into()),
+        TagType::I32 => signed(tag, json, i32::MAX.into()),
+        TagType::I64 => signed(tag, json, i64::MAX),
         TagType::Text { .. } => {
             text(json).map(|text| Value::Text(text.into())).ok_or_else(|| "it is a text".to_owned())
         }
@@ -85,6 +78,20 @@ fn read(tag: &Tag, json: &Json) -> Result<Value, String> {
             Ok(Value::Labels(bits.into_iter().map(|(_, label)| label).collect()))
         }
     }
+}
+
+fn float(json: &Json) -> Result<Value, String> {
+    json.as_f64().map(Value::Float).ok_or_else(|| "it is a number".to_owned())
+}
+
+fn unsigned(tag: &Tag, json: &Json, most: u64) -> Result<Value, String> {
+    let number = json.as_u64().filter(|number| *number <= most);
+    number.map(Value::Unsigned).ok_or_else(|| format!("a {} is 0 to {most}", tag.kind.name()))
+}
+
+fn signed(tag: &Tag, json: &Json, most: i64) -> Result<Value, String> {
+    let number = json.as_i64().filter(|number| (!most..=most).contains(number));
+    number.map(Value::Signed).ok_or_else(|| format!("an {} is {} to {most}", tag.kind.name(), !most))
 }
 
 fn text(json: &Json) -> Option<&str> {

@@ -32,6 +32,7 @@ use crate::run::{mappers, options, routes, served};
 use crate::schedule::Schedule;
 use crate::source::mqtt::Subscription;
 use crate::store::Store;
+use crate::tap::Tap;
 
 /// Of both links.
 pub(super) const WINDOW: u16 = 8;
@@ -114,7 +115,8 @@ window = {WINDOW}
     /// The life of one process. Ends when it is asked to stop, or killed.
     pub(super) async fn run(self: Rc<Self>) -> turmoil::Result {
         let config = &self.config;
-        let ([Source::Mqtt(source)], [Destination::Mqtt(destination)]) = (&*config.sources, &*config.destinations)
+        let ([plant_source @ Source::Mqtt(source)], [Destination::Mqtt(destination)]) =
+            (&*config.sources, &*config.destinations)
         else {
             panic!("one source and one destination are configured");
         };
@@ -145,7 +147,8 @@ window = {WINDOW}
         let mut left = JoinSet::new();
         let subscription = Subscription::over(Simulated, source, remembered_filters(&source.name, &memory), Clock);
         let mapper = mappers.remove(0);
-        left.spawn(collect(source.name.clone(), subscription, mapper, store.clone(), health, plant.clone()));
+        let tap = Tap::default().source(plant_source);
+        left.spawn(collect(source.name.clone(), subscription, mapper, store.clone(), health, tap, plant.clone()));
 
         let gate = Gate::shut(&writer.handle());
         gate.reached();
