@@ -201,3 +201,6 @@ fn repeatable(event: &Event, number: u64) -> [u8; 16] {
     let millis = u64::try_from(event.stamp.wall_us / 1_000).unwrap_or(0);
     Builder::from_unix_timestamp_millis(millis, &place).into_uuid().into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,8 +28,9 @@ struct Run {
 
 fn cases() -> Vec<Case> {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-    let entries = std::fs::read_dir(all).expect("the folder of the cases").map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    let entries = std::fs::read_dir(all).expect("the folder of the cases");
+    let paths = entries.map(|entry| entry.expect("a readable folder").path());
+    let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();
     folders.sort();
     folders.into_iter().map(Case::read).collect()
 }
@@ -40,7 +41,7 @@ impl Case {
             std::fs::read_to_string(folder.join(name))
                 .unwrap_or_else(|error| panic!("{}/{name}: {error}", folder.display()))
         };
-        let remarks = folder.join("remarks.txt").exists().then(|| text("remarks.txt")).unwrap_or_default();
+        let remarks = if folder.join("remarks.txt").exists() { text("remarks.txt") } else { String::new() };
         Case {
             name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             input: text("input.jsonl"),

@@ -67,8 +67,9 @@ event = [{{ type = "{COUNTED}", good = "good" }}]
     for event_type in [COUNTED, FINISHED] {
         assert_eq!(facts(&simulated, event_type), facts(&live, event_type), "{recording}");
     }
-    let id =
-        |events: &[Value]| events.iter().find(|event| event["event_type"] == FINISHED).unwrap()["event_id"].clone();
+    let id = |events: &[Value]| {
+        events.iter().find(|event| event["event_type"] == FINISHED).expect("an order")["event_id"].clone()
+    };
     assert_eq!(id(&simulated), id(&live), "the sender's own id makes the event's");
 }
 

@@ -8,10 +8,23 @@ const TICKS_PER_S: f64 = 100.0;
 /// # Panics
 /// When there is no such process.
 pub fn cpu_s(process: u32) -> f64 {
+    times_s(&process.to_string(), 11)
+}
+
+/// The same of the children of this process that have ended and were waited for, all together.
+///
+/// # Panics
+/// When `/proc` does not say.
+pub fn children_cpu_s() -> f64 {
+    times_s("self", 13)
+}
+
+/// The two times that follow so many words after the name.
+fn times_s(process: &str, words: usize) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
-    // The name in brackets may hold blanks; the 12th and 13th words after it are the times.
+    // The name in brackets may hold blanks.
     let (_, after) = stat.rsplit_once(") ").expect("a name in brackets");
-    let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    let ticks: f64 = after.split(' ').skip(words).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
     ticks / TICKS_PER_S
 }
 
