@@ -26,7 +26,7 @@ fn main() {
         println!(
             "{what}: {:.0} readings/s, {:.0} a second of processor time; {}",
             readings / elapsed.as_secs_f64(),
-            readings / used.as_secs_f64(),
+            readings / used,
             printed.stderr.trim(),
         );
     }

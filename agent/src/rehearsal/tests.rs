@@ -99,6 +99,8 @@ fn told(config: &Config, lines: &[Value], restarts: &[bool]) -> Vec<Value> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn restarts_anywhere_change_nothing_of_what_a_recording_becomes(
         lines in prop::collection::vec(line(), 1..40),
