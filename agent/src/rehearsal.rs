@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use plantlink_buffer::{Event, SenderEntry, Stored};
 use plantlink_config::{Config, Name, Source};
 use serde_json::Value;
@@ -117,7 +118,7 @@ impl<'a> Rehearsal<'a> {
     pub(crate) fn envelopes(&self, enacted: &Enacted) -> Vec<Value> {
         let envelope = |flow: &Name, sequence| {
             let stored = Stored { sequence, boot: 0, event: enacted.event.clone() };
-            let mut json = Vec::new();
+            let mut json = BytesMut::new();
             Envelope::new(self.site.clone(), flow.clone(), stored).write_json(&mut json);
             serde_json::from_slice(&json).unwrap_or_default()
         };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use plantlink_buffer::{FlowId, FlowState, ReadError, Reader, Stored};
 use plantlink_config::{EventPattern, Name, NamePattern};
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ pub(crate) enum TailError {
 /// What has come since the last look, in the order of recording.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    pub(super) envelopes: Vec<Vec<u8>>,
+    pub(super) envelopes: Vec<BytesMut>,
     /// Events that were not looked at: there were too many, or they are gone.
     pub(super) skipped: u64,
     /// There is more already.
@@ -114,7 +115,7 @@ impl Tailing {
     }
 
     /// The last events of before.
-    fn before(&mut self, levels: &[FlowState], last: usize) -> Result<Vec<Vec<u8>>, TailError> {
+    fn before(&mut self, levels: &[FlowState], last: usize) -> Result<Vec<BytesMut>, TailError> {
         let mut flows = Vec::new();
         if last == 0 {
             return Ok(Vec::new());
@@ -140,7 +141,7 @@ impl Tailing {
     }
 
     /// The events of several flows by time, those of one flow in their order.
-    fn merged(&self, mut flows: Vec<(&FlowState, VecDeque<Stored>)>) -> Vec<Vec<u8>> {
+    fn merged(&self, mut flows: Vec<(&FlowState, VecDeque<Stored>)>) -> Vec<BytesMut> {
         let mut envelopes = Vec::new();
         let head = |events: &VecDeque<Stored>| events.front().map(|stored| stored.event.stamp.wall_us);
         while let Some((_, level, events)) = flows
@@ -149,7 +150,7 @@ impl Tailing {
             .min_by_key(|head| head.0)
         {
             let (Some(stored), Some(flow)) = (events.pop_front(), Name::new(&level.name)) else { continue };
-            let mut json = Vec::new();
+            let mut json = BytesMut::new();
             Envelope::new(self.site.clone(), flow, stored).write_json(&mut json);
             envelopes.push(json);
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::reading::{Fault, Obstacle};
+use crate::source::Nameplate;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,8 @@ pub(crate) struct ScanLine {
     pub(crate) content: Answered,
     /// What the device says that it is; `Some(Null)`: it has nothing where the profile looks for it.
     pub(crate) identity: Option<Value>,
+    /// What the device says of itself, when it was asked.
+    pub(crate) nameplate: Option<Nameplate>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +99,8 @@ pub(super) struct Keys {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(super) identity: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) nameplate: Option<Nameplate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) topic: Option<String>,
@@ -140,7 +145,8 @@ impl Line {
                     (Some(_), Some(_)) | (None, Some(_) | None) => return Err(shape()),
                 };
                 let device = keys.device.ok_or_else(shape)?;
-                Ok(Line::Scan(ScanLine { at_us: moment(keys.at)?, device, content, identity: keys.identity }))
+                let (identity, nameplate) = (keys.identity, keys.nameplate);
+                Ok(Line::Scan(ScanLine { at_us: moment(keys.at)?, device, content, identity, nameplate }))
             }
             (false, false, true) => {
                 let payload = match (keys.payload, keys.payload_hex) {
@@ -164,7 +170,7 @@ impl Line {
     }
 }
 
-const SCAN: [&str; 5] = ["device", "tags", "faults", "offline", "identity"];
+const SCAN: [&str; 6] = ["device", "tags", "faults", "offline", "identity", "nameplate"];
 const MESSAGE: [&str; 7] = ["source", "topic", "payload", "payload_hex", "retained", "correlation", "properties"];
 
 impl Keys {
@@ -177,6 +183,7 @@ impl Keys {
             ("faults", !self.faults.is_empty()),
             ("offline", self.offline.is_some()),
             ("identity", self.identity.is_some()),
+            ("nameplate", self.nameplate.is_some()),
             ("source", self.source.is_some()),
             ("topic", self.topic.is_some()),
             ("payload", self.payload.is_some()),

@@ -105,7 +105,7 @@ impl<'a> Plan<'a> {
                 Some(Identity::new(found, identity))
             }
         };
-        let scan = Scan { device: *place, stamp: stamp(line.at_us), readings, identity };
+        let scan = Scan { device: *place, stamp: stamp(line.at_us), readings, identity, nameplate: line.nameplate };
         Ok(Brought::Content { source: *source, content: Content::Scan(scan) })
     }
 

@@ -92,6 +92,7 @@ fn of_scan(device: &Name, names: &[TagName], scan: &Scan) -> Keys {
         tags: Some(tags),
         faults,
         identity: scan.identity.as_ref().map(|identity| json(identity.found.as_ref())),
+        nameplate: scan.nameplate.clone(),
         ..Keys::default()
     }
 }
