@@ -60,10 +60,9 @@ pub(crate) async fn collect(
                 {
                     warn!(source = %name, error = %refused, "source gets only a part");
                 }
+                tap.show(&intake.content);
                 let mut entry = mapper.map(intake);
                 source.ask(std::mem::take(&mut entry.rebirths));
-                tap.show(&intake.content);
-                let entry = mapper.map(intake);
                 for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
                     if health.rejected(&name, &rejected.reason) == Turned::Yes {
                         warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");
