@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use plantlink_buffer::{Event, SenderEntry, Stored};
-use plantlink_config::{Config, Name, Source};
+use plantlink_config::{Config, EnvelopeFormat, Name, Source, Stage};
 use serde_json::Value;
 use uuid::{Builder, Uuid};
 
 use crate::envelope::{Envelope, Site};
 use crate::mapping::{Entry, LineMapper, Mapper, Memory, MessageMapper, Receipts, SENDERS_MAX};
 use crate::mqtt::Arrival;
+use crate::provenance::Provenance;
 use crate::recording::Brought;
 use crate::routes::Routes;
 use crate::source::{Ack, Content, Intake};
@@ -90,20 +91,18 @@ impl<'a> Rehearsal<'a> {
                 let is_retained = is_retained(&content);
                 let entry = rehearsed.mapper.map(Intake { content, ack: Ack::none(), pressing: false });
                 let remark = remark(&entry, is_retained);
+                let stage = entry.stage;
                 let events = rehearsed.record(entry);
-                Scene { events: events.into_iter().map(|event| self.enacted(event)).collect(), remark }
+                Scene { events: events.into_iter().map(|event| self.enacted(event, stage)).collect(), remark }
             }
         }
     }
 
-    fn enacted(&mut self, mut event: Event) -> Enacted {
+    fn enacted(&mut self, mut event: Event, stage: Stage) -> Enacted {
         self.made += 1;
         event.id = repeatable(&event, self.made);
-        if !event.metadata.is_empty() {
-            event.metadata.push(b',');
-        }
-        event.metadata.extend_from_slice(br#""simulated":true"#);
-        let taken = self.routes.of(&event.event_type, &event.source);
+        Provenance::Simulation.mark(&mut event.metadata);
+        let taken = self.routes.of(&event.event_type, &event.source, stage);
         let mut flows = Vec::with_capacity(taken.len());
         for place in taken.iter() {
             if let (Some(flow), Some(last)) = (self.config.flows.get(*place), self.sequences.get_mut(*place)) {
@@ -119,7 +118,7 @@ impl<'a> Rehearsal<'a> {
         let envelope = |flow: &Name, sequence| {
             let stored = Stored { sequence, boot: 0, event: enacted.event.clone() };
             let mut json = BytesMut::new();
-            Envelope::new(self.site.clone(), flow.clone(), stored).write_json(&mut json);
+            Envelope::new(self.site.clone(), flow.clone(), stored).write(EnvelopeFormat::Plant, &mut json);
             serde_json::from_slice(&json).unwrap_or_default()
         };
         if !enacted.flows.is_empty() {

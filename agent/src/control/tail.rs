@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use plantlink_buffer::{FlowId, FlowState, ReadError, Reader, Stored};
-use plantlink_config::{EventPattern, Name, NamePattern};
+use plantlink_config::{EnvelopeFormat, EventPattern, Name, NamePattern};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{Envelope, Site};
@@ -151,7 +151,7 @@ impl Tailing {
         {
             let (Some(stored), Some(flow)) = (events.pop_front(), Name::new(&level.name)) else { continue };
             let mut json = BytesMut::new();
-            Envelope::new(self.site.clone(), flow, stored).write_json(&mut json);
+            Envelope::new(self.site.clone(), flow, stored).write(EnvelopeFormat::Plant, &mut json);
             envelopes.push(json);
         }
         envelopes
