@@ -113,6 +113,8 @@ pub(super) const TYPES: &[Standard] = &[
             TEXT,
             required("raised_at", Kind::Moment, "When it was raised."),
             required("duration_s", Kind::Amount, "How long it held, in seconds."),
+            optional("repeat_count", Kind::Count, "How often it came again before it was cleared."),
+            ORDER,
         ]),
     },
 ];

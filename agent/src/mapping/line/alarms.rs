@@ -60,13 +60,13 @@ fn each_bit_is_an_alarm_that_is_raised_and_cleared_under_one_id() {
         *first,
         json!({
             "alarm_id": alarm_id, "code": "E0", "text": "E0 is there", "severity": "fault", "category": "hydraulics",
-            "repeat_count": 0, "order": 42,
+            "repeat_count": 0, "order": "42",
         })
     );
     assert_eq!(told(&mut mapper, shown(3, "run", 0b1001, 5.0)), []);
     let cleared = json!({
         "alarm_id": alarm_id, "code": "E0", "text": "E0 is there", "raised_at": "1970-01-01T00:00:02Z",
-        "duration_s": 3.0, "repeat_count": 0, "order": 42,
+        "duration_s": 3.0, "repeat_count": 0, "order": "42",
     });
     assert_eq!(told(&mut mapper, shown(5, "run", 0b1000, 5.0)), [("alarm.cleared".to_owned(), cleared)]);
 }
