@@ -10,7 +10,7 @@ use crate::{
     Environment,
     files::Files,
     locations::Locations,
-    name::{Name, TagName},
+    name::{EventType, Name, TagName},
     path::Path,
     plant::Plant,
     problem::Spot,
@@ -109,6 +109,18 @@ impl<'a> Check<'a> {
                 None
             }
         }
+    }
+
+    /// The type of an event.
+    pub(crate) fn event_type(&mut self, text: &str, at: &Path) -> Option<EventType> {
+        let event_type = EventType::new(text);
+        if event_type.is_none() {
+            let message = format!(
+                "`{text}` is not an event type (allowed: two words of a to z, 0 to 9 and `_`, joined by a dot)"
+            );
+            self.report.error(code::BAD_VALUE, at, message).help("as in workorder.finished");
+        }
+        event_type
     }
 
     /// Whether the name is new. One that is there twice is reported.

@@ -189,7 +189,7 @@ fn made_of_device<'a>(
     }
     let at = at.key("event");
     for (index, event) in events.iter().enumerate() {
-        made.extend(event.event_types().iter().map(|event_type| Made {
+        made.extend(event.event_types().into_iter().map(|event_type| Made {
             source,
             stage,
             event_type,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     address::Numbering,
     check::Check,
-    derivation::{Derivation, EventTable},
+    derivation::{Derivation, EventTable, Sole},
     identity::{Identity, IdentityTable},
     interval::Interval,
     items::Items,
@@ -239,11 +239,11 @@ pub(crate) fn events(
     at: &Path,
     check: &mut Check<'_>,
 ) -> Vec<Derivation> {
-    let mut sole: HashMap<&str, HashMap<String, Path>> = HashMap::new();
+    let mut soles: HashMap<_, HashMap<_, _>> = HashMap::new();
     let mut events = Vec::new();
     for (at, table) in tables.iter(at) {
-        if let Some((key, tag)) = table.sole() {
-            check.unique(sole.entry(key).or_default(), tag, &at.key(key));
+        if let Some(Sole { event_type, key, name }) = table.sole() {
+            check.unique(soles.entry((event_type, key)).or_default(), name, &at.key(key));
         }
         events.extend(table.check(known, shortest, &at, check));
     }

@@ -151,7 +151,8 @@ impl<'a> KnownTags<'a> {
     pub(crate) fn flag(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<TagName> {
         let tag = self.tag(text, at, check)?;
         if !matches!(tag.kind, TagType::Bool | TagType::Bit(_)) {
-            let message = format!("`{text}` is of type {}, and a flag is a bool", tag.kind.name());
+            let message =
+                format!("`{text}` is of type {} (allowed: a tag of type bool, or with a `bit`)", tag.kind.name());
             check.report.error(code::CONFLICT, at, message);
             return None;
         }
@@ -167,6 +168,22 @@ impl<'a> KnownTags<'a> {
             return None;
         }
         Some(tag.name.clone())
+    }
+
+    /// The name of a tag that meters what is consumed.
+    pub(crate) fn meter(&self, text: &str, at: &Path, check: &mut Check<'_>) -> Option<TagName> {
+        let tag = self.tag(text, at, check)?;
+        let message = if !tag.kind.is_number() {
+            format!("`{text}` is of type {}, and a meter is a number", tag.kind.name())
+        } else if tag.offset != 0.0 || tag.scale < 0.0 {
+            format!("`{text}` has an offset or a negative scale, and a meter counts up from zero")
+        } else if tag.unit_of_measure.is_none() {
+            format!("`{text}` has no `unit_of_measure`, and a quantity is nothing without one")
+        } else {
+            return Some(tag.name.clone());
+        };
+        check.report.error(code::CONFLICT, at, message);
+        None
     }
 
     /// Whether others can be scaled by the tag of this name.

@@ -67,8 +67,8 @@ mod word_order;
 pub use address::{Address, AddressError, Numbering, Table};
 pub use buffer::Buffer;
 pub use derivation::{
-    Alarm, AlarmSeverity, Alarmed, Counted, Derivation, Limit, Mode, Sampled, SampledTags, Shown, StandardState,
-    StateChanged,
+    Alarm, AlarmSeverity, Alarmed, Consumed, Counted, Derivation, Direction, Edge, Limit, Medium, Mode, Sampled,
+    SampledTags, Shown, StandardState, StateChanged,
 };
 pub use destination::Destination;
 pub use device::{Asset, Device};

@@ -28,7 +28,7 @@ impl Lint<'_> {
                 None => self.wrong_type(node, shape, path),
             },
             (Shape::Table(shape), Value::Table(entries)) => Some(self.table(entries, shape, path)),
-            (Shape::Tagged(choices), Value::Table(entries)) => self.tagged(entries, choices, path),
+            (Shape::Tagged { known, own }, Value::Table(entries)) => self.tagged(entries, known, own.as_ref(), path),
             (Shape::List(items, least), Value::List(nodes)) => {
                 if nodes.len() < *least {
                     self.report.error(code::OUT_OF_RANGE, path, "the list is empty (allowed: one element or more)");
@@ -52,7 +52,7 @@ impl Lint<'_> {
                 | Shape::Integer(..)
                 | Shape::List(..)
                 | Shape::Table(_)
-                | Shape::Tagged(_),
+                | Shape::Tagged { .. },
                 _,
             ) => self.wrong_type(node, shape, path),
         }
@@ -99,8 +99,14 @@ impl Lint<'_> {
         Json::Object(right)
     }
 
-    fn tagged(&mut self, entries: &[Entry], choices: &[(String, TableShape)], path: &Path) -> Option<Json> {
-        let words: Vec<String> = choices.iter().map(|(word, _)| word.clone()).collect();
+    fn tagged(
+        &mut self,
+        entries: &[Entry],
+        known: &[(String, TableShape)],
+        own: Option<&TableShape>,
+        path: &Path,
+    ) -> Option<Json> {
+        let words: Vec<String> = known.iter().map(|(word, _)| word.clone()).collect();
         let Some(tag) = entries.iter().find(|entry| entry.key == "type") else {
             if self.report_missing {
                 let message = format!("missing key `type` (allowed: {})", words.join(", "));
@@ -108,8 +114,14 @@ impl Lint<'_> {
             }
             return None;
         };
+        if let (Value::Text(text), Some(own)) = (&tag.node.value, own)
+            && !words.contains(text)
+            && entries.iter().all(|entry| own.key(&entry.key).is_some())
+        {
+            return Some(self.table(entries, own, path));
+        }
         let word = self.value(&tag.node, &Shape::Choice(words), &path.key("type"))?;
-        let (_, shape) = choices.iter().find(|(known, _)| word == known.as_str())?;
+        let (_, shape) = known.iter().find(|(known, _)| word == known.as_str())?;
         Some(self.table(entries, shape, path))
     }
 
@@ -181,7 +193,7 @@ impl Lint<'_> {
             | Shape::Integer(..)
             | Shape::List(..)
             | Shape::Table(_)
-            | Shape::Tagged(_)
+            | Shape::Tagged { .. }
             | Shape::Either(_) => {}
         }
         None
@@ -197,7 +209,7 @@ fn takes(shape: &Shape, value: &Value) -> bool {
         Shape::Number => matches!(value, Value::Integer(_) | Value::Float(_)),
         Shape::Integer(..) => matches!(value, Value::Integer(_)),
         Shape::List(..) => matches!(value, Value::List(_)),
-        Shape::Table(_) | Shape::Tagged(_) => matches!(value, Value::Table(_)),
+        Shape::Table(_) | Shape::Tagged { .. } => matches!(value, Value::Table(_)),
         Shape::Either(choices) => choices.iter().any(|choice| takes(choice, value)),
     }
 }

@@ -246,7 +246,7 @@ impl TopicTable {
     }
 
     fn check(&self, filter: TopicFilter, at: &Path, check: &mut Check<'_>) -> Option<TopicMapping> {
-        let event_type = self.event_type.as_ref().and_then(|text| event_type(text, &at.key("type"), check));
+        let event_type = self.event_type.as_ref().and_then(|text| check.event_type(text, &at.key("type")));
         let lookup = Lookup::Message(&filter);
         let mut template = |key: &str, text: &Option<String>, varies: bool| {
             let at = at.key(key);
@@ -278,14 +278,4 @@ fn pointer(text: &str, at: &Path, check: &mut Check<'_>) -> Option<String> {
         .error(code::BAD_VALUE, at, message)
         .help("as in /positions; `~` is written `~0` and a `/` in a key `~1`");
     None
-}
-
-fn event_type(text: &str, at: &Path, check: &mut Check<'_>) -> Option<EventType> {
-    let event_type = EventType::new(text);
-    if event_type.is_none() {
-        let message =
-            format!("`{text}` is not an event type (allowed: two words of a to z, 0 to 9 and `_`, joined by a dot)");
-        check.report.error(code::BAD_VALUE, at, message).help("as in workorder.finished");
-    }
-    event_type
 }

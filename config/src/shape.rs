@@ -20,7 +20,11 @@ pub(crate) enum Shape {
     List(Box<Shape>, usize),
     Table(TableShape),
     /// Tables that the word under `type` tells apart.
-    Tagged(Vec<(String, TableShape)>),
+    Tagged {
+        known: Vec<(String, TableShape)>,
+        /// The table of words that are the owner's own; `None`: there are none.
+        own: Option<TableShape>,
+    },
     /// One of these, told apart by the kind of value.
     Either(Vec<Shape>),
 }
@@ -77,8 +81,7 @@ impl Shape {
             return Self::Choice(words);
         }
         if let Some(choices) = list(schema, "oneOf") {
-            let tagged = choices.iter().map(|choice| Some((tag(choice)?, TableShape::of(choice))));
-            return tagged.collect::<Option<_>>().map_or(Self::Any, Self::Tagged);
+            return Self::tagged(choices);
         }
         if let Some(choices) = list(schema, "anyOf") {
             return Self::Either(choices.iter().map(Self::of).collect());
@@ -100,6 +103,17 @@ impl Shape {
         }
     }
 
+    /// Tables of which one at most is for any other word than the rest have.
+    fn tagged(choices: &[Json]) -> Self {
+        let (known, others): (Vec<&Json>, Vec<&Json>) = choices.iter().partition(|choice| tag(choice).is_some());
+        let known = known.into_iter().filter_map(|choice| Some((tag(choice)?, TableShape::of(choice)))).collect();
+        match others.as_slice() {
+            [] => Self::Tagged { known, own: None },
+            [own] => Self::Tagged { known, own: Some(TableShape::of(own)) },
+            _ => Self::Any,
+        }
+    }
+
     /// In words, as in "expected a string".
     pub(crate) fn expected(&self) -> String {
         match self {
@@ -110,12 +124,12 @@ impl Shape {
             Self::Integer(..) => "a whole number".to_owned(),
             Self::List(items, _) => match **items {
                 Self::Text(_) | Self::Choice(_) => "a list of strings".to_owned(),
-                Self::Table(_) | Self::Tagged(_) => "a list of tables".to_owned(),
+                Self::Table(_) | Self::Tagged { .. } => "a list of tables".to_owned(),
                 Self::Any | Self::Boolean | Self::Number | Self::Integer(..) | Self::List(..) | Self::Either(_) => {
                     "a list".to_owned()
                 }
             },
-            Self::Table(_) | Self::Tagged(_) => "a table".to_owned(),
+            Self::Table(_) | Self::Tagged { .. } => "a table".to_owned(),
             Self::Either(choices) => {
                 let choices: Vec<String> = choices.iter().map(Self::expected).collect();
                 choices.join(" or ")
@@ -174,7 +188,7 @@ fn words(schema: &Json) -> Option<Vec<String>> {
 }
 
 /// The word by which a table of a tagged choice is known.
-fn tag(schema: &Json) -> Option<String> {
+pub(crate) fn tag(schema: &Json) -> Option<String> {
     schema.pointer("/properties/type/const").and_then(Json::as_str).map(str::to_owned)
 }
 

@@ -179,7 +179,7 @@ impl<'a> Sheet<'a> {
 fn value(text: &str, shape: &Shape, place: Place) -> Value {
     let otherwise = || Value::Text(text.to_owned());
     match shape {
-        Shape::Any | Shape::Text(_) | Shape::Choice(_) | Shape::Tagged(_) => otherwise(),
+        Shape::Any | Shape::Text(_) | Shape::Choice(_) | Shape::Tagged { .. } => otherwise(),
         Shape::Boolean => text.parse().map_or_else(|_| otherwise(), Value::Boolean),
         Shape::Integer(..) => integer(text).map_or_else(otherwise, Value::Integer),
         Shape::Number => number(text).unwrap_or_else(otherwise),

@@ -58,10 +58,10 @@ impl<'a> Subject<'a> {
 
     /// The events that are made of the tag, by type, and the keys that its value has in them.
     pub(super) fn keys(&self) -> Vec<(String, String)> {
-        let key = |derivation: &Derivation| {
-            let key = derivation.key_of(&self.tag.name)?;
-            Some(derivation.event_types().iter().map(move |event_type| ((*event_type).to_owned(), key.clone())))
+        let keys = |derivation: &Derivation| -> Vec<(String, String)> {
+            let Some(key) = derivation.key_of(&self.tag.name) else { return Vec::new() };
+            derivation.event_types().into_iter().map(|event_type| (event_type.to_owned(), key.clone())).collect()
         };
-        self.device.events.iter().filter_map(key).flatten().collect()
+        self.device.events.iter().flat_map(keys).collect()
     }
 }

@@ -55,7 +55,7 @@ impl AlarmBits {
             made.events.extend(change.map(|change| {
                 let (event_type, mut data) = change.told(&bit.alarm, stamp);
                 data.extend(template::table(&self.alarmed.data, scope));
-                (event_type, data)
+                (event_type.into(), data)
             }));
         }
         if is_new {

@@ -82,11 +82,11 @@ impl DeviceMapper {
             }
         }
         let before = entry.events.len();
-        self.describe(&scan, entry);
+        self.describe(plant, &scan, entry);
         if !self.description.is_trusted() {
             scan.readings.iter_mut().for_each(make_uncertain);
         }
-        self.derive(plant, &scan, entry);
+        self.derive(plant, &scan, entry, |derived, scope, made| derived.take(scope, scan.stamp, made));
         self.sample(&scan, entry);
         if entry.events.len() > before {
             entry.memory.extend(self.presence.refreshed());
@@ -99,13 +99,9 @@ impl DeviceMapper {
         entry.events.extend(samples.map(|sample| self.sampled(scan, &sample)));
     }
 
-    /// Its state is not available since its last good value. Its tags turn to `null`, once, and whatever it answers later
-    /// is news.
+    /// What is open in its derivations ends. Its tags turn to `null`, once, and whatever it answers later is news.
     fn silence(&mut self, plant: &Plant, scan: &Scan, last_good_us: i64, entry: &mut Entry) {
-        let scope = ScanScope { plant, places: &self.places, readings: &scan.readings };
-        let mut made = Made::default();
-        self.derived.iter_mut().for_each(|derived| derived.silence(last_good_us, &scope, scan.stamp, &mut made));
-        self.add(made, scan, entry);
+        self.derive(plant, scan, entry, |derived, scope, made| derived.silence(last_good_us, scope, scan.stamp, made));
         self.reported.forget(&mut entry.memory);
         let samples: Vec<Sample> = self
             .samplers
@@ -115,29 +111,30 @@ impl DeviceMapper {
         entry.events.extend(samples.iter().map(|sample| self.sampled(scan, sample)));
     }
 
-    fn describe(&mut self, scan: &Scan, entry: &mut Entry) {
+    fn describe(&mut self, plant: &Plant, scan: &Scan, entry: &mut Entry) {
         let Some(described) = self.description.take(scan, &self.device) else { return };
         entry.memory.push(described.remembered);
         entry.events.push(self.event("device.described", scan, &described.data));
         if described.is_trusted_again {
-            let mut made = Made::default();
-            self.derived.iter_mut().for_each(|derived| derived.renew(&mut made));
-            self.add(made, scan, entry);
+            self.derive(plant, scan, entry, |derived, scope, made| derived.renew(scope, made));
         }
     }
 
-    fn derive(&mut self, plant: &Plant, scan: &Scan, entry: &mut Entry) {
+    /// Adds what the scan means to each derivation.
+    fn derive(
+        &mut self,
+        plant: &Plant,
+        scan: &Scan,
+        entry: &mut Entry,
+        mut each: impl FnMut(&mut Derived, &ScanScope<'_>, &mut Made),
+    ) {
         let scope = ScanScope { plant, places: &self.places, readings: &scan.readings };
         let mut made = Made::default();
-        self.derived.iter_mut().for_each(|derived| derived.take(&scope, scan.stamp, &mut made));
-        self.add(made, scan, entry);
-    }
-
-    fn add(&self, made: Made, scan: &Scan, entry: &mut Entry) {
+        self.derived.iter_mut().for_each(|derived| each(derived, &scope, &mut made));
         entry.memory.extend(made.memory);
         entry.events.extend(made.events.into_iter().map(|(event_type, mut data)| {
-            catalog::conform(event_type, &mut data);
-            self.event(event_type, scan, &data)
+            catalog::conform(&event_type, &mut data);
+            self.event(&event_type, scan, &data)
         }));
     }
 
@@ -196,8 +193,13 @@ pub(super) struct ScanScope<'a> {
 }
 
 impl ScanScope<'_> {
+    /// The tag's reading, if the scan has one.
+    pub(super) fn reading(&self, name: &str) -> Option<&Reading> {
+        reading_of(self.readings, *self.places.get(name)?)
+    }
+
     pub(super) fn value(&self, name: &str) -> Option<&reading::Value> {
-        reading_of(self.readings, *self.places.get(name)?)?.value.good()
+        self.reading(name)?.value.good()
     }
 }
 

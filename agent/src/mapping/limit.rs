@@ -56,7 +56,7 @@ impl Limited {
             let limit = side.and_then(|side| side.of(&self.limit));
             data.extend(limit.map(|limit| ("limit".to_owned(), limit.into())));
             data.extend(template::table(&self.alarmed.data, scope));
-            (event_type, data)
+            (event_type.into(), data)
         }));
         if self.crossed != before {
             made.memory.push((self.owner.clone(), self.crossed.map(|crossed| json(&crossed))));

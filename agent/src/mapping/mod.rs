@@ -3,14 +3,16 @@
 mod alarm;
 mod alarm_bits;
 mod counter;
-mod counting;
 mod derived;
 mod description;
 mod device;
+mod edge;
+mod gauge;
 mod limit;
 mod line;
 mod message;
 mod presence;
+mod quantity;
 mod receipt;
 mod report;
 mod reported;
@@ -21,6 +23,7 @@ mod sight;
 mod since;
 mod sparkplug;
 mod state;
+mod tally;
 mod topic;
 mod unreleased;
 

@@ -109,7 +109,7 @@ impl States {
             data.insert("previous".into(), ended.into());
         }
         data.extend(template::table(&self.changed.data, scope));
-        made.events.push(("machine.state_changed", data));
+        made.events.push(("machine.state_changed".into(), data));
         self.learn_reason(scope);
         self.remember(made);
     }

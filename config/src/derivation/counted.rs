@@ -1,11 +1,14 @@
 //! `production.counted`: which tags count, and what else its events hold.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use super::{names, own_data::own_data};
 use crate::{
-    check::Check, known_tags::KnownTags, lookup::Lookup, name::TagName, path::Path, report::code,
+    check::Check, interval::Interval, known_tags::KnownTags, name::TagName, path::Path, report::code,
     template::DataTemplate,
 };
 
@@ -20,6 +23,8 @@ pub struct Counted {
     pub rework: Option<TagName>,
     /// The most pieces one step may have; more is a counter that was replaced, and counts nothing.
     pub max_step: Option<u64>,
+    /// So long the pieces of one event are collected; zero: an event for each scan in which a counter moved.
+    pub accumulate: Duration,
     /// More keys of the event's `data`.
     pub data: Vec<(String, DataTemplate)>,
 }
@@ -34,12 +39,24 @@ pub(crate) struct CountedTable {
     scrap: Option<String>,
     /// The tag that counts pieces to be worked on again.
     rework: Option<String>,
-    /// The most pieces one step may have; more is a counter that was replaced, and counts nothing.
+    /// The most pieces one step may have, also over an outage; more is a counter that was replaced, and counts nothing.
     #[schemars(range(min = 1))]
     max_step: Option<u64>,
+    /// One event for the pieces of so long, closed early by a change of order (of `order`, `operation`, `product` or `lot`
+    /// in `data`), by a reset, and when the device goes silent. 0s: an event for each scan in which a counter moved.
+    #[serde(default = "at_once")]
+    accumulate: Interval,
     /// More keys of the event's data. A string is a template: `{tag}`.
     #[serde(default)]
     data: Map<String, Json>,
+}
+
+/// The keys of `data` that say what was made, and end an interval when they change.
+pub(super) const ORDER_KEYS: &str = "order, operation, product, lot";
+
+/// What `accumulate` is when it is left out.
+pub(super) fn at_once() -> Interval {
+    Interval::new("0s")
 }
 
 /// The keys of `production.counted` that the counters fill.
@@ -73,7 +90,7 @@ impl Counted {
     /// The names that its events need beside the counter of good pieces.
     pub(super) fn beside(&self) -> Vec<&str> {
         let counters = [&self.scrap, &self.rework].into_iter().flatten().map(|name| &**name);
-        counters.chain(self.data.iter().flat_map(|(_, template)| template.names())).collect()
+        counters.chain(names(&self.data)).collect()
     }
 }
 
@@ -94,17 +111,19 @@ impl CountedTable {
             }
             counters.push((key, name));
         }
-        for key in self.data.keys().filter(|key| COUNTED_KEYS.contains(&key.as_str())) {
-            let message = format!(
-                "`{key}` is filled by the counters (allowed: order, operation, product, lot, and keys of your own)"
-            );
-            check.report.error(code::CONFLICT, &at.key("data").key(key), message);
-        }
-        let data = Lookup::Tags(known.names).data(&self.data, &at.key("data"), check);
+        let accumulate = self.accumulate.check(&at.key("accumulate"), &mut check.report);
+        let data = own_data(&self.data, &COUNTED_KEYS, ORDER_KEYS, known, at, check);
         let mut take =
             |key| counters.iter().position(|(known, _)| *known == key).map(|index| counters.swap_remove(index).1);
         let (good, scrap, rework) = (take("good"), take("scrap"), take("rework"));
-        Some(Counted { good: good.filter(|_| right)?, scrap, rework, max_step: self.max_step, data })
+        Some(Counted {
+            good: good.filter(|_| right)?,
+            scrap,
+            rework,
+            max_step: self.max_step,
+            accumulate: accumulate?,
+            data,
+        })
     }
 
     /// The name of the counter of good pieces.

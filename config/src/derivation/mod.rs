@@ -2,37 +2,43 @@
 
 mod alarm;
 mod alarmed;
+mod consumed;
 mod counted;
+mod edge;
 mod limit;
 mod own_data;
 mod sampled;
 mod state;
+mod table;
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-use crate::{check::Check, known_tags::KnownTags, name::TagName, path::Path};
+use crate::{check::Check, known_tags::KnownTags, name::TagName, path::Path, template::DataTemplate};
 
 pub use alarm::{Alarm, AlarmSeverity};
 pub use alarmed::{Alarmed, Shown};
+pub use consumed::{Consumed, Medium};
 pub use counted::Counted;
+pub use edge::{Direction, Edge};
 pub use limit::Limit;
 pub use sampled::{Sampled, SampledTags};
 pub use state::{Mode, StandardState, StateChanged};
 
 pub(crate) use alarm::AlarmTable;
-use alarmed::AlarmedTable;
-use counted::CountedTable;
-use sampled::SampledTable;
-use state::StateTable;
+pub(crate) use table::EventTable;
+
+use edge::CYCLE_COMPLETED;
+use table::CatalogTable;
 
 /// How events are made from the readings of a device.
 #[derive(Debug, Clone)]
 pub enum Derivation {
     /// `production.counted` from counters.
     Counted(Counted),
+    /// `consumption.counted` from a meter.
+    Consumed(Consumed),
+    /// `cycle.completed`, or an event of the plant's own, from an edge of a bit.
+    Edge(Edge),
     /// `machine.state_changed` from the tag that shows the state.
     StateChanged(StateChanged),
     /// `alarm.raised` and `alarm.cleared` from bits, flags and limits.
@@ -41,32 +47,25 @@ pub enum Derivation {
     Sampled(Sampled),
 }
 
-/// What is made of the tags.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(tag = "type")]
-pub(crate) enum EventTable {
-    /// Pieces counted by the machine's own counters.
-    #[serde(rename = "production.counted")]
-    Counted(CountedTable),
-    /// The states of the machine, each with its duration when it is over.
-    #[serde(rename = "machine.state_changed")]
-    StateChanged(StateTable),
-    /// Alarms: `alarm.raised` when they come, `alarm.cleared` when they are gone.
-    #[serde(rename = "alarm")]
-    Alarmed(AlarmedTable),
-    /// Values as they are read.
-    #[serde(rename = "measurement.sampled")]
-    Sampled(SampledTable),
+/// What only one derivation of a device may be: a second one would tell everything twice.
+pub(crate) struct Sole<'a> {
+    pub(crate) event_type: &'a str,
+    /// The key that names it.
+    pub(crate) key: &'static str,
+    /// The tag, or the code of an alarm.
+    pub(crate) name: &'a str,
 }
 
 impl Derivation {
     /// The types of the events that are made.
-    pub fn event_types(&self) -> &'static [&'static str] {
+    pub fn event_types(&self) -> Vec<&str> {
         match self {
-            Self::Counted(_) => &["production.counted"],
-            Self::StateChanged(_) => &["machine.state_changed"],
-            Self::Alarmed(_) => &["alarm.raised", "alarm.cleared"],
-            Self::Sampled(_) => &["measurement.sampled"],
+            Self::Counted(_) => vec!["production.counted"],
+            Self::Consumed(_) => vec!["consumption.counted"],
+            Self::Edge(edge) => vec![&*edge.event_type],
+            Self::StateChanged(_) => vec!["machine.state_changed"],
+            Self::Alarmed(_) => vec!["alarm.raised", "alarm.cleared"],
+            Self::Sampled(_) => vec!["measurement.sampled"],
         }
     }
 
@@ -75,6 +74,8 @@ impl Derivation {
     pub fn together(&self) -> Option<(&TagName, Vec<&str>)> {
         match self {
             Self::Counted(counted) => Some((&counted.good, counted.beside())),
+            Self::Consumed(consumed) => Some((&consumed.counter, names(&consumed.data))),
+            Self::Edge(edge) => Some((&edge.tag, names(&edge.data))),
             Self::StateChanged(changed) => Some((&changed.state, changed.beside())),
             Self::Alarmed(alarmed) => Some((&alarmed.tag, alarmed.beside())),
             Self::Sampled(_) => None,
@@ -85,11 +86,19 @@ impl Derivation {
     pub fn key_of(&self, tag: &TagName) -> Option<String> {
         match self {
             Self::Counted(counted) => counted.key_of(tag).map(str::to_owned),
+            Self::Consumed(consumed) => (consumed.counter == *tag).then(|| "total".to_owned()),
+            // The event itself is what the bit says.
+            Self::Edge(_) => None,
             Self::StateChanged(changed) => (changed.state == *tag).then(|| "vendor_state".to_owned()),
             Self::Alarmed(alarmed) => alarmed.key_of(tag).map(str::to_owned),
             Self::Sampled(sampled) => sampled.takes(tag).then(|| tag.to_string()),
         }
     }
+}
+
+/// The names that these templates look up.
+fn names(data: &[(String, DataTemplate)]) -> Vec<&str> {
+    data.iter().flat_map(|(_, template)| template.names()).collect()
 }
 
 impl EventTable {
@@ -100,22 +109,35 @@ impl EventTable {
         at: &Path,
         check: &mut Check<'_>,
     ) -> Option<Derivation> {
-        match self {
-            Self::Counted(counted) => counted.check(known, at, check).map(Derivation::Counted),
-            Self::StateChanged(changed) => changed.check(known, at, check).map(Derivation::StateChanged),
-            Self::Alarmed(alarmed) => alarmed.check(known, at, check).map(Derivation::Alarmed),
-            Self::Sampled(sampled) => sampled.check(known, scans, at, check).map(Derivation::Sampled),
+        let catalog = match self {
+            Self::Catalog(catalog) => &**catalog,
+            Self::Own { event_type, edge } => {
+                return edge.check(event_type, known, at, check).map(Derivation::Edge);
+            }
+        };
+        match catalog {
+            CatalogTable::Counted(counted) => counted.check(known, at, check).map(Derivation::Counted),
+            CatalogTable::Consumed(consumed) => consumed.check(known, at, check).map(Derivation::Consumed),
+            CatalogTable::Cycle(edge) => edge.check(CYCLE_COMPLETED, known, at, check).map(Derivation::Edge),
+            CatalogTable::StateChanged(changed) => changed.check(known, at, check).map(Derivation::StateChanged),
+            CatalogTable::Alarmed(alarmed) => alarmed.check(known, at, check).map(Derivation::Alarmed),
+            CatalogTable::Sampled(sampled) => sampled.check(known, scans, at, check).map(Derivation::Sampled),
         }
     }
 
-    /// The tag, or the code, of which only one such derivation may be made, and its key: a second one would tell
-    /// everything twice.
-    pub(crate) fn sole(&self) -> Option<(&'static str, &str)> {
-        match self {
-            Self::Counted(counted) => counted.good().map(|good| ("good", good)),
-            Self::StateChanged(changed) => changed.state().map(|state| ("state", state)),
-            Self::Alarmed(alarmed) => alarmed.sole(),
-            Self::Sampled(_) => None,
-        }
+    /// What makes it the only one of its kind.
+    pub(crate) fn sole(&self) -> Option<Sole<'_>> {
+        let (event_type, (key, name)) = match self {
+            Self::Own { event_type, edge } => (event_type.as_str(), edge.tag()?),
+            Self::Catalog(catalog) => match &**catalog {
+                CatalogTable::Counted(counted) => ("production.counted", ("good", counted.good()?)),
+                CatalogTable::Consumed(consumed) => ("consumption.counted", ("counter", consumed.counter()?)),
+                CatalogTable::Cycle(edge) => (CYCLE_COMPLETED, edge.tag()?),
+                CatalogTable::StateChanged(changed) => ("machine.state_changed", ("state", changed.state()?)),
+                CatalogTable::Alarmed(alarmed) => ("alarm", alarmed.sole()?),
+                CatalogTable::Sampled(_) => return None,
+            },
+        };
+        Some(Sole { event_type, key, name })
     }
 }

@@ -178,7 +178,10 @@ const CASES: &[(&str, &str)] = &[
     ),
     (r#"type = "alarm", bits = "oil""#, ".bits: `oil` is no word of bits (allowed: a tag of type bits, u8, u16,"),
     (r#"type = "alarm", bits = "twins""#, ".bits: bits 0 and 1 of `twins` are both called `same`"),
-    (r#"type = "alarm", flag = "word""#, ".flag: `word` is of type bits, and a flag is a bool"),
+    (
+        r#"type = "alarm", flag = "word""#,
+        ".flag: `word` is of type bits (allowed: a tag of type bool, or with a `bit`)",
+    ),
     (
         r#"type = "alarm", bits = "word", severity = "fault""#,
         ".severity: alarms of `bits` have no `severity` (it belongs to flag, limit)",

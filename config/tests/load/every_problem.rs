@@ -99,10 +99,10 @@ plantlink.toml:26:6  source.modbus[0].device[0].tag[1].at: `40010.1` has a `.` o
 plantlink.toml:30:8  source.modbus[0].device[0].tag[2].name: `speed` is there twice: also at plantlink.toml:25:8
 plantlink.toml:31:6  source.modbus[0].device[0].tag[2].at: f32 of 2 registers ends at 65536, behind the last register (allowed: 0 to 65534)
 plantlink.toml:37:8  source.modbus[0].device[0].tag[3].type: a coil is one bit (allowed: bool)
-plantlink.toml:40:8  source.modbus[0].device[0].event[0].type: `measurement.sample` is not allowed here (allowed: production.counted, machine.state_changed, alarm, measurement.sampled) (did you mean `measurement.sampled`?)
+plantlink.toml:40:8  source.modbus[0].device[0].event[0].type: `measurement.sample` is not allowed here (allowed: production.counted, consumption.counted, cycle.completed, machine.state_changed, alarm, measurement.sampled) (did you mean `measurement.sampled`?)
 plantlink.toml:45:8  source.modbus[0].device[0].event[1].good: the device has no tag `godo` (did you mean `good`?)
 plantlink.toml:46:19  source.modbus[0].device[0].event[1].data.order: `{` is never closed; a brace that stands for itself is written twice
-plantlink.toml:46:35  source.modbus[0].device[0].event[1].data.cause: `cause` is filled by the counters (allowed: order, operation, product, lot, and keys of your own)
+plantlink.toml:46:35  source.modbus[0].device[0].event[1].data.cause: `cause` is filled by the event itself (allowed: order, operation, product, lot, and keys of your own)
 plantlink.toml:49:8  source.mqtt[0].name: `press-12` is there twice: also at plantlink.toml:15:8
 plantlink.toml:50:7  source.mqtt[0].url: a URL holds no user and no password here (use `username` and `password = { credential = "name" }`)
 plantlink.toml:51:11  source.mqtt[0].version: `4` is not allowed here (allowed: 5, 3.1.1)

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::folder::Folder;
 use plantlink_config::{
-    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Drain, EnvelopeFormat, Environment, Labels,
-    LineAddress, MqttVersion, Order, Parity, Priority, Rate, Secret, SerialPort, Severity, Source, Stage, Table,
-    TagType, WordOrder, schema,
+    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain, EnvelopeFormat,
+    Environment, Labels, LineAddress, Medium, MqttVersion, Order, Parity, Priority, Rate, Secret, SerialPort, Severity,
+    Source, Stage, Table, TagType, WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -67,12 +67,25 @@ fn a_modbus_line_becomes_what_the_file_says() {
     assert_eq!((&tag("mold").kind, &tag("program").kind), (&TagType::Text { bytes: 15 }, &TagType::U8(Byte::High)));
     assert_eq!(tag("power").scale_from, Some(tag("power_factor").name.clone()));
     assert_eq!((tag("oil_temperature").at.wire, tag("oil_temperature").scale), (4, 0.1));
-    let [Derivation::Sampled(_), Derivation::Counted(Counted { scrap, data, .. }), Derivation::Sampled(_)] =
-        press.events.as_slice()
+    let [
+        Derivation::Sampled(_),
+        Derivation::Counted(Counted { scrap, accumulate, data, .. }),
+        Derivation::Consumed(consumed),
+        Derivation::Edge(cycle),
+        Derivation::Edge(own),
+        Derivation::Sampled(_),
+    ] = press.events.as_slice()
     else {
         panic!("{:?}", press.events)
     };
-    assert_eq!(scrap.as_deref(), Some("scrap_parts"));
+    assert_eq!((scrap.as_deref(), *accumulate), (Some("scrap_parts"), Duration::from_secs(300)));
+    assert_eq!((&*consumed.counter, consumed.medium, consumed.max_step), ("power", Medium::Hours, Some(0.5)));
+    assert_eq!(consumed.accumulate, Duration::ZERO);
+    assert_eq!(
+        (&*cycle.event_type, &*cycle.tag, cycle.direction),
+        ("cycle.completed", "guard_open", Direction::Rising)
+    );
+    assert_eq!((&*own.event_type, own.direction, own.data.len()), ("paint.booth_opened", Direction::Falling, 1));
     let keys: Vec<&str> = data.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["order", "line", "values"], "in the order of the file");
     assert!(matches!(&data[1].1, DataTemplate::Constant(line) if *line == json!("L3")));

@@ -13,7 +13,7 @@ address = "tcp://plc"
 name = "press"
 unit = 1
 every = "1s"
-tag = [{ name = "count", at = "40001", type = "u32" }, { name = "run", at = "coil:1" }]
+tag = [{ unit_of_measure = "pcs", name = "count", at = "40001", type = "u32" }, { name = "run", at = "coil:1" }]
 event = [{ type = "production.counted", good = "count" }]
 [[source.mqtt]]
 name = "mes"
@@ -143,6 +143,76 @@ const CASES: &[(&str, &str, &str)] = &[
         "good = \"count\" }",
         "good = \"count\" }, { type = \"production.counted\", good = \"count\" }",
         "source.modbus[0].device[0].event[1].good: `count` is there twice",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\", accumulate = \"5 m\" }",
+        "source.modbus[0].device[0].event[0].accumulate: `5 m` is not a length of time",
+    ),
+    (
+        "{ unit_of_measure = \"pcs\", name = \"count\", at = \"40001\", type = \"u32\" }, { name = \"run\", at = \"coil:1\" }]\nevent = [",
+        "{ name = \"count\", at = \"40001\", type = \"u32\" }, { name = \"run\", at = \"coil:1\" }]\nevent = [{ type = \"consumption.counted\", counter = \"count\", medium = \"gas\" }, ",
+        "source.modbus[0].device[0].event[0].counter: `count` has no `unit_of_measure`",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"consumption.counted\", counter = \"run\", medium = \"gas\" }",
+        "source.modbus[0].device[0].event[1].counter: `run` is of type bool",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"consumption.counted\", counter = \"count\", medium = \"watr\" }",
+        "source.modbus[0].device[0].event[1].medium: `watr` is not allowed here (allowed: electricity, gas, water, air, steam, hours, cycles) (did you mean `water`?)",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"consumption.counted\", counter = \"count\", medium = \"gas\", max_step = 0 }",
+        "source.modbus[0].device[0].event[1].max_step: 0 is no step",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"consumption.counted\", counter = \"count\", medium = \"gas\", data = { total = 1 } }",
+        "source.modbus[0].device[0].event[1].data.total: `total` is filled by the event itself",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"cycle.completed\" }",
+        "source.modbus[0].device[0].event[1]: missing key `rising`: or `falling`",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"cycle.completed\", rising = \"count\" }",
+        "source.modbus[0].device[0].event[1].rising: `count` is of type u32 (allowed: a tag of type bool",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"cycle.completed\", rising = \"run\", falling = \"run\" }",
+        "source.modbus[0].device[0].event[1].falling: `rising` is there too",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"paint.booth_opened\", rising = \"rum\" }",
+        "source.modbus[0].device[0].event[1].rising: the device has no tag `rum` (did you mean `run`?)",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"booth opened\", rising = \"run\" }",
+        "source.modbus[0].device[0].event[1].type: `booth opened` is not an event type",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"device.opened\", rising = \"run\" }",
+        "source.modbus[0].device[0].event[1].type: `device.` begins what the agent tells of itself",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"cycle.complete\", rising = \"run\" }",
+        "warning: source.modbus[0].device[0].event[1].type: `cycle.complete` is taken for a type of your own (did you mean `cycle.completed`?)",
+    ),
+    (
+        "good = \"count\" }",
+        "good = \"count\" }, { type = \"paint.booth_opened\", raising = \"run\" }",
+        "source.modbus[0].device[0].event[1].type: `paint.booth_opened` is not allowed here",
     ),
     (
         "good = \"count\" }",

@@ -63,6 +63,7 @@ pub(super) fn counted() -> Derivation {
         scrap: None,
         rework: None,
         max_step: None,
+        accumulate: Duration::ZERO,
         data: vec![("order".into(), DataTemplate::Template(Template::new("{order_no}").unwrap()))],
     })
 }
@@ -71,7 +72,7 @@ pub(super) fn sampled(every: Option<Duration>) -> Derivation {
     Derivation::Sampled(Sampled { tags: SampledTags::All, every })
 }
 
-fn good(tag: usize, value: reading::Value) -> Reading {
+pub(super) fn good(tag: usize, value: reading::Value) -> Reading {
     Reading { tag, value: Quality::Good(value) }
 }
 
@@ -92,7 +93,7 @@ pub(super) fn silent(second: i64) -> Scan {
 }
 
 /// The data of the events, but for what is told of the device itself.
-fn data(entry: &Entry) -> Vec<Value> {
+pub(super) fn data(entry: &Entry) -> Vec<Value> {
     events(entry).into_iter().filter(|(kind, _)| !kind.starts_with("device.")).map(|(_, data)| data).collect()
 }
 

@@ -127,6 +127,7 @@ mod tests {
             scrap: TagName::new("scrap"),
             rework: None,
             max_step: None,
+            accumulate: Duration::ZERO,
             data: vec![("order".into(), DataTemplate::Template(Template::new("{plant}/{order}").unwrap()))],
         };
         let device = Device { events: vec![Derivation::Counted(counted)], ..device(1, tags) };
