@@ -20,7 +20,7 @@ const WINDOW: usize = 500;
 const FIRST_TOTAL: u32 = 100_000;
 
 /// How often the agent is killed: `PLANTLINK_KILLS`, or 10.
-fn kills() -> usize {
+pub(crate) fn kills() -> usize {
     std::env::var("PLANTLINK_KILLS").map_or(10, |kills| kills.parse().expect("PLANTLINK_KILLS is a number"))
 }
 
@@ -163,7 +163,7 @@ async fn disturb(plant: Arc<Plant>, mut random: Random, mut stop: watch::Receive
 }
 
 /// Waits; true when it is time to stop.
-async fn pause(stop: &mut watch::Receiver<bool>, millis: u64) -> bool {
+pub(crate) async fn pause(stop: &mut watch::Receiver<bool>, millis: u64) -> bool {
     let told = stop.wait_for(|stop| *stop);
     tokio::time::timeout(Duration::from_millis(millis), told).await.is_ok()
 }

@@ -7,6 +7,7 @@ mod campaign;
 mod cases;
 mod commit_before_acknowledge;
 mod control;
+mod counters_under_kills;
 mod devices;
 mod disk;
 mod envelopes;
