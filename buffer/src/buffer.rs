@@ -14,6 +14,7 @@ use crate::error::{OpenError, ReadError, WriteError};
 use crate::flight::{self, Flight, Flights};
 use crate::flow::{FlowSpec, FlowState, Flows};
 use crate::hold::Holds;
+use crate::keep::{self, Kept};
 use crate::ledger::Ledger;
 use crate::lock::Lock;
 use crate::log::Pen;
@@ -32,6 +33,7 @@ use crate::salvage::Salvage;
 use crate::schema;
 use crate::sender::{self, SenderEntry, Senders};
 use crate::settle;
+use crate::waiting::{self, Resume};
 use crate::work::{Durability, Work};
 
 /// What a buffer is opened for.
@@ -208,6 +210,14 @@ impl Buffer {
         Ok(sender::load(&self.connection, source)?)
     }
 
+    /// What `destination` remembers of its records.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn kept(&self, destination: &str) -> Result<Vec<Kept>, ReadError> {
+        Ok(keep::load(&self.connection, destination)?)
+    }
+
     /// The receipts that `source` has recorded last in this session, the oldest first.
     ///
     /// # Errors
@@ -323,7 +333,17 @@ impl Buffer {
                 Work::Replayed(Replayed { flow, range, events }) => {
                     state.flows.get_mut(*flow)?.replayed(range, *events);
                 }
-                Work::Drop(flow) => state.flows.get_mut(*flow)?.drop_backlog(),
+                Work::Drop(flow) => {
+                    let flow = state.flows.get_mut(*flow)?;
+                    flow.drop_backlog();
+                    if flow.waiting == 0 {
+                        waiting::delete(&transaction, flow.id)?;
+                    }
+                }
+                Work::Resume(Resume { flow, outcomes }) => {
+                    waiting::resume(&transaction, state.flows.get_mut(*flow)?, outcomes)?;
+                }
+                Work::Keep(work) => keep::save(&transaction, work)?,
                 Work::Fly(work) => {
                     flight::fly(work, &self.state.flows, &mut state.flows, &mut state.flights, &transaction)?;
                 }

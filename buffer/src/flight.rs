@@ -19,6 +19,7 @@ use crate::flow::{Flow, FlowId, Flows, Flying};
 use crate::replay::Replayed;
 use crate::settle::{self, Settle};
 use crate::varint::{self, Cursor};
+use crate::waiting::{self, Resume};
 
 /// Messages of one flow that share their way to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Fly {
     pub settle: Vec<Settle>,
     /// The same for flights of events that were offered again.
     pub replayed: Vec<Replayed>,
+    /// Answers to events of any flow that were waiting.
+    pub resumed: Vec<Resume>,
     /// Flows of which what is open after that waits behind new events from now on.
     pub cuts: Vec<FlowId>,
     /// The first packet ids of flights that are over.
@@ -214,6 +217,9 @@ pub(crate) fn fly(
     }
     for Replayed { flow, range, events } in &work.replayed {
         flows.get_mut(*flow)?.replayed(range, *events);
+    }
+    for Resume { flow, outcomes } in &work.resumed {
+        waiting::resume(transaction, flows.get_mut(*flow)?, outcomes)?;
     }
     for flow in &work.cuts {
         flows.get_mut(*flow)?.cut();

@@ -11,6 +11,7 @@ use crate::log;
 use crate::loss::Losses;
 use crate::pack;
 use crate::span::{self, Span};
+use crate::waiting;
 
 /// A flow of this buffer. It keeps its id when it is renamed, and no other flow ever gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,8 @@ pub struct FlowState {
     pub first_open: u64,
     /// Events still to deliver.
     pub buffered: u64,
+    /// Of these, the ones that wait for something their destination does not have yet.
+    pub waiting: u64,
     /// Events that this flow ever took.
     pub matched: u64,
     /// Events that its destination has.
@@ -80,6 +83,8 @@ pub(crate) struct Flow {
     pub(crate) recorded: u64,
     pub(crate) matched: u64,
     pub(crate) delivered: u64,
+    /// Events that wait. Not stored: their rows are counted, and the flow's row has them among the delivered ones.
+    pub(crate) waiting: u64,
     pub(crate) dead: u64,
     pub(crate) dropped: u64,
     pub(crate) replayed: u64,
@@ -117,7 +122,8 @@ impl Flow {
             name: self.name.clone(),
             next: self.next,
             first_open: self.first_open(),
-            buffered: self.buffered(),
+            buffered: self.buffered() + self.waiting,
+            waiting: self.waiting,
             matched: self.matched,
             delivered: self.delivered,
             dead: self.dead,
@@ -137,7 +143,7 @@ impl Flow {
         if self.covered > self.next {
             return Err(WriteError::Inconsistent(format!("flow {} has blocks behind its end", self.name)));
         }
-        let accounted = self.delivered + self.buffered() + self.dead + self.dropped;
+        let accounted = self.delivered + self.buffered() + self.waiting + self.dead + self.dropped;
         if self.matched == accounted {
             return Ok(());
         }
@@ -167,6 +173,7 @@ impl Flows {
                     recorded: row.get(3)?,
                     matched: row.get(4)?,
                     delivered: row.get(5)?,
+                    waiting: 0,
                     dead: row.get(6)?,
                     dropped: row.get(7)?,
                     replayed: row.get(8)?,
@@ -181,6 +188,8 @@ impl Flows {
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         for flow in &mut flows {
+            flow.waiting = waiting::count(connection, flow.id)?;
+            flow.delivered = flow.delivered.saturating_sub(flow.waiting);
             flow.spans = span::load(connection, flow.id)?;
             flow.oldest = log::oldest(connection, flow.id)?.unwrap_or(flow.next);
             flow.packed = pack::resume(flow.first_open(), flow.next);
@@ -214,7 +223,7 @@ impl Flows {
 
     /// Events still to deliver.
     pub(crate) fn buffered(&self) -> u64 {
-        self.0.iter().map(Flow::buffered).sum()
+        self.0.iter().map(|flow| flow.buffered() + flow.waiting).sum()
     }
 
     pub(crate) fn dead_letters(&self) -> u64 {
@@ -244,7 +253,7 @@ impl Flows {
                     flow.next,
                     flow.recorded,
                     flow.matched,
-                    flow.delivered,
+                    flow.delivered + flow.waiting,
                     flow.dead,
                     flow.dropped,
                     flow.replayed,

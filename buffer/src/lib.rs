@@ -8,6 +8,7 @@
 //! - A sequence number of a flow is given once. Within a flow, events come back in the order they were appended.
 //! - `matched = delivered + buffered + dead + dropped` for each flow and `received = mapped + unmapped + rejected +
 //!   repeated` for each source hold in every committed state; a change that would break them is refused.
+//! - An event that waits is out of its flow's way and still to deliver: it counts as buffered and is in no span.
 //! - A stretch of a flow's log that is settled is never offered again, unless a [`Replay`] asks for it; that is counted
 //!   apart and changes no other count.
 //! - Damage never passes for data: a block whose checksum, flow or position does not fit is a [`ReadError`] that names
@@ -40,6 +41,7 @@ mod flight;
 mod flow;
 mod give_up;
 mod hold;
+mod keep;
 mod ledger;
 mod lock;
 mod log;
@@ -65,6 +67,7 @@ mod sync;
 mod tail;
 mod thin;
 mod varint;
+mod waiting;
 mod wal;
 mod work;
 mod writer;
@@ -78,6 +81,7 @@ pub use event::{Event, EventTime, Stamp, Stored};
 pub use flight::{Aloft, Flight, Fly, next_packet_id};
 pub use flow::{FlowId, FlowSpec, FlowState};
 pub use hold::Hold;
+pub use keep::{Keep, Kept};
 pub use ledger::{EventCounts, Ledger, SourceCounts};
 pub use loss::{Loss, LossCause, Period};
 pub use overflow::{Author, Yielding, Yields};
@@ -89,5 +93,6 @@ pub use salvage::Salvage;
 pub use sender::{SENDERS_KEPT, SenderEntry};
 pub use settle::{Settle, Settled};
 pub use span::{Span, SpanKind};
+pub use waiting::Resume;
 pub use work::{Durability, Work};
 pub use writer::{DiskState, Done, GroupLimits, StopError, Stopped, Submission, Writer, WriterHandle};

@@ -17,6 +17,7 @@ use crate::log;
 use crate::loss::Losses;
 use crate::salvage;
 use crate::span::{self, Span};
+use crate::waiting;
 
 /// Reads what is committed. Between calls it holds no transaction, so that it never keeps the write-ahead log growing.
 pub struct Reader {
@@ -202,6 +203,28 @@ impl Reader {
             let end = stored.last().map_or(from, |last| last.sequence + 1);
             Ok((stored, from..end))
         })
+    }
+
+    /// Up to `count_max` of the flow's waiting events from the number `from` on, in order.
+    ///
+    /// # Errors
+    /// One of them is damaged, or the database does not answer.
+    pub fn waiting(&mut self, flow: FlowId, from: u64, count_max: usize) -> Result<Vec<Stored>, ReadError> {
+        waiting::read(&self.connection, &mut self.decompressor, flow, from, count_max)
+    }
+
+    /// Reads as [`Reader::waiting`] does, for somebody who will settle the events.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn offer_waiting(
+        &mut self,
+        flow: FlowId,
+        from: u64,
+        count_max: usize,
+    ) -> Result<(Vec<Stored>, Hold), ReadError> {
+        // Nothing gives up a waiting event to make room: there are no numbers to hold.
+        Hold::take(&self.holds.clone(), flow, || Ok((self.waiting(flow, from, count_max)?, 0..0)))
     }
 
     /// Up to `count_max` dead letters of flows and sources, the latest first.

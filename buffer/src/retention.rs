@@ -42,7 +42,14 @@ impl Retention {
         let last = |append: &'a Append| append.events.last().map(|routed| routed.event.stamp);
         let stamps = work.filter_map(|work| match work {
             Work::Append(append) => last(append),
-            Work::Settle(_) | Work::Fly(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => None,
+            Work::Settle(_)
+            | Work::Fly(_)
+            | Work::Cut(_)
+            | Work::Replay(_)
+            | Work::Replayed(_)
+            | Work::Drop(_)
+            | Work::Resume(_)
+            | Work::Keep(_) => None,
         });
         self.latest = stamps.last().or(self.latest);
     }

@@ -8,11 +8,13 @@ use rusqlite::Connection;
 use crate::append::Append;
 use crate::error::WriteError;
 use crate::event::Event;
+use crate::flow::FlowId;
 use crate::lock;
 use crate::log;
 use crate::reserve::{self, RESERVE_BYTES};
 use crate::salvage;
 use crate::settle::{Settle, Settled};
+use crate::waiting::{self, Resume};
 use crate::work::Work;
 
 /// The smallest limit that can be kept: the reserve, the log of ordinary commits, and a large message for a few flows.
@@ -177,6 +179,8 @@ pub(crate) fn pages<'a>(connection: &Connection, work: impl Iterator<Item = &'a 
             Work::Append(append) => append_bytes(append),
             Work::Settle(settle) => settle_bytes(connection, settle),
             Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
+            Work::Resume(resume) => resume_bytes(connection, resume),
+            Work::Keep(keep) => keep.bytes() as u64 + PAGE_BYTES * keep.rows.len() as u64,
             Work::Fly(fly) => {
                 fly.bytes() as u64 + fly.settle.iter().map(|settle| settle_bytes(connection, settle)).sum::<u64>()
             }
@@ -204,14 +208,29 @@ fn append_bytes(append: &Append) -> u64 {
     rows + (events.sum::<usize>() + received.sum::<usize>() + memory.sum::<usize>()) as u64
 }
 
-/// A dead letter is a copy of its event. One that cannot be read is the settlement's to report.
+/// A dead letter is a copy of its event, and so is an event that waits. One that cannot be read is the settlement's to report.
 fn settle_bytes(connection: &Connection, settle: &Settle) -> u64 {
     let dead = settle.outcomes.iter().map(|(sequence, settled)| match settled {
         Settled::Delivered => 0,
+        Settled::Waiting => EVENT_BYTES + event_bytes(connection, settle.flow, *sequence),
         Settled::Dead { reason, .. } => {
-            let payload = |event: Event| event.data.len() + event.metadata.len();
-            let event = log::event(connection, settle.flow, *sequence).map_or(0, |stored| payload(stored.event));
-            EVENT_BYTES + (event + reason.len()) as u64
+            EVENT_BYTES + event_bytes(connection, settle.flow, *sequence) + reason.len() as u64
+        }
+    });
+    dead.sum()
+}
+
+fn event_bytes(connection: &Connection, flow: FlowId, sequence: u64) -> u64 {
+    let payload = |event: Event| (event.data.len() + event.metadata.len()) as u64;
+    log::event(connection, flow, sequence).map_or(0, |stored| payload(stored.event))
+}
+
+/// An event that waited becomes a dead letter as it was written.
+fn resume_bytes(connection: &Connection, resume: &Resume) -> u64 {
+    let dead = resume.outcomes.iter().map(|(sequence, settled)| match settled {
+        Settled::Delivered | Settled::Waiting => 0,
+        Settled::Dead { reason, .. } => {
+            EVENT_BYTES + waiting::bytes(connection, resume.flow, *sequence).unwrap_or(0) + reason.len() as u64
         }
     });
     dead.sum()

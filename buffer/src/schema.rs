@@ -59,8 +59,8 @@ pub(crate) fn set_meta(transaction: &Connection, key: &str, value: impl rusqlite
 }
 
 /// Rows of more than about 1,000 bytes spill over in a table WITHOUT ROWID: only tables of small rows are.
-/// `block.id` is flow << 44 | first. `confirmed` and `kept` are there for releases that use them,
-/// so that those can go back to this one.
+/// `block.id` is flow << 44 | first. `confirmed` is there for releases that use it, so that those can go back to this one.
+/// `kept` holds what destinations remember of their records, and the events that wait.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE boot (id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE, boottime_at_sync INTEGER, wall_at_sync INTEGER) STRICT;

@@ -6,6 +6,7 @@ use crate::dead_letter;
 use crate::error::WriteError;
 use crate::flow::{FlowId, Flows};
 use crate::log;
+use crate::waiting;
 
 /// A destination's answers to the next events of a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Settle {
 pub enum Settled {
     /// The destination has it.
     Delivered,
+    /// The destination lacks something that the event points to: it is put aside until it is offered again.
+    Waiting,
     /// The destination will never take it; it is kept as a dead letter.
     Dead {
         /// How often it was offered.
@@ -48,6 +51,7 @@ pub(crate) fn settle(
     let Some(span) = flow.spans.iter_mut().find(|span| span.is_owed() && span.next == work.from) else {
         return Err(WriteError::Inconsistent(format!("flow {name} does not stand at {}", work.from)));
     };
+    let mut waits = Vec::new();
     for (sequence, settled) in &work.outcomes {
         let gap = sequence.checked_sub(span.next).filter(|gap| *gap <= span.gaps && *sequence < span.end(log_next));
         let Some(gap) = gap else {
@@ -58,6 +62,7 @@ pub(crate) fn settle(
         };
         match settled {
             Settled::Delivered => flow.delivered += 1,
+            Settled::Waiting => waits.push(log::event(transaction, work.flow, *sequence)?),
             Settled::Dead { attempts, reason, at_us } => {
                 let stored = log::event(transaction, work.flow, *sequence)?;
                 dead_letter::insert_event(transaction, work.flow, &stored, *attempts, reason, *at_us)?;
@@ -68,6 +73,9 @@ pub(crate) fn settle(
         span.gaps -= gap;
     }
     span.skip_last_gap(flow.next);
+    for stored in &waits {
+        waiting::insert(transaction, flow, stored)?;
+    }
     flow.forget_finished();
     Ok(())
 }

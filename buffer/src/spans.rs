@@ -64,7 +64,8 @@ impl Flow {
         if self.flying.is_some() {
             return;
         }
-        self.dropped += self.buffered();
+        self.dropped += self.buffered() + self.waiting;
+        self.waiting = 0;
         self.replay_lost += self.replaying();
         self.spans.clear();
         if self.oldest < self.covered {

@@ -33,6 +33,11 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    /// What was not taken yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
         let (byte, rest) = self.rest.split_first().ok_or(SHORT)?;
         self.rest = rest;

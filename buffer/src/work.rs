@@ -3,8 +3,10 @@
 use crate::append::Append;
 use crate::flight::Fly;
 use crate::flow::FlowId;
+use crate::keep::Keep;
 use crate::replay::{Replay, Replayed};
 use crate::settle::Settle;
+use crate::waiting::Resume;
 
 /// A change to the buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub enum Work {
     Replayed(Replayed),
     /// The flow's backlog and what it keeps are given up, unless some of it is in flight.
     Drop(FlowId),
+    /// What a destination answered to events that were waiting.
+    Resume(Resume),
+    /// What a destination remembers of its records.
+    Keep(Keep),
     /// What goes on its way to a destination with QoS 2, and what has arrived there.
     Fly(Fly),
 }
@@ -31,6 +37,8 @@ impl Work {
         match self {
             Self::Append(work) => *work == Append::default(),
             Self::Settle(work) => work.outcomes.is_empty(),
+            Self::Resume(work) => work.outcomes.is_empty(),
+            Self::Keep(work) => work.rows.is_empty(),
             Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
         }
     }

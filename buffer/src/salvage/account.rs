@@ -119,7 +119,7 @@ fn dead_letters(target: &Connection, flow: FlowId) -> rusqlite::Result<u64> {
 
 /// Says whether the flow's row could be believed.
 fn balance_flow(flow: &mut Flow, sweep: &Sweep, dead: u64, losses: &mut Vec<Loss>) -> bool {
-    let settled = flow.delivered + flow.dead + flow.dropped;
+    let settled = flow.delivered + flow.waiting + flow.dead + flow.dropped;
     let buffered = flow.matched.checked_sub(settled);
     let is_believed = sweep.end.is_none_or(|end| end <= flow.next) && dead <= flow.dead;
     let Some(buffered) = buffered.filter(|_| is_believed) else {
@@ -188,7 +188,7 @@ fn begin_anew(flow: &mut Flow, sweep: &Sweep, dead: u64, losses: &mut Vec<Loss>)
     if lost > 0 {
         losses.extend(sweep.loss(flow.id, first, sweep.end.unwrap_or(first), flow.next, lost));
     }
-    flow.matched = sweep.events + lost + dead;
+    flow.matched = sweep.events + flow.waiting + lost + dead;
     (flow.recorded, flow.delivered, flow.dead, flow.dropped) = (flow.matched, 0, dead, lost);
     flow.spans = vec![tail(first, flow.next, sweep.events)];
 }

@@ -100,9 +100,14 @@ impl Queue {
         match work {
             Work::Append(_) => &mut self.appends,
             // None of them needs more room than a settlement, and each comes in its order with those.
-            Work::Settle(_) | Work::Fly(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => {
-                &mut self.settles
-            }
+            Work::Settle(_)
+            | Work::Fly(_)
+            | Work::Cut(_)
+            | Work::Replay(_)
+            | Work::Replayed(_)
+            | Work::Drop(_)
+            | Work::Resume(_)
+            | Work::Keep(_) => &mut self.settles,
         }
     }
 }
@@ -149,7 +154,8 @@ fn events(work: &Work) -> usize {
     match work {
         Work::Append(append) => append.events.len().max(1),
         Work::Settle(settle) => settle.outcomes.len().max(1),
-        Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 1,
+        Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) | Work::Keep(_) => 1,
+        Work::Resume(resume) => resume.outcomes.len().max(1),
         Work::Fly(fly) => fly.settle.iter().map(|settle| settle.outcomes.len()).sum::<usize>().max(1),
     }
 }
@@ -161,7 +167,14 @@ fn bytes(work: &Work) -> usize {
             let stored = |routed: &Routed| (routed.event.data.len() + routed.event.metadata.len()) * routed.flows.len();
             append.events.iter().map(stored).sum()
         }
-        Work::Settle(_) | Work::Fly(_) | Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
+        Work::Settle(_)
+        | Work::Fly(_)
+        | Work::Cut(_)
+        | Work::Replay(_)
+        | Work::Replayed(_)
+        | Work::Drop(_)
+        | Work::Resume(_)
+        | Work::Keep(_) => 0,
     }
 }
 
@@ -216,7 +229,12 @@ mod tests {
             Work::Append(append) => format!("a{}", append.memory[0].0),
             Work::Settle(settle) => format!("s{}", settle.from),
             Work::Fly(fly) => format!("f{}", fly.destination),
-            work @ (Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_)) => format!("{work:?}"),
+            work @ (Work::Cut(_)
+            | Work::Replay(_)
+            | Work::Replayed(_)
+            | Work::Drop(_)
+            | Work::Resume(_)
+            | Work::Keep(_)) => format!("{work:?}"),
         };
         group.members.iter().map(name).collect::<Vec<_>>().join(" ")
     }

@@ -19,4 +19,5 @@ mod pack;
 mod remembered;
 mod salvage;
 mod spans;
+mod waiting;
 mod writer;
