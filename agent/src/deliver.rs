@@ -49,10 +49,11 @@ pub(crate) async fn deliver(
             }
         };
         let began = Instant::now();
-        let delivery = tokio::select! {
+        let mut delivery = tokio::select! {
             delivery = destination.deliver(&turn.batch) => delivery,
             () = overdue(&stop) => break,
         };
+        schedule.let_wait(&turn, &mut delivery);
         tokio::select! {
             settled = store.settle(&turn, &delivery.outcomes, Clock.now().wall_us) => settled?,
             // The disk refuses. What was answered stays with the writer, which tries once more at its own stop.
@@ -100,9 +101,15 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
         match outcome {
             Outcome::Delivered => {}
             // It stays what it was settled as.
-            Outcome::Unheard | Outcome::Unused | Outcome::Rejected { .. } if turn.part == Part::Replay => {}
+            Outcome::Unheard | Outcome::Unused | Outcome::Waits { .. } | Outcome::Rejected { .. }
+                if turn.part == Part::Replay => {}
             Outcome::Unheard => health.unheard(flow),
             Outcome::Unused => health.unused(flow),
+            Outcome::Waits { reason } => {
+                if turn.part != Part::Waiting && health.waits(flow, reason) == Turned::Yes {
+                    warn!(%flow, destination = %name, %reason, "events wait; the others of the flow go on");
+                }
+            }
             Outcome::Rejected { reason } => {
                 if health.dead(flow, reason) == Turned::Yes {
                     warn!(%flow, destination = %name, %reason, "events become dead letters");
@@ -152,14 +159,14 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
 /// How long the events took that are delivered now.
 fn delays(turn: &Turn, delivery: &Delivery, health: &Health) {
     match turn.part {
-        Part::Live | Part::Backlog => {}
+        Part::Live | Part::Waiting | Part::Backlog => {}
         // They were delivered before.
         Part::Replay => return,
     }
     let now = Clock.now();
     let delivered = turn.batch.events.iter().zip(&delivery.outcomes).filter(|(_, outcome)| match outcome {
         Outcome::Delivered | Outcome::Unheard => true,
-        Outcome::Unused | Outcome::Rejected { .. } => false,
+        Outcome::Unused | Outcome::Waits { .. } | Outcome::Rejected { .. } => false,
     });
     health.delivered(&turn.batch.flow, delivered.filter_map(|(event, _)| age(event.recorded(), now)));
 }

@@ -54,6 +54,16 @@ impl Envelope {
         self.event.stamp
     }
 
+    /// The flow whose log it is in.
+    pub(crate) fn flow(&self) -> &Name {
+        &self.flow
+    }
+
+    /// The buffer that its sequence number counts in.
+    pub(crate) fn epoch(&self) -> Uuid {
+        self.site.epoch
+    }
+
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }

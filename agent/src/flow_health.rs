@@ -17,12 +17,15 @@ pub(crate) struct FlowHealth {
     /// Events that the broker took while nobody was subscribed.
     pub(crate) unheard: u64,
     pub(crate) last_dead: Option<Remark>,
+    /// What the last event that was put aside waits for.
+    pub(crate) last_waiting: Option<Remark>,
     /// The breach of its `max_delay` that goes on.
     pub(crate) late: Option<Late>,
     /// Breaches of its `max_delay`, with the one that goes on.
     pub(crate) breaches: u64,
     pub(crate) delays: Delays,
     told: Seldom,
+    told_waiting: Seldom,
 }
 
 /// Why a flow stands still, and since when.
@@ -91,5 +94,11 @@ impl FlowHealth {
     pub(crate) fn dead(&mut self, reason: &str) -> Turned {
         self.last_dead = Some(remark(reason));
         self.told.tell()
+    }
+
+    /// Says yes when it is worth a line in the log.
+    pub(crate) fn waits(&mut self, reason: &str) -> Turned {
+        self.last_waiting = Some(remark(reason));
+        self.told_waiting.tell()
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct FlowStatus {
     pub(crate) unheard: u64,
     pub(crate) paused: Option<Pause>,
     pub(crate) last_dead: Option<Remark>,
+    /// What the last event that was put aside since the start waits for; `None` where none waits.
+    pub(crate) last_waiting: Option<Remark>,
 }
 
 impl FlowStatus {
@@ -87,11 +89,12 @@ impl FlowStatus {
             replaying: level.replaying,
             replayed: level.replayed,
             replay_lost: level.replay_lost,
-            waiting: 0,
+            waiting: level.waiting,
             unused: health.unused,
             unheard: health.unheard,
             paused: health.paused,
             last_dead: health.last_dead,
+            last_waiting: health.last_waiting.filter(|_| level.waiting > 0),
         }
     }
 }

@@ -16,7 +16,7 @@ mod trip;
 
 use std::collections::VecDeque;
 
-use plantlink_buffer::{Flight, Fly, Hold};
+use plantlink_buffer::{Flight, Fly, Hold, Kept};
 use plantlink_config::{MqttDestination, MqttVersion};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use crate::destination::{DeliverError, Delivery, Outcome};
 use crate::health::Health;
 use crate::mqtt::{Exchange, Link};
 use crate::schedule::{Part, Schedule, Turn, UnreadableFlow};
-use crate::store::{Stopped, Store, replayed, settlement};
+use crate::store::{Stopped, Store, replayed, resumed, settlement};
 
 /// The most messages of a flight, whatever the window: several flights share the packet ids.
 const FLIGHT_MAX: u16 = 4_096;
@@ -37,12 +37,14 @@ const FLIGHT_MAX: u16 = 4_096;
 /// had it, and has not. Its limit is 20, unless `max_inflight_messages` says otherwise.
 const WINDOW_V311: u16 = 20;
 
-/// What the buffer knew of a destination's flights when it was opened.
+/// What the buffer knew of a destination when it was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
     pub(crate) flights: Vec<Flight>,
     /// The session that they belong to.
     pub(crate) session: Option<String>,
+    /// What it remembers of its records.
+    pub(crate) kept: Vec<Kept>,
 }
 
 /// One destination's broker, and what is on its way there.
@@ -170,6 +172,7 @@ impl Airline {
             let outcomes = trip.delivery().outcomes;
             match trip.turn.part {
                 Part::Live | Part::Backlog => change.settle.push(settlement(&trip.turn, &outcomes, now_us)),
+                Part::Waiting => change.resumed.push(resumed(&trip.turn, &outcomes, now_us)),
                 Part::Replay => change.replayed.push(replayed(&trip.turn, &outcomes)),
             }
         }

@@ -276,6 +276,11 @@ impl Health {
         self.flow(flow, |flow| flow.dead(reason)).unwrap_or(Turned::No)
     }
 
+    /// Says yes when it is worth a line in the log.
+    pub(crate) fn waits(&self, flow: &Name, reason: &str) -> Turned {
+        self.flow(flow, |flow| flow.waits(reason)).unwrap_or(Turned::No)
+    }
+
     pub(crate) fn unused(&self, flow: &Name) {
         self.flow(flow, |flow| flow.unused += 1);
     }

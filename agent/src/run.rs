@@ -234,12 +234,14 @@ fn configured<'a>(config: &'a Config, flows: &[FlowState]) -> Vec<(FlowId, &'a F
     config.flows.iter().filter_map(|flow| Some((flow_id(flows, &flow.name)?, flow))).collect()
 }
 
-/// What was in flight to each destination, in their order.
+/// What was in flight to each destination and what it remembers, in their order.
 fn recorded(config: &Config, buffer: &mut Buffer) -> Result<Vec<Recorded>, RunError> {
     forget_unfinishable(config, buffer)?;
-    let recorded =
-        |name: &Name| Recorded { flights: buffer.flights(name), session: buffer.session(name).map(str::to_owned) };
-    Ok(config.destinations.iter().map(|destination| recorded(destination.name())).collect())
+    let recorded = |name: &Name| {
+        let session = buffer.session(name).map(str::to_owned);
+        Ok(Recorded { flights: buffer.flights(name), session, kept: buffer.kept(name)? })
+    };
+    config.destinations.iter().map(|destination| recorded(destination.name())).collect()
 }
 
 /// What is in flight where nobody can finish it is forgotten.
@@ -281,7 +283,11 @@ fn start_destination(
             tasks.spawn(deliver(name, Broker::new(broker), schedule, store, health, stop));
         }
         Destination::Odoo(odoo) => {
-            tasks.spawn(deliver(name, Odoo::new(odoo, &site.plant), schedule, store, health, stop));
+            let (keeper, keeps_for) = (store.clone(), name.clone());
+            // A writer that has stopped ends the process with the next settlement.
+            let save = move |rows| drop(keeper.keep(&keeps_for, rows));
+            let odoo = Odoo::new(odoo, &site.plant, recorded.kept, save);
+            tasks.spawn(deliver(name, odoo, schedule, store, health, stop));
         }
     }
 }

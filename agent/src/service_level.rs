@@ -21,8 +21,8 @@ struct Promise {
     flow: FlowId,
     name: Name,
     max_delay: Duration,
-    /// The oldest event at the last look.
-    oldest: Option<(u64, Stamp)>,
+    /// The oldest event at the last look, with where the log stood then and how many events were waiting.
+    oldest: Option<((u64, u64), Stamp)>,
 }
 
 /// Watches until stop.
@@ -58,8 +58,8 @@ impl Promise {
     fn look(&mut self, levels: &[FlowState], reader: &mut Reader) {
         let level = levels.iter().find(|level| level.id == self.flow && level.buffered > 0);
         self.oldest = level.and_then(|level| {
-            let known = self.oldest.filter(|(sequence, _)| *sequence == level.first_open);
-            known.or_else(|| Some((level.first_open, oldest(level, reader)?)))
+            let known = self.oldest.filter(|(place, _)| *place == (level.first_open, level.waiting));
+            known.or_else(|| Some(((level.first_open, level.waiting), oldest(level, reader)?)))
         });
     }
 
@@ -81,6 +81,11 @@ impl Promise {
 
 /// When the flow's oldest event that is not delivered was recorded; `None` when it cannot be read.
 pub(crate) fn oldest(level: &FlowState, reader: &mut Reader) -> Option<Stamp> {
+    if level.waiting > 0
+        && let Some(stored) = reader.waiting(level.id, 0, 1).ok()?.first()
+    {
+        return Some(stored.event.stamp);
+    }
     let read = reader.read(level.id, level.first_open, 1, usize::MAX).ok()?;
     Some(read.first()?.event.stamp)
 }

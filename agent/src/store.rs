@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::{
-    Append, FlowState, Fly, Hold, Replayed, Routed, Settle, Settled, Submission, Work, WriterHandle,
+    Append, FlowState, Fly, Hold, Keep, Kept, Replayed, Resume, Routed, Settle, Settled, Submission, Work, WriterHandle,
 };
+use plantlink_config::Name;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::destination::Outcome;
@@ -81,11 +82,13 @@ impl Store {
 
     /// Writes down what a destination answered. When this returns, a killed process does not offer it again.
     pub(crate) async fn settle(&self, turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Result<(), Stopped> {
-        if outcomes.is_empty() {
+        // To go on waiting is nothing new.
+        if outcomes.is_empty() || (turn.part == Part::Waiting && outcomes.iter().all(Outcome::waits)) {
             return Ok(());
         }
         let work = match turn.part {
             Part::Live | Part::Backlog => Work::Settle(settlement(turn, outcomes, at_us)),
+            Part::Waiting => Work::Resume(resumed(turn, outcomes, at_us)),
             Part::Replay => Work::Replayed(replayed(turn, outcomes)),
         };
         self.commit_holding(Some(turn.hold.clone()), work).await?;
@@ -94,6 +97,13 @@ impl Store {
             self.commit(Work::Cut(turn.flow)).await?;
         }
         Ok(())
+    }
+
+    /// Writes down what a destination remembers of its records, before any answer that is settled later.
+    pub(crate) fn keep(&self, destination: &Name, rows: Vec<Kept>) -> Result<(), Stopped> {
+        let levels = self.levels.clone();
+        let keep = Keep { destination: destination.to_string(), rows };
+        self.submit(Work::Keep(keep), Duration::ZERO, move |flows| publish(&levels, flows))
     }
 
     /// Writes down a change in a destination's flights. When this returns, what has to be durable before it is used is.
@@ -154,15 +164,25 @@ impl Store {
 
 /// The answers to the first events of a turn, as they are written down.
 pub(crate) fn settlement(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Settle {
+    Settle { flow: turn.flow, from: turn.from, outcomes: settled(turn, outcomes, at_us) }
+}
+
+/// The same for events that were waiting.
+pub(crate) fn resumed(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Resume {
+    Resume { flow: turn.flow, outcomes: settled(turn, outcomes, at_us) }
+}
+
+fn settled(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Vec<(u64, Settled)> {
     let answered = turn.batch.events.iter().zip(outcomes);
     let settled = answered.map(|(event, outcome)| {
         let settled = match outcome {
             Outcome::Delivered | Outcome::Unheard | Outcome::Unused => Settled::Delivered,
+            Outcome::Waits { .. } => Settled::Waiting,
             Outcome::Rejected { reason } => Settled::Dead { attempts: turn.attempts, reason: reason.clone(), at_us },
         };
         (event.sequence(), settled)
     });
-    Settle { flow: turn.flow, from: turn.from, outcomes: settled.collect() }
+    settled.collect()
 }
 
 /// The same for events that were offered again.

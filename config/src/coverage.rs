@@ -2,7 +2,7 @@
 
 use crate::{
     Config, check::Check, derivation::Derivation, destination::Destination, flow::Flow, name::Name, path::Path,
-    report::code, source::Source, spelling::nearest, stage::Stage, when_full,
+    pattern::EventPattern, record::Record, report::code, source::Source, spelling::nearest, stage::Stage, when_full,
 };
 
 /// A kind of event that a source makes, and where the file says so.
@@ -89,7 +89,7 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
     let Some(odoo) = odoo else { return };
     let mut said: Vec<&str> = Vec::new();
     for made in left {
-        let taken = odoo.records.iter().any(|record| record.on.iter().any(|on| on.matches(made.event_type)));
+        let taken = odoo.records.iter().flat_map(Record::events).any(|(_, events)| takes(events, made.event_type));
         if made.asked && !taken && !said.contains(&made.event_type) {
             said.push(made.event_type);
             let message =
@@ -119,13 +119,14 @@ fn check_destination(destination: &Destination, at: &Path, config: &Config, made
         Destination::Mqtt(_) => {}
         Destination::Odoo(odoo) => {
             for (index, record) in odoo.records.iter().enumerate() {
-                let fed = made.iter().any(|made| {
-                    record.on.iter().any(|on| on.matches(made.event_type))
-                        && flows.iter().any(|flow| made.is_taken_by(flow))
-                });
-                if !fed {
-                    let message = format!("no flow to `{name}` brings an event that this record takes");
-                    check.report.warning(code::UNUSED, &at.key("record").item(index).key("on"), message);
+                for (key, events) in record.events() {
+                    let fed = made
+                        .iter()
+                        .any(|made| takes(events, made.event_type) && flows.iter().any(|flow| made.is_taken_by(flow)));
+                    if !fed {
+                        let message = format!("no flow to `{name}` brings an event that this record takes");
+                        check.report.warning(code::UNUSED, &at.key("record").item(index).key(key), message);
+                    }
                 }
             }
         }
@@ -198,4 +199,8 @@ fn made_of_device<'a>(
         }));
     }
     made.extend(OF_DEVICES.map(|event_type| Made { source, stage, event_type, at: at.clone(), asked: false }));
+}
+
+fn takes(events: &[EventPattern], event_type: &str) -> bool {
+    events.iter().any(|pattern| pattern.matches(event_type))
 }

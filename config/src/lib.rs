@@ -7,6 +7,7 @@ mod address;
 mod buffer;
 mod check;
 mod clients;
+mod condition;
 mod coverage;
 mod csv;
 mod derivation;
@@ -46,6 +47,8 @@ mod plant;
 mod problem;
 mod profile;
 mod record;
+mod record_field;
+mod related;
 mod report;
 mod reporting;
 mod secret;
@@ -66,6 +69,7 @@ mod word_order;
 
 pub use address::{Address, AddressError, Numbering, Table};
 pub use buffer::Buffer;
+pub use condition::Condition;
 pub use derivation::{
     Alarm, AlarmSeverity, Alarmed, Consumed, Counted, Derivation, Direction, Edge, Limit, Medium, Mode, Sampled,
     SampledTags, Shown, StandardState, StateChanged,
@@ -91,7 +95,9 @@ pub use pattern::{EventPattern, NamePattern};
 pub use plant::Plant;
 pub use problem::{Problem, Severity, Spot};
 pub use profile::Profile;
-pub use record::Record;
+pub use record::{Record, Sharing};
+pub use record_field::{Field, FieldValue};
+pub use related::{Find, Missing, Related};
 pub use reporting::{Deadband, Reporting};
 pub use secret::{Secret, SecretError, SecretText};
 pub use source::Source;

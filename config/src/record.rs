@@ -1,114 +1,249 @@
-//! What an event becomes in Odoo.
+//! What an event becomes in Odoo: a record made once, one kept in step, or one for an interval.
 
-use std::borrow::Cow;
+use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value as Json};
 
 use crate::{
     check::Check,
-    items::OneOrMany,
+    condition::{Condition, ConditionTable},
+    interval::Interval,
+    items::{Items, OneOrMany},
     lookup::Lookup,
     name::Name,
     path::Path,
     pattern::EventPattern,
+    record_field::{Field, Fields, technical},
     report::code,
-    template::{Part, Template},
+    template::Template,
 };
 
-/// One Odoo record for each event it is for.
+/// What events become in one model of Odoo.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Part of the record's external id.
     pub name: Name,
-    /// The events it is for, at least one pattern.
-    pub on: Vec<EventPattern>,
     /// The model, as in `maintenance.request`.
     pub model: String,
-    /// Its fields as `load` names them, in the order of the file; at least one.
-    pub fields: Vec<(String, Template)>,
+    /// Which events it is for, and how they share a record.
+    pub sharing: Sharing,
+    /// What an event has to say besides, to be taken.
+    pub when: Condition,
+    /// What is written, in the order of the file; at least one. Of an interval, when it begins.
+    pub fields: Vec<Field>,
+    /// Fields that Odoo wants to be unique together: a record that has them already is as good as the event's own.
+    pub unique: Vec<String>,
+    /// Events that are older than this when their turn comes make no record any more.
+    pub skip_after: Option<Duration>,
 }
 
-/// One Odoo record for each event it is for.
+/// How events share a record.
+#[derive(Debug, Clone)]
+pub enum Sharing {
+    /// Each event has a record of its own, which is made once and never touched again.
+    Create {
+        /// The events, at least one pattern.
+        on: Vec<EventPattern>,
+    },
+    /// All events with the same key have one record, which is kept in step with the latest.
+    Update {
+        /// The events, at least one pattern.
+        on: Vec<EventPattern>,
+        /// Names the record.
+        key: Template,
+    },
+    /// The two events with the same key have one record: the first makes it, the second ends it.
+    Interval {
+        /// The events that begin an interval, at least one pattern.
+        open: Vec<EventPattern>,
+        /// The events that end one, at least one pattern.
+        close: Vec<EventPattern>,
+        /// Names the interval.
+        key: Template,
+        /// What is written when it ends, at least one field.
+        close_fields: Vec<Field>,
+    },
+}
+
+impl Record {
+    /// The events that it is for, by the key under which the file has them.
+    pub(crate) fn events(&self) -> Vec<(&'static str, &[EventPattern])> {
+        match &self.sharing {
+            Sharing::Create { on } | Sharing::Update { on, .. } => vec![("on", on)],
+            Sharing::Interval { open, close, .. } => vec![("open", open), ("close", close)],
+        }
+    }
+}
+
+/// What events become in one model of Odoo.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordTable {
     /// Part of the record's external id; unique in its destination.
     #[schemars(required)]
     pub(crate) name: Option<String>,
-    /// The events it is for: a type, a pattern with `*`, or a list of these.
-    #[schemars(required)]
+    /// The events it is for: a type, a pattern with `*`, or a list of these. An interval has `open` and `close` in its place.
     on: Option<OneOrMany>,
+    /// The events that begin an interval: one record is made for each `key`.
+    open: Option<OneOrMany>,
+    /// The events that end it: `close_fields` are written, unless somebody else has changed them meanwhile.
+    close: Option<OneOrMany>,
+    /// `create`: one record for each event, never touched again. `update`: one for each `key`, kept in step.
+    #[serde(default)]
+    mode: ModeName,
+    /// Names the record that events share, as in `{alarm_id}`. A template.
+    key: Option<String>,
     /// The model, as in maintenance.request.
     #[schemars(required)]
     model: Option<String>,
+    /// What the event has to say besides: `{ severity = ["fault", "critical"] }`. All of it has to hold.
+    when: Option<ConditionTable>,
     /// Its fields by their technical names, as Odoo's import names them. A string is a template.
     #[schemars(required)]
     fields: Option<Fields>,
+    /// What is written when an interval ends.
+    close_fields: Option<Fields>,
+    /// Fields that are unique together in Odoo, as ["name", "product_id"]: a record that has them already is the event's.
+    #[schemars(length(min = 1))]
+    unique: Option<Items<String>>,
+    /// From which age on an event is late. An interval is judged by its begin. Needs `when_stale`.
+    stale_after: Option<Interval>,
+    /// What becomes of a late event: `create` makes the record all the same, `skip` makes none.
+    when_stale: Option<WhenStale>,
 }
 
-/// Fields by name: templates, and constants of other kinds.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-struct Fields(Map<String, Json>);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum ModeName {
+    #[default]
+    Create,
+    Update,
+}
 
-impl JsonSchema for Fields {
-    fn schema_name() -> Cow<'static, str> {
-        "Fields".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "additionalProperties": { "anyOf": [{ "type": "string" }, { "type": "number" }, { "type": "boolean" }] }
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum WhenStale {
+    Create,
+    Skip,
 }
 
 impl RecordTable {
     pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Option<Record> {
         let name = check.name(self.name.as_ref(), &at.key("name"));
-        let on = self.on.as_ref().map(|on| event_patterns(on.texts(&at.key("on")), check));
+        let sharing = self.sharing(at, check);
         let model = self.model.as_ref().and_then(|model| technical(model, "model", &at.key("model"), check));
+        let when = self.when.as_ref().map_or_else(Condition::default, |when| when.check(&at.key("when"), check));
         let fields = self.fields.as_ref().map(|fields| fields.check(&at.key("fields"), check));
-        Some(Record { name: name?, on: on?, model: model?, fields: fields? })
+        let unique = self.unique(&at.key("unique"), fields.as_deref(), check);
+        let skip_after = self.skip_after(at, check);
+        Some(Record { name: name?, model: model?, sharing: sharing?, when, fields: fields?, unique, skip_after })
+    }
+
+    fn sharing(&self, at: &Path, check: &mut Check<'_>) -> Option<Sharing> {
+        let patterns = |patterns: &Option<OneOrMany>, key: &str, check: &mut Check<'_>| {
+            patterns.as_ref().map(|patterns| event_patterns(patterns.texts(&at.key(key)), check))
+        };
+        let [on, open, close] = [(&self.on, "on"), (&self.open, "open"), (&self.close, "close")]
+            .map(|(found, key)| patterns(found, key, check));
+        let key = self.key.as_ref().map(|key| key_template(key, &at.key("key"), check));
+        let close_fields = self.close_fields.as_ref().map(|fields| fields.check(&at.key("close_fields"), check));
+        let is_interval = check.has_any(at, &["open", "close", "close_fields"]);
+        if is_interval {
+            useless(&["on", "mode", "unique"], "on an interval, which has `open` and `close`", at, check);
+            for (key, why) in [
+                ("open", "the events that begin an interval"),
+                ("close", "the events that end an interval"),
+                ("key", "it tells which end belongs to which begin"),
+                ("close_fields", "what is written when an interval ends"),
+            ] {
+                required(key, why, at, check);
+            }
+            return Some(Sharing::Interval { open: open?, close: close?, key: key??, close_fields: close_fields? });
+        }
+        match self.mode {
+            ModeName::Create => {
+                useless(&["key"], "with mode = \"create\": each event has a record of its own", at, check);
+            }
+            ModeName::Update => {
+                useless(&["unique"], "with mode = \"update\": the key says which record it is", at, check)
+            }
+        }
+        required("on", "the events that it is for; an interval has `open` and `close`", at, check);
+        match self.mode {
+            ModeName::Create => Some(Sharing::Create { on: on? }),
+            ModeName::Update => {
+                required("key", "it says which events share a record", at, check);
+                Some(Sharing::Update { on: on?, key: key?? })
+            }
+        }
+    }
+
+    fn unique(&self, at: &Path, fields: Option<&[Field]>, check: &mut Check<'_>) -> Vec<String> {
+        let mut unique = Vec::new();
+        for (at, name) in self.unique.iter().flat_map(|names| names.iter(at)) {
+            let written = |fields: &[Field]| fields.iter().any(|field| field.name() == name);
+            if fields.is_none_or(written) {
+                unique.push(name.clone());
+                continue;
+            }
+            let names: Vec<&str> = fields.into_iter().flatten().map(Field::name).collect();
+            let message = format!("`{name}` is none of `fields` (allowed: {})", names.join(", "));
+            let nearest = crate::spelling::nearest(name, names.iter().copied());
+            check.report.error(code::UNKNOWN_NAME, &at, message).did_you_mean(nearest);
+        }
+        unique
+    }
+
+    fn skip_after(&self, at: &Path, check: &mut Check<'_>) -> Option<Duration> {
+        let stale_after =
+            self.stale_after.as_ref().map(|after| after.check_some(&at.key("stale_after"), &mut check.report));
+        match (stale_after, self.when_stale) {
+            (None, None | Some(WhenStale::Create)) => None,
+            (Some(_), None) => {
+                required("when_stale", "what becomes of an event that is older (allowed: create, skip)", at, check);
+                None
+            }
+            (None, Some(WhenStale::Skip)) => {
+                required("stale_after", "from which age on an event is skipped", at, check);
+                None
+            }
+            (Some(_), Some(WhenStale::Create)) => {
+                let message = "`stale_after` has no effect with when_stale = \"create\"";
+                check.report.error(code::CONFLICT, &at.key("stale_after"), message);
+                None
+            }
+            (Some(after), Some(WhenStale::Skip)) => after,
+        }
     }
 }
 
-impl Fields {
-    fn check(&self, at: &Path, check: &mut Check<'_>) -> Vec<(String, Template)> {
-        if self.0.is_empty() {
-            check.report.error(code::MISSING_KEY, at, "a record needs one field or more");
+fn useless(keys: &[&str], why: &str, at: &Path, check: &mut Check<'_>) {
+    for key in keys {
+        if check.has_any(at, &[key]) {
+            check.report.error(code::CONFLICT, &at.key(key), format!("`{key}` has no effect {why}"));
         }
-        let mut fields = Vec::new();
-        for (field, value) in &self.0 {
-            let at = at.key(field);
-            if matches!(field.as_str(), "id" | ".id") {
-                check.report.error(
-                    code::CONFLICT,
-                    &at,
-                    format!("`{field}` is the record's external id, which is made of the event's"),
-                );
-                continue;
-            }
-            if technical(field, "field", &at, check).is_none() {
-                continue;
-            }
-            let template = match value {
-                Json::String(text) => Lookup::Event.template(text, &at, check),
-                // Odoo's import reads every cell as text.
-                Json::Bool(_) | Json::Number(_) => Some(Template { parts: vec![Part::Text(value.to_string())] }),
-                Json::Null | Json::Array(_) | Json::Object(_) => None,
-            };
-            fields.extend(template.map(|template| (field.clone(), template)));
-        }
-        fields
     }
+}
+
+fn required(key: &str, why: &str, at: &Path, check: &mut Check<'_>) {
+    if !check.has_any(at, &[key]) {
+        check.missing(key, why, at);
+    }
+}
+
+/// A template that looks something up: a constant would be one record for everything.
+fn key_template(text: &str, at: &Path, check: &mut Check<'_>) -> Option<Template> {
+    let template = Lookup::Event.template(text, at, check)?;
+    if template.constant().is_some() {
+        let message = format!("`{text}` is the same for every event, so that all would share one record");
+        check
+            .report
+            .error(code::BAD_VALUE, at, message)
+            .help("look something up, as in \"{device}\" or \"{alarm_id}\"");
+        return None;
+    }
+    Some(template)
 }
 
 /// Patterns of event types, as records and flows have them.
@@ -125,16 +260,4 @@ pub(crate) fn event_patterns(texts: Vec<(Path, &str)>, check: &mut Check<'_>) ->
         }
     }
     patterns
-}
-
-/// A technical name as Odoo has them.
-fn technical(text: &str, what: &str, at: &Path, check: &mut Check<'_>) -> Option<String> {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/');
-    if text.is_empty() || !text.chars().all(allowed) {
-        let message =
-            format!("`{text}` is not the technical name of a {what} (allowed: letters, digits, `_`, `.`, `/`)");
-        check.report.error(code::BAD_VALUE, at, message);
-        return None;
-    }
-    Some(text.to_owned())
 }

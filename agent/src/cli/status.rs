@@ -123,6 +123,9 @@ fn screen(status: &Value) -> String {
         if let Some(reason) = flow.pointer("/paused/reason").and_then(Value::as_str) {
             let _ = write!(out, "; paused: {reason}");
         }
+        if let Some(reason) = flow.pointer("/last_waiting/reason").and_then(Value::as_str) {
+            let _ = write!(out, "; {} wait: {reason}", number(flow, "waiting"));
+        }
         if let Some(reason) = flow.pointer("/last_dead/reason").and_then(Value::as_str) {
             let _ = write!(out, "; last dead letter: {reason}");
         }

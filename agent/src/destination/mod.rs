@@ -25,6 +25,8 @@ pub(crate) trait Destination: Send + 'static {
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) flow: Name,
+    /// They were settled long ago, and somebody wants them offered again.
+    pub(crate) is_replay: bool,
     pub(crate) events: Vec<Envelope>,
 }
 
@@ -46,8 +48,20 @@ pub(crate) enum Outcome {
     Unheard,
     /// No record of the destination takes it: settled as delivered without a call.
     Unused,
+    /// The destination lacks something that the event points to: it is put aside, and offered again until that is there.
+    Waits { reason: String },
     /// The destination will never take it.
     Rejected { reason: String },
+}
+
+impl Outcome {
+    /// Whether the event is put aside.
+    pub(crate) fn waits(&self) -> bool {
+        match self {
+            Outcome::Waits { .. } => true,
+            Outcome::Delivered | Outcome::Unheard | Outcome::Unused | Outcome::Rejected { .. } => false,
+        }
+    }
 }
 
 /// The reason for something, as its own library told it.

@@ -105,8 +105,11 @@ impl Life {
         let config = load(&dir.join("plantlink.toml"), Environment::Check).config.unwrap();
         let buffer = buffer(dir);
         let states = buffer.flows();
-        let recorded =
-            Recorded { flights: buffer.flights("central"), session: buffer.session("central").map(str::to_owned) };
+        let recorded = Recorded {
+            flights: buffer.flights("central"),
+            session: buffer.session("central").map(str::to_owned),
+            ..Recorded::default()
+        };
         let site =
             Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() };
         let reader = buffer.reader().unwrap();

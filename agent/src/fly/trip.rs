@@ -153,7 +153,7 @@ impl Trip {
             from,
             attempts: self.turn.attempts,
             cuts: false,
-            batch: Batch { flow: self.turn.batch.flow.clone(), events },
+            batch: Batch { flow: self.turn.batch.flow.clone(), is_replay: self.turn.batch.is_replay, events },
             hold: self.turn.hold.clone(),
         };
         let flight = Flight { first_packet_id, flow: turn.flow, from, messages, released: false };

@@ -25,7 +25,7 @@ impl Draining {
     pub(super) fn is_backlog(&self, part: Part) -> bool {
         match (part, self.order) {
             (Part::Backlog | Part::Replay, _) => true,
-            (Part::Live, Order::LiveFirst) => false,
+            (Part::Waiting, _) | (Part::Live, Order::LiveFirst) => false,
             (Part::Live, Order::Strict) => self.up_to.is_some(),
         }
     }
@@ -40,7 +40,7 @@ impl Draining {
     /// or the last outage.
     pub(super) fn goes(&mut self, part: Part, was_away: bool, left: u64, ordinary: usize, end: u64) {
         match (part, self.order) {
-            (Part::Backlog | Part::Replay, _) | (Part::Live, Order::LiveFirst) => {}
+            (Part::Waiting | Part::Backlog | Part::Replay, _) | (Part::Live, Order::LiveFirst) => {}
             (Part::Live, Order::Strict) => {
                 if left == 0 {
                     self.up_to = None;

@@ -20,7 +20,7 @@ use plantlink_config::{Flow, Name, Order, Pacing};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::destination::{Batch, DeliverError, Delivery};
+use crate::destination::{Batch, DeliverError, Delivery, Outcome};
 use crate::envelope::{Envelope, Site};
 use crate::health::Health;
 use crate::retry::Retry;
@@ -28,7 +28,7 @@ use crate::slot::Slot;
 use claims::Claims;
 pub(crate) use limits::Limit;
 use limits::Limits;
-use outlet::Outlet;
+use outlet::{Lane, Outlet};
 use recovery::Recovery;
 pub(crate) use rota::Part;
 use rota::Rota;
@@ -41,6 +41,10 @@ const PROBE: Duration = Duration::from_secs(5);
 const CAREFUL_MAX: usize = 64;
 /// A batch is not read on beyond this, whatever the number of its events.
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// So many events that wait are offered at once: they share a turn with nobody, and most of them go on waiting.
+const WAITING_BATCH_MAX: usize = 100;
+/// So many events of a flow may wait. When one more has to, the flow waits for it.
+const WAITING_MAX: u64 = 5_000;
 
 /// The flows of one destination.
 pub(crate) struct Schedule {
@@ -180,7 +184,7 @@ impl Schedule {
             Some(SpanKind::Dropped) | None => return Ok(None),
         };
         let Some(name) = Name::new(&level.name) else { return Ok(None) };
-        let read = self.stored(flow, from, flight.messages.len(), usize::MAX).await;
+        let read = self.stored(flow, part, from, flight.messages.len(), usize::MAX).await;
         let read = read.map_err(|cause| UnreadableFlow { flow: name.clone(), part, cause })?;
         let Some((stored, hold)) = read else { return Ok(None) };
         let numbers = flight.messages.iter().map(|message| message.sequence);
@@ -191,7 +195,15 @@ impl Schedule {
         let left = stored.last().map_or(0, |last| level.next - last.sequence - 1);
         let cuts = outlet.is_some_and(|outlet| self.cuts(outlet, part, left, stored.len()));
         let events = self.envelopes(&name, stored);
-        Ok(Some(Turn { flow, part, from, attempts: 1, cuts, batch: Batch { flow: name, events }, hold }))
+        Ok(Some(Turn {
+            flow,
+            part,
+            from,
+            attempts: 1,
+            cuts,
+            batch: Batch { flow: name, is_replay: part == Part::Replay, events },
+            hold,
+        }))
     }
 
     /// Its flows.
@@ -224,6 +236,22 @@ impl Schedule {
         self.stride.measured(events, took);
     }
 
+    /// Where too many events of the flow wait already, it stops before the next one that would.
+    pub(crate) fn let_wait(&self, turn: &Turn, delivery: &mut Delivery) {
+        if turn.part != Part::Live && turn.part != Part::Backlog {
+            return;
+        }
+        let levels = self.levels.borrow();
+        let waiting = levels.iter().find(|level| level.id == turn.flow).map_or(0, |level| level.waiting);
+        let room = usize::try_from(WAITING_MAX.saturating_sub(waiting)).unwrap_or(usize::MAX);
+        let mut waits = delivery.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.waits());
+        if let Some((first, Outcome::Waits { reason })) = waits.nth(room) {
+            let reason = format!("{WAITING_MAX} events wait already; the next one: {reason}");
+            delivery.outcomes.truncate(first);
+            delivery.rest = Err(DeliverError::Paused { reason });
+        }
+    }
+
     /// Takes in what came of a turn: how long to wait, and for whom.
     pub(crate) fn learn(&mut self, turn: &Turn, delivery: &Delivery) {
         let now = Instant::now();
@@ -231,6 +259,9 @@ impl Schedule {
             self.limits.returned(now);
         }
         if let Some(outlet) = self.outlets.iter_mut().find(|outlet| outlet.flow == turn.flow) {
+            if turn.part == Part::Waiting && delivery.outcomes.iter().all(Outcome::waits) {
+                outlet.lanes.iter_mut().filter(|lane| lane.part == Part::Waiting).for_each(Lane::wait);
+            }
             match &delivery.rest {
                 Err(DeliverError::Paused { .. }) => {
                     outlet.batch_max = Some(1);
@@ -316,11 +347,11 @@ impl Schedule {
         let from = numbers.start;
         let ordinary = events_max.min(self.stride.events_max());
         let events_max = batch_max.unwrap_or(usize::MAX).min(usize::try_from(admitted).unwrap_or(usize::MAX));
-        let read = self.stored(flow, from, events_max, BATCH_BYTES_MAX).await;
+        let Some(part) = self.part(outlet, lane) else { return Ok(None) };
+        let read = self.stored(flow, part, from, events_max, BATCH_BYTES_MAX).await;
         let Some(served) = self.outlets.get_mut(outlet) else { return Ok(None) };
         let name = served.name.clone();
         let Some(lane) = served.lanes.get_mut(lane) else { return Ok(None) };
-        let part = lane.part;
         let read = read.map_err(|cause| {
             lane.wait();
             UnreadableFlow { flow: name.clone(), part, cause }
@@ -328,28 +359,44 @@ impl Schedule {
         let Some((mut stored, hold)) = read else { return Ok(None) };
         stored.retain(|stored| stored.sequence < numbers.end);
         let Some(last) = stored.last() else {
-            // The log says there is more, and there is nothing to see: look again later rather than at once.
+            // The log says there is more, and there is nothing to see: look again later rather than at once. A pass through
+            // what waits has come to its end.
+            lane.offered = 0;
             lane.wait();
             return Ok(None);
         };
-        let left = numbers.end - last.sequence - 1;
+        let left = match part {
+            Part::Live | Part::Backlog | Part::Replay => numbers.end - last.sequence - 1,
+            // The rest of a pass is in no hurry.
+            Part::Waiting => 0,
+        };
         self.rota.served(seat, left == 0);
-        lane.attempts = if lane.offered == from { lane.attempts.saturating_add(1) } else { 1 };
-        lane.offered = from;
-        let attempts = lane.attempts;
+        let attempts = lane.offers(from, last.sequence);
         self.limits.take(stored.len() as u64, served.draining.is_backlog(part));
         served.draining.goes(part, served.was_away, left, ordinary, numbers.end);
         let cuts = self.outlets.get(outlet).is_some_and(|outlet| self.cuts(outlet, part, left, ordinary));
         let events = self.envelopes(&name, stored);
-        Ok(Some(Turn { flow, part, from, attempts, cuts, batch: Batch { flow: name, events }, hold }))
+        Ok(Some(Turn {
+            flow,
+            part,
+            from,
+            attempts,
+            cuts,
+            batch: Batch { flow: name, is_replay: part == Part::Replay, events },
+            hold,
+        }))
     }
 
     /// Whether so much is left behind a batch that it becomes a backlog. Behind another one on its way that is decided.
     fn cuts(&self, outlet: &Outlet, part: Part, left: u64, batch: usize) -> bool {
         match (outlet.order, part) {
             (Order::LiveFirst, Part::Live) => outlet.was_away && left > batch as u64 && !self.claims.has(outlet.flow),
-            (Order::LiveFirst, Part::Backlog | Part::Replay) | (Order::Strict, _) => false,
+            (Order::LiveFirst, Part::Waiting | Part::Backlog | Part::Replay) | (Order::Strict, _) => false,
         }
+    }
+
+    fn part(&self, outlet: usize, lane: usize) -> Option<Part> {
+        Some(self.outlets.get(outlet)?.lanes.get(lane)?.part)
     }
 
     fn envelopes(&self, flow: &Name, stored: Vec<Stored>) -> Vec<Envelope> {
@@ -360,13 +407,17 @@ impl Schedule {
     async fn stored(
         &mut self,
         flow: FlowId,
+        part: Part,
         from: u64,
         events_max: usize,
         bytes_max: usize,
     ) -> Result<Option<(Vec<Stored>, Hold)>, Box<ReadError>> {
         let Some(mut reader) = self.reader.take() else { return Ok(None) };
         let joined = tokio::task::spawn_blocking(move || {
-            let read = reader.offer(flow, from, events_max, bytes_max);
+            let read = match part {
+                Part::Live | Part::Backlog | Part::Replay => reader.offer(flow, from, events_max, bytes_max),
+                Part::Waiting => reader.offer_waiting(flow, from, events_max.min(WAITING_BATCH_MAX)),
+            };
             (reader, read)
         })
         .await;

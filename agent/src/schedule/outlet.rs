@@ -37,6 +37,7 @@ pub(super) struct Lane {
     /// Its number in the rota.
     pub(super) seat: usize,
     pub(super) not_before: Option<Instant>,
+    /// The first event of the last batch; of what waits, the last one.
     pub(super) offered: u64,
     pub(super) attempts: u32,
 }
@@ -61,11 +62,15 @@ impl Outlet {
 impl Lane {
     /// From where it stands to where it ends; `None` while there is nothing.
     pub(super) fn numbers(&self, order: Order, level: &FlowState, claims: &Claims) -> Option<Range<u64>> {
+        if self.part == Part::Waiting {
+            // They are in no span: each pass begins with the first and goes on behind what it has offered.
+            return (level.waiting > 0).then(|| self.offered + 1..level.next);
+        }
         let is_mine = |span: &&Span| match (self.part, order) {
             // A backlog from a time when new events went first has the older ones.
             (Part::Live, Order::Strict) => span.is_owed(),
             (Part::Live, Order::LiveFirst) => span.kind == SpanKind::Tail,
-            (Part::Backlog, Order::Strict) => false,
+            (Part::Waiting, _) | (Part::Backlog, Order::Strict) => false,
             (Part::Backlog, Order::LiveFirst) => span.kind == SpanKind::Backlog,
             (Part::Replay, Order::Strict | Order::LiveFirst) => span.kind == SpanKind::Replay,
         };
@@ -74,10 +79,22 @@ impl Lane {
         free.filter(|numbers| !numbers.is_empty()).min_by_key(|numbers| numbers.start)
     }
 
+    /// Its events from `from` to `last` are offered. Says how often that has been so for the first of them.
+    pub(super) fn offers(&mut self, from: u64, last: u64) -> u32 {
+        match self.part {
+            Part::Live | Part::Backlog | Part::Replay => {
+                self.attempts = if self.offered == from { self.attempts.saturating_add(1) } else { 1 };
+                self.offered = from;
+            }
+            Part::Waiting => (self.attempts, self.offered) = (1, last),
+        }
+        self.attempts
+    }
+
     /// It is not looked at again at once.
     pub(super) fn wait(&mut self) {
         let pause = match self.part {
-            Part::Live | Part::Backlog => PROBE,
+            Part::Live | Part::Waiting | Part::Backlog => PROBE,
             Part::Replay => REPLAY_PROBE,
         };
         self.not_before = Some(Instant::now() + pause);

@@ -12,6 +12,8 @@ use plantlink_config::Priority;
 pub(crate) enum Part {
     /// The oldest events that have to go; with `live-first` those since the last outage.
     Live,
+    /// What waits for something that the destination did not have.
+    Waiting,
     /// With `live-first`, what an outage left behind.
     Backlog,
     /// Settled events that go out again.
@@ -19,7 +21,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Part; 3] = [Part::Live, Part::Backlog, Part::Replay];
+    pub(super) const ALL: [Part; 4] = [Part::Live, Part::Waiting, Part::Backlog, Part::Replay];
 }
 
 /// What takes turns.

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::folder::Folder;
 use plantlink_config::{
     Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain, EnvelopeFormat,
-    Environment, Labels, LineAddress, Medium, MqttVersion, Order, Parity, Priority, Rate, Secret, SerialPort, Severity,
-    Source, Stage, Table, TagType, WordOrder, schema,
+    Environment, FieldValue, Find, Labels, LineAddress, Medium, Missing, MqttVersion, Order, Parity, Priority, Rate,
+    Reference, Secret, SerialPort, Severity, Sharing, Source, Stage, Table, TagType, WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -109,9 +109,26 @@ fn brokers_and_odoo_become_what_the_file_says() {
     let tls = central.link.tls.as_ref().unwrap();
     assert_eq!(tls.ca, Some(folder.path().join("ca.pem")), "relative to the file");
     assert_eq!(tls.key, Some(Secret::File(folder.path().join("gw.key"))));
-    let fields: Vec<&str> = erp.records[0].fields.iter().map(|(field, _)| field.as_str()).collect();
+    let [finished, machine, downtime] = erp.records.as_slice() else { panic!("{:?}", erp.records) };
+    let fields: Vec<&str> = finished.fields.iter().map(|field| field.column.as_str()).collect();
     assert_eq!(fields, ["x_name", "x_at", "x_priority", "x_final"]);
-    assert_eq!(erp.records[0].fields[3].1.constant(), Some("true"));
+    assert!(matches!(&finished.fields[3].value, FieldValue::Template(text) if text.constant() == Some("true")));
+    assert_eq!(finished.when.asked[1], (Reference::Pointer("/result".to_owned()), vec![json!("ok"), json!("nok")]));
+    assert_eq!(
+        (finished.skip_after, finished.unique.as_slice()),
+        (Some(Duration::from_hours(8)), &["x_name".to_owned()][..])
+    );
+    assert!(matches!(&machine.sharing, Sharing::Update { .. }));
+    let related = |field: &plantlink_config::Field| match &field.value {
+        FieldValue::Related(related) => (field.column.clone(), related.find.clone(), related.missing),
+        FieldValue::Template(template) => panic!("{template:?}"),
+    };
+    assert_eq!(related(&machine.fields[1]), ("category_id/id".to_owned(), Find::ExternalId, Missing::Empty));
+    let search = Find::Search { model: "mrp.workcenter".to_owned(), by: "code".to_owned() };
+    assert_eq!(related(&downtime.fields[0]), ("workcenter_id/.id".to_owned(), search, Missing::Wait));
+    assert!(
+        matches!(&downtime.sharing, Sharing::Interval { close_fields, .. } if close_fields[0].column == "date_end")
+    );
     assert_eq!(config.flows[0].was.as_deref(), Some("workorders"));
     let stages: Vec<&[Stage]> = config.flows.iter().map(|flow| flow.stages.as_slice()).collect();
     assert_eq!(stages, [&[Stage::Production][..], &[Stage::Production, Stage::Commissioning]]);

@@ -1,9 +1,9 @@
-//! Odoo's JSON-RPC: one login, and calls on models with the create-once context.
+//! Odoo's JSON-RPC: one login, and the calls on models that records need.
 //!
 //! No redirect is followed, no proxy is taken from the environment, nothing is compressed, and a request goes out in one piece
 //! with its length, since some of Odoo's versions and modes understand nothing else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +11,12 @@ use plantlink_config::{OdooDestination, SecretError, SecretText};
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Client, redirect};
 use rustls::RootCertStore;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::record::Load;
-use super::verdict::{Answer, Setback, of_call, of_load, of_login};
+use super::directory::Archived;
+use super::model::Model;
+use super::record::{Load, Manner};
+use super::verdict::{Answer, Setback, of_call, of_load, of_login, of_reference};
 use crate::destination::Cause;
 use crate::tls::{TlsError, client_config};
 
@@ -29,11 +31,37 @@ const ANSWER_MAX: usize = 4 << 20;
 
 /// What the sender asks of Odoo.
 pub(crate) trait Server: Send + 'static {
-    /// The fields of a model whose text is markup.
-    fn html_fields(&mut self, model: &str) -> impl Future<Output = Result<Arc<HashSet<String>>, Setback>> + Send;
+    /// What the fields of a model are.
+    fn model(&mut self, model: &str) -> impl Future<Output = Result<Arc<Model>, Setback>> + Send;
 
-    /// Creates the records of the rows that are not there yet, all of them or none, and changes nothing that is there.
-    fn load(&mut self, load: &Load<'_>) -> impl Future<Output = Result<(), Setback>> + Send;
+    /// Writes all rows or none, and answers the ids of their records in order.
+    fn load(&mut self, load: &Load<'_>) -> impl Future<Output = Result<Vec<i64>, Setback>> + Send;
+
+    /// Where an external id leads, if anywhere.
+    fn reference(&mut self, external_id: &str) -> impl Future<Output = Result<Option<Referent>, Setback>> + Send;
+
+    /// The ids of the records that a domain finds, two at the most.
+    fn search(
+        &mut self,
+        model: &str,
+        domain: Value,
+        archived: Archived,
+    ) -> impl Future<Output = Result<Vec<i64>, Setback>> + Send;
+
+    /// What some fields of records hold, by id; archived records too. A record that is not there is left out.
+    fn read(
+        &mut self,
+        model: &str,
+        ids: &[i64],
+        fields: &[&str],
+    ) -> impl Future<Output = Result<HashMap<i64, Map<String, Value>>, Setback>> + Send;
+}
+
+/// What an external id leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Referent {
+    pub(super) model: String,
+    pub(super) id: i64,
 }
 
 /// One database of one server, as one user.
@@ -41,7 +69,7 @@ pub(crate) struct Api {
     config: OdooDestination,
     client: Option<Client>,
     session: Option<Session>,
-    html_fields: HashMap<String, Arc<HashSet<String>>>,
+    models: HashMap<String, Arc<Model>>,
 }
 
 struct Session {
@@ -67,7 +95,7 @@ struct TooLong;
 
 impl Api {
     pub(super) fn new(config: &OdooDestination) -> Self {
-        Api { config: config.clone(), client: None, session: None, html_fields: HashMap::new() }
+        Api { config: config.clone(), client: None, session: None, models: HashMap::new() }
     }
 
     /// Calls a method of a model as the user.
@@ -87,6 +115,12 @@ impl Api {
         let args = json!([self.config.database, self.config.login, key.expose(), {}]);
         let answer = self.post("common", "authenticate", args).await?;
         Ok(Session { uid: of_login(&answer)?, key })
+    }
+
+    /// The same, as far as its result.
+    async fn call(&mut self, model: &str, method: &str, args: Value, kwargs: Value) -> Result<Value, Setback> {
+        let answer = self.execute(model, method, args, kwargs).await;
+        self.heed(answer.and_then(|answer| of_call(&answer)))
     }
 
     async fn post(&mut self, service: &str, method: &str, args: Value) -> Result<Answer, Setback> {
@@ -113,31 +147,69 @@ impl Api {
     fn heed<T>(&mut self, verdict: Result<T, Setback>) -> Result<T, Setback> {
         if matches!(verdict, Err(Setback::Denied)) {
             self.session = None;
-            self.html_fields.clear();
+            self.models.clear();
         }
         verdict
     }
 }
 
 impl Server for Api {
-    async fn html_fields(&mut self, model: &str) -> Result<Arc<HashSet<String>>, Setback> {
-        if let Some(known) = self.html_fields.get(model) {
+    async fn model(&mut self, model: &str) -> Result<Arc<Model>, Setback> {
+        if let Some(known) = self.models.get(model) {
             return Ok(Arc::clone(known));
         }
-        let answer = self.execute(model, "fields_get", json!([]), json!({"attributes": ["type"]})).await;
-        let fields = self.heed(answer.and_then(|answer| of_call(&answer)))?;
-        let html = fields.as_object().into_iter().flatten().filter(|(_, attributes)| attributes["type"] == "html");
-        let html = Arc::new(html.map(|(field, _)| field.clone()).collect::<HashSet<_>>());
-        self.html_fields.insert(model.to_owned(), Arc::clone(&html));
-        Ok(html)
+        let fields = self.call(model, "fields_get", json!([]), json!({"attributes": ["type", "relation"]})).await?;
+        let found = Arc::new(Model::new(&fields));
+        self.models.insert(model.to_owned(), Arc::clone(&found));
+        Ok(found)
     }
 
-    async fn load(&mut self, load: &Load<'_>) -> Result<(), Setback> {
-        let context =
-            json!({"mode": "update", "noupdate": true, "tz": "UTC", "lang": "en_US", "tracking_disable": true});
+    async fn load(&mut self, load: &Load<'_>) -> Result<Vec<i64>, Setback> {
+        let context = match load.manner {
+            Manner::CreateOnce => {
+                json!({"mode": "update", "noupdate": true, "tz": "UTC", "lang": "en_US", "tracking_disable": true})
+            }
+            Manner::KeepInStep => json!({"tz": "UTC", "lang": "en_US", "tracking_disable": true}),
+        };
         let answer =
             self.execute(load.model, "load", json!([load.columns, load.rows]), json!({"context": context})).await;
         self.heed(answer.and_then(|answer| of_load(&answer, load.rows.len())))
+    }
+
+    async fn reference(&mut self, external_id: &str) -> Result<Option<Referent>, Setback> {
+        // Odoo reads an id without a module in the same way.
+        let (module, name) = external_id.split_once('.').unwrap_or(("__import__", external_id));
+        let named = json!({"module": module, "xml_id": name});
+        let answer = self.execute("ir.model.data", "check_object_reference", json!([]), named).await;
+        self.heed(answer.and_then(|answer| of_reference(&answer)))
+    }
+
+    async fn search(&mut self, model: &str, domain: Value, archived: Archived) -> Result<Vec<i64>, Setback> {
+        let context = match archived {
+            Archived::Too => json!({"active_test": false}),
+            Archived::Not => json!({}),
+        };
+        let asked = json!({"domain": domain, "fields": ["id"], "limit": 2, "context": context});
+        let found = self.call(model, "search_read", json!([]), asked).await?;
+        Ok(found.as_array().into_iter().flatten().filter_map(|record| record.get("id")?.as_i64()).collect())
+    }
+
+    async fn read(
+        &mut self,
+        model: &str,
+        ids: &[i64],
+        fields: &[&str],
+    ) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
+        let domain = json!([["id", "in", ids]]);
+        let asked = json!({"domain": domain, "fields": fields, "context": {"active_test": false, "tz": "UTC"}});
+        let Value::Array(found) = self.call(model, "search_read", json!([]), asked).await? else {
+            return Ok(HashMap::new());
+        };
+        let records = found.into_iter().filter_map(|record| match record {
+            Value::Object(values) => Some((values.get("id")?.as_i64()?, values)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        });
+        Ok(records.collect())
     }
 }
 

@@ -4,28 +4,35 @@
 //! alone, twice, since Odoo blames rows for what others did.
 
 mod api;
+mod book;
+mod cell;
+mod clerk;
+mod create;
+mod directory;
+mod interval;
+mod model;
 mod pace;
 mod record;
+mod update;
 mod verdict;
 
 use std::time::Duration;
 
+use plantlink_buffer::Kept;
 use plantlink_config::{Name, OdooDestination};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{Batch, DeliverError, Delivery, Destination, Outcome};
 use crate::envelope::Envelope;
 use api::{Api, Server};
+use book::Book;
+use clerk::{Clerk, Fate};
 use pace::Pace;
 use record::{Mapping, module};
 use verdict::Setback;
 
 /// A turn ends after this long, so that something more urgent waits no longer for its own.
 const TURN: Duration = Duration::from_secs(1);
-/// How often a lost race is run again at once, before anything else is thought of it.
-const RACES_MAX: u32 = 5;
-/// The pause before a lost race is run again lies between these, so that the runners part.
-const RACE_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// How often a row has to be refused alone.
 const REFUSALS: u32 = 2;
 /// So many events given up in a row, for one reason and with no success between, are not the events' fault.
@@ -33,10 +40,9 @@ const STREAK_MAX: u32 = 20;
 
 /// One database of one Odoo.
 pub(crate) struct Odoo<S = Api> {
-    server: S,
+    clerk: Clerk<S>,
     login: String,
     database: String,
-    module: String,
     mappings: Vec<Mapping>,
     pace: Pace,
     streak: Streak,
@@ -50,63 +56,52 @@ struct Streak {
 }
 
 impl Odoo {
-    pub(crate) fn new(config: &OdooDestination, plant: &Name) -> Self {
-        Odoo::with_server(Api::new(config), config, plant)
+    /// `kept` is what it remembered at its last stop; `save` writes down what it remembers from then on, before any answer
+    /// that is settled later.
+    pub(crate) fn new(
+        config: &OdooDestination,
+        plant: &Name,
+        kept: Vec<Kept>,
+        save: impl Fn(Vec<Kept>) + Send + 'static,
+    ) -> Self {
+        Odoo::with_server(Api::new(config), config, plant, Book::new(kept, Box::new(save)))
     }
 }
 
 impl<S: Server> Odoo<S> {
-    fn with_server(server: S, config: &OdooDestination, plant: &Name) -> Self {
+    fn with_server(server: S, config: &OdooDestination, plant: &Name, book: Book) -> Self {
         Odoo {
-            server,
+            clerk: Clerk::new(server, module(plant), book),
             login: config.login.clone(),
             database: config.database.clone(),
-            module: module(plant),
             mappings: config.records.iter().map(Mapping::new).collect(),
             pace: Pace::default(),
             streak: Streak::default(),
         }
     }
 
-    /// Writes all records of some events, one call a mapping. Returns what the longest call took.
-    async fn store(&mut self, events: &[Envelope]) -> Result<Duration, Setback> {
-        let mut longest = Duration::ZERO;
-        for mapping in &self.mappings {
-            let taken: Vec<&Envelope> = events.iter().filter(|event| mapping.takes(event.event_type())).collect();
-            if taken.is_empty() {
-                continue;
-            }
-            let html = self.server.html_fields(mapping.model()).await?;
-            let rows = taken.into_iter().map(|event| mapping.row(&self.module, event.id(), event, &html));
-            let load = mapping.load(rows.collect());
-            let mut races = 0;
-            longest = longest.max(loop {
-                let began = Instant::now();
-                match self.server.load(&load).await {
-                    Ok(()) => break began.elapsed(),
-                    Err(Setback::Race { .. }) if races < RACES_MAX => races += 1,
-                    Err(setback) => return Err(setback),
+    /// Writes down what became of events.
+    fn stored(&mut self, fates: Vec<Fate>, took: Duration, outcomes: &mut Vec<Outcome>) {
+        self.pace.stored(fates.len(), took);
+        for fate in fates {
+            outcomes.push(match fate {
+                Fate::Unused => Outcome::Unused,
+                Fate::Done => {
+                    self.streak = Streak::default();
+                    Outcome::Delivered
                 }
-                let (least, most) = RACE_PAUSE;
-                sleep(least + (most - least).mul_f64(fastrand::f64())).await;
+                Fate::Waits(reason) => Outcome::Waits { reason },
+                Fate::Rejected(reason) => Outcome::Rejected { reason },
             });
         }
-        Ok(longest)
     }
 
-    fn is_used(&self, event: &Envelope) -> bool {
-        self.mappings.iter().any(|mapping| mapping.takes(event.event_type()))
-    }
-
-    fn stored(&mut self, events: &[Envelope], took: Duration, outcomes: &mut Vec<Outcome>) {
-        self.pace.stored(events.len(), took);
-        for event in events {
-            if self.is_used(event) {
-                self.streak = Streak::default();
-                outcomes.push(Outcome::Delivered);
-            } else {
-                outcomes.push(Outcome::Unused);
-            }
+    /// Whether the record that was refused alone is there all the same. What keeps that from being known is no answer.
+    async fn is_there(&mut self, failed: Option<usize>, event: &Envelope) -> Result<bool, DeliverError> {
+        let Some(mapping) = failed.and_then(|failed| self.mappings.get(failed)) else { return Ok(false) };
+        match self.clerk.excuse(mapping, event).await {
+            Ok(is_there) => Ok(is_there),
+            Err(setback) => self.weigh(setback, 1).map(|_| false),
         }
     }
 
@@ -175,6 +170,17 @@ impl<S: Server> Destination for Odoo<S> {
     }
 
     async fn deliver(&mut self, batch: &Batch) -> Delivery {
+        let delivery = self.offer(batch).await;
+        self.clerk.finish();
+        delivery
+    }
+
+    /// Odoo knows no farewell: every answer is already the end of its connection.
+    async fn close(self) {}
+}
+
+impl<S: Server> Odoo<S> {
+    async fn offer(&mut self, batch: &Batch) -> Delivery {
         let began = Instant::now();
         let mut outcomes = Vec::with_capacity(batch.events.len());
         let mut refusals = 0;
@@ -188,10 +194,11 @@ impl<S: Server> Destination for Odoo<S> {
             }
             let (_, open) = batch.events.split_at(outcomes.len());
             let (offered, _) = open.split_at(self.pace.next(open.len()));
-            let setback = match self.store(offered).await {
-                Ok(took) => {
+            let mut failed = None;
+            let setback = match self.clerk.write(&self.mappings, offered, batch.is_replay, &mut failed).await {
+                Ok((fates, took)) => {
                     refusals = 0;
-                    self.stored(offered, took, &mut outcomes);
+                    self.stored(fates, took, &mut outcomes);
                     continue;
                 }
                 Err(setback) => setback,
@@ -207,10 +214,19 @@ impl<S: Server> Destination for Odoo<S> {
                 Ok(Suspicion { reason, .. }) => {
                     refusals += 1;
                     if refusals < REFUSALS {
+                        // What the row points to may be gone since it was found.
+                        self.clerk.directory.forget();
                         continue;
                     }
                     refusals = 0;
-                    self.give_up(reason)
+                    match offered.first() {
+                        Some(event) => match self.is_there(failed, event).await {
+                            Ok(true) => continue,
+                            Ok(false) => self.give_up(reason),
+                            Err(error) => Err(error),
+                        },
+                        None => continue,
+                    }
                 }
             };
             match ended {
@@ -220,9 +236,6 @@ impl<S: Server> Destination for Odoo<S> {
         }
         Delivery { outcomes, rest: Ok(()) }
     }
-
-    /// Odoo knows no farewell: every answer is already the end of its connection.
-    async fn close(self) {}
 }
 
 #[cfg(test)]

@@ -1,70 +1,137 @@
-//! A record mapping: which events it takes, and the row that each of them becomes.
-//!
-//! `load` takes strings without complaint and fails a whole call on some JSON types, so every cell is a string: `1` and `0` for
-//! booleans, numbers with a point, times in UTC, and nothing as the empty text.
+//! A record mapping: what an event is to it, and how its records are named.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
-use plantlink_config::{EventPattern, Name, Record, Template};
+use plantlink_buffer::Stamp;
+use plantlink_config::{EventPattern, Field, Name, Record, Reference, Sharing, Template};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::template::{Scope, value};
+use crate::clock::age;
+use crate::envelope::Envelope;
+use crate::template::{Scope, text};
 
-/// A mapping as `load` needs it.
+/// Keys up to this length are part of the external id as they are.
+const KEY_CHARACTERS_MAX: usize = 100;
+
+/// A mapping as it is used.
 #[derive(Debug)]
 pub(super) struct Mapping {
+    /// As external ids have it.
     name: String,
-    on: Vec<EventPattern>,
-    model: String,
-    /// `id`, then the fields.
-    columns: Vec<String>,
-    fields: Vec<Template>,
+    record: Record,
 }
 
-/// One call of `load`, with the create-once context.
+/// What an event does to a mapping's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It has one of its own.
+    Create,
+    /// It brings the one that it shares up to date.
+    Update,
+    /// It begins an interval.
+    Open,
+    /// It ends one.
+    Close,
+}
+
+/// One call of `load`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Load<'a> {
     pub(super) model: &'a str,
-    pub(super) columns: &'a [String],
+    pub(super) columns: Vec<&'a str>,
     /// Each as wide as the columns.
     pub(super) rows: Vec<Vec<String>>,
+    pub(super) manner: Manner,
+}
+
+/// What `load` does with a record that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It leaves it as it is.
+    CreateOnce,
+    /// It writes the columns of the row.
+    KeepInStep,
 }
 
 impl Mapping {
     pub(super) fn new(record: &Record) -> Self {
-        let columns = std::iter::once("id").chain(record.fields.iter().map(|(field, _)| field.as_str()));
-        Mapping {
-            name: external_id_part(&record.name),
-            on: record.on.clone(),
-            model: record.model.clone(),
-            columns: columns.map(str::to_owned).collect(),
-            fields: record.fields.iter().map(|(_, template)| template.clone()).collect(),
-        }
+        Mapping { name: external_id_part(&record.name), record: record.clone() }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.record
     }
 
     pub(super) fn model(&self) -> &str {
-        &self.model
+        &self.record.model
     }
 
-    pub(super) fn takes(&self, event_type: &str) -> bool {
-        self.on.iter().any(|pattern| pattern.matches(event_type))
+    /// What is written when an interval ends; nothing for the other modes.
+    pub(super) fn close_fields(&self) -> &[Field] {
+        match &self.record.sharing {
+            Sharing::Interval { close_fields, .. } => close_fields,
+            Sharing::Create { .. } | Sharing::Update { .. } => &[],
+        }
     }
 
-    pub(super) fn load(&self, rows: Vec<Vec<String>>) -> Load<'_> {
-        Load { model: &self.model, columns: &self.columns, rows }
+    /// What the event is to this mapping, if it is anything. Only the begin of an interval has to meet the condition: an end
+    /// need not say again what the begin has said.
+    pub(super) fn role(&self, event: &Envelope) -> Option<Role> {
+        let is = |patterns: &[EventPattern]| patterns.iter().any(|pattern| pattern.matches(event.event_type()));
+        let role = match &self.record.sharing {
+            Sharing::Create { on } => is(on).then_some(Role::Create),
+            Sharing::Update { on, .. } => is(on).then_some(Role::Update),
+            Sharing::Interval { open, .. } if is(open) => Some(Role::Open),
+            Sharing::Interval { close, .. } => is(close).then_some(Role::Close),
+        };
+        role.filter(|role| *role == Role::Close || self.meets_condition(event))
     }
 
-    /// The row of an event. `html` names the model's fields whose text is markup.
-    pub(super) fn row(&self, module: &str, id: Uuid, event: &impl Scope, html: &HashSet<String>) -> Vec<String> {
-        let external_id = format!("{module}.{}_{}", external_id_part(&id.to_string()), self.name);
-        let fields = self.columns.iter().skip(1).zip(&self.fields);
-        let cells = fields.map(|(column, template)| {
-            let found = if html.contains(column) { value(template, &Escaped(event)) } else { value(template, event) };
-            found.map_or_else(String::new, cell)
-        });
-        std::iter::once(external_id).chain(cells).collect()
+    /// Whether the event is too old to make a record.
+    pub(super) fn is_late(&self, event: &Envelope, now: Stamp) -> bool {
+        let age: Option<Duration> = age(event.recorded(), now);
+        self.record.skip_after.zip(age).is_some_and(|(skip_after, age)| age > skip_after)
     }
+
+    /// The record's name among those that events share; `None` when the event does not say it.
+    pub(super) fn key(&self, event: &impl Scope) -> Option<String> {
+        let key: &Template = match &self.record.sharing {
+            Sharing::Create { .. } => return None,
+            Sharing::Update { key, .. } | Sharing::Interval { key, .. } => key,
+        };
+        text(key, event).filter(|key| !key.is_empty())
+    }
+
+    /// The external id of an event's own record.
+    pub(super) fn id_of_event(&self, module: &str, event: Uuid) -> String {
+        format!("{module}.{}_{}", external_id_part(&event.to_string()), self.name)
+    }
+
+    /// The external id of the record that all events with this key share.
+    pub(super) fn id_of_key(&self, module: &str, key: &str) -> String {
+        format!("{module}.{}_{}", self.name, key_part(key))
+    }
+
+    fn meets_condition(&self, event: &impl Scope) -> bool {
+        self.record.when.asked.iter().all(|(reference, right)| {
+            let found = match reference {
+                Reference::Name(name) => event.name(name),
+                Reference::Pointer(pointer) => event.pointer(pointer),
+            };
+            found.is_some_and(|found| right.iter().any(|right| is_same(right, &found)))
+        })
+    }
+}
+
+/// A number is the same however it is written: 1 and 1.0.
+fn is_same(one: &Value, other: &Value) -> bool {
+    one == other || one.as_f64().is_some_and(|number| other.as_f64() == Some(number))
+}
+
+/// The columns of a call: that of the id, then those of the fields.
+pub(super) fn columns<'a>(id: &'a str, fields: &'a [Field]) -> Vec<&'a str> {
+    std::iter::once(id).chain(fields.iter().map(|field| field.column.as_str())).collect()
 }
 
 /// The module part of a plant's external ids: never that of an installed module, whose updates delete what they do not know.
@@ -77,142 +144,52 @@ fn external_id_part(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
 
-fn cell(value: Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::Bool(true) => "1".to_owned(),
-        Value::Bool(false) => "0".to_owned(),
-        // PostgreSQL takes no U+0000 in a text.
-        Value::String(text) => text.replace('\0', ""),
-        // A JSON number is always finite and has a point.
-        number @ Value::Number(_) => number.to_string(),
-        nested @ (Value::Array(_) | Value::Object(_)) => nested.to_string(),
+/// A key that an external id cannot hold as it is gets a digest behind it, so that no two keys become one record.
+fn key_part(key: &str) -> String {
+    let holds =
+        |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "_-".contains(character);
+    if key.chars().all(holds) && key.len() <= KEY_CHARACTERS_MAX {
+        return external_id_part(key);
     }
-}
-
-/// An event whose texts cannot become markup. What stands around them in a template was written by the plant's owner and stays.
-struct Escaped<'a, S>(&'a S);
-
-impl<S: Scope> Scope for Escaped<'_, S> {
-    fn name(&self, name: &str) -> Option<Value> {
-        self.0.name(name).map(escaped)
-    }
-
-    fn pointer(&self, pointer: &str) -> Option<Value> {
-        self.0.pointer(pointer).map(escaped)
-    }
-}
-
-fn escaped(value: Value) -> Value {
-    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    match value {
-        Value::String(text) => Value::String(escape(&text)),
-        nested @ (Value::Array(_) | Value::Object(_)) => Value::String(escape(&nested.to_string())),
-        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
-    }
+    let shown = |character: char| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '_' };
+    let shown: String = key.chars().take(KEY_CHARACTERS_MAX).map(shown).collect();
+    format!("{shown}_{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()).simple())
 }
 
 #[cfg(test)]
 mod tests {
-    use plantlink_config::{Format, Part, Reference};
-    use serde_json::json;
-
     use super::*;
-
-    struct Event(Value);
-
-    impl Scope for Event {
-        fn name(&self, name: &str) -> Option<Value> {
-            self.0.get(name).cloned()
-        }
-
-        fn pointer(&self, pointer: &str) -> Option<Value> {
-            self.0.pointer(pointer).cloned()
-        }
-    }
-
-    fn look(name: &str, format: Option<Format>) -> Part {
-        Part::Look { up: Reference::Name(name.to_owned()), format }
-    }
-
-    fn mapping(fields: Vec<(&str, Vec<Part>)>) -> Mapping {
-        let fields = fields.into_iter().map(|(field, parts)| (field.to_owned(), Template { parts })).collect();
-        Mapping::new(&Record {
-            name: Name::new("Alarm-2").unwrap(),
-            on: vec![EventPattern::new("alarm.*").unwrap()],
-            model: "maintenance.request".to_owned(),
-            fields,
-        })
-    }
-
-    fn row(mapping: &Mapping, event: Value, html: &[&str]) -> Vec<String> {
-        let html = html.iter().map(|&field| field.to_owned()).collect();
-        mapping.row(&module(&Name::new("Mill-07").unwrap()), Uuid::nil(), &Event(event), &html)
-    }
 
     #[test]
     fn an_external_id_has_lower_case_letters_digits_and_underscores_after_the_module() {
-        let row = row(&mapping(vec![]), json!({}), &[]);
-        assert_eq!(row, ["plantlink_mill_07.00000000_0000_0000_0000_000000000000_alarm_2"]);
+        let module = module(&Name::new("Mill-07").unwrap());
+        let mapping = Mapping::new(&Record {
+            name: Name::new("Alarm-2").unwrap(),
+            model: "maintenance.request".to_owned(),
+            sharing: Sharing::Create { on: Vec::new() },
+            when: plantlink_config::Condition::default(),
+            fields: Vec::new(),
+            unique: Vec::new(),
+            skip_after: None,
+        });
+        let of_event = mapping.id_of_event(&module, Uuid::nil());
+        assert_eq!(of_event, "plantlink_mill_07.00000000_0000_0000_0000_000000000000_alarm_2");
+        assert_eq!(mapping.id_of_key(&module, "press-12"), "plantlink_mill_07.alarm_2_press_12");
     }
 
     #[test]
-    fn every_kind_of_value_is_a_text_that_odoo_takes() {
-        for (value, cell) in [
-            (json!(true), "1"),
-            (json!(false), "0"),
-            (json!(null), ""),
-            (json!(3), "3"),
-            (json!(-2.5), "-2.5"),
-            (json!("E-STOP"), "E-STOP"),
-            (json!("a\0b"), "ab"),
-            (json!([1, "x"]), r#"[1,"x"]"#),
-        ] {
-            let row = row(&mapping(vec![("name", vec![look("value", None)])]), json!({"value": value}), &[]);
-            assert_eq!(row.last().map(String::as_str), Some(cell), "{value}");
+    fn keys_that_differ_in_what_an_external_id_cannot_hold_name_two_records() {
+        let parts = ["press 1", "press/1", "Press_1", "press_1", &"x".repeat(101), &"x".repeat(102)].map(key_part);
+        for (index, part) in parts.iter().enumerate() {
+            assert!(part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{part}");
+            assert!(!parts[..index].contains(part), "{part}");
         }
     }
 
     #[test]
-    fn times_are_written_as_odoo_reads_them() {
-        let mapping = mapping(vec![
-            ("request_date", vec![look("timestamp", Some(Format::Date))]),
-            ("schedule_date", vec![look("timestamp", Some(Format::Datetime))]),
-        ]);
-        let row = row(&mapping, json!({"timestamp": "2026-11-20T09:15:30.125+01:00"}), &[]);
-        assert_eq!(row.get(1..), Some(&["2026-11-20".to_owned(), "2026-11-20 08:15:30".to_owned()][..]));
-    }
-
-    #[test]
-    fn a_row_is_as_wide_as_its_columns_whatever_is_missing() {
-        let mapping = mapping(vec![
-            ("name", vec![look("text", None), Part::Text(" at ".to_owned()), look("line", None)]),
-            ("priority", vec![Part::Text("2".to_owned())]),
-            ("equipment_id/id", vec![look("equipment", None)]),
-        ]);
-        let rows = vec![
-            row(&mapping, json!({"text": "Door", "line": "L3", "equipment": "plant.eq_1"}), &[]),
-            row(&mapping, json!({"text": "Door"}), &[]),
-        ];
-        assert_eq!(rows[0][1..], ["Door at L3", "2", "plant.eq_1"]);
-        assert_eq!(rows[1][1..], ["", "2", ""]);
-        let load = mapping.load(rows);
-        assert_eq!(load.columns, ["id", "name", "priority", "equipment_id/id"]);
-        assert!(load.rows.iter().all(|row| row.len() == load.columns.len()));
-    }
-
-    #[test]
-    fn what_an_event_says_cannot_become_markup_and_the_template_s_own_can() {
-        let parts = || vec![Part::Text("<b>".to_owned()), look("text", None), Part::Text("</b>".to_owned())];
-        let mapping = mapping(vec![("description", parts()), ("name", parts())]);
-        let row = row(&mapping, json!({"text": "p < 3 & <script>"}), &["description"]);
-        assert_eq!(row[1..], ["<b>p &lt; 3 &amp; &lt;script&gt;</b>", "<b>p < 3 & <script></b>"]);
-    }
-
-    #[test]
-    fn a_mapping_takes_the_events_that_any_of_its_patterns_names() {
-        let mapping = mapping(vec![]);
-        assert!(mapping.takes("alarm.raised"));
-        assert!(!mapping.takes("production.counted"));
+    fn a_number_is_the_same_however_it_is_written() {
+        use serde_json::json;
+        assert!(is_same(&json!(1), &json!(1.0)) && is_same(&json!("a"), &json!("a")));
+        assert!(!is_same(&json!(1), &json!("1")) && !is_same(&json!(true), &json!(1)));
     }
 }

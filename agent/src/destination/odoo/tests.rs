@@ -1,15 +1,23 @@
 //! How batches are offered, halved and given up, against a scripted server and in paused time.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use plantlink_buffer::{Event, EventTime, Stamp, Stored};
-use plantlink_config::{EventPattern, Pacing, Part, Record, Reference, Secret, Template};
-use serde_json::json;
+use plantlink_config::{
+    Condition, EventPattern, Field, FieldValue, Find, Missing, Pacing, Part, Record, Reference, Related, Secret,
+    Sharing, Template,
+};
+use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;
 use crate::envelope::Site;
+use api::Referent;
+use clerk::{RACE_PAUSE, RACES_MAX};
+use directory::Archived;
+use model::Model;
 use record::Load;
 
 /// A server that answers what is scripted, and then refuses the calls that hold a bad row.
@@ -23,6 +31,9 @@ struct Script {
     bad: HashSet<String>,
     /// What a call takes.
     takes: Duration,
+    /// What every search finds.
+    found: Vec<i64>,
+    searches: usize,
     /// Model and cells behind the id, call by call.
     calls: Vec<(String, Vec<String>)>,
 }
@@ -42,11 +53,11 @@ impl Scripted {
 }
 
 impl Server for Scripted {
-    async fn html_fields(&mut self, _: &str) -> Result<Arc<HashSet<String>>, Setback> {
+    async fn model(&mut self, _: &str) -> Result<Arc<Model>, Setback> {
         Ok(Arc::default())
     }
 
-    async fn load(&mut self, load: &Load<'_>) -> Result<(), Setback> {
+    async fn load(&mut self, load: &Load<'_>) -> Result<Vec<i64>, Setback> {
         let rows: Vec<String> = load.rows.iter().map(|row| row[1].clone()).collect();
         let (takes, verdict) = {
             let mut script = self.0.lock().unwrap();
@@ -55,12 +66,26 @@ impl Server for Scripted {
             let verdict = match script.ahead.pop_front() {
                 Some(setback) => Err(setback),
                 None if bad => Err(refused("Missing required value")),
-                None => Ok(()),
+                None => Ok((1..).take(rows.len()).collect()),
             };
             (script.takes, verdict)
         };
         sleep(takes).await;
         verdict
+    }
+
+    async fn reference(&mut self, _: &str) -> Result<Option<Referent>, Setback> {
+        Ok(None)
+    }
+
+    async fn search(&mut self, _: &str, _: Value, _: Archived) -> Result<Vec<i64>, Setback> {
+        let mut script = self.0.lock().unwrap();
+        script.searches += 1;
+        Ok(script.found.clone())
+    }
+
+    async fn read(&mut self, _: &str, _: &[i64], _: &[&str]) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
+        Ok(HashMap::new())
     }
 }
 
@@ -76,9 +101,12 @@ fn record(name: &str, on: &str, model: &str) -> Record {
     let text = Part::Look { up: Reference::Name("text".to_owned()), format: None };
     Record {
         name: Name::new(name).unwrap(),
-        on: vec![EventPattern::new(on).unwrap()],
         model: model.to_owned(),
-        fields: vec![("name".to_owned(), Template { parts: vec![text] })],
+        sharing: Sharing::Create { on: vec![EventPattern::new(on).unwrap()] },
+        when: Condition::default(),
+        fields: vec![Field { column: "name".to_owned(), value: FieldValue::Template(Template { parts: vec![text] }) }],
+        unique: Vec::new(),
+        skip_after: None,
     }
 }
 
@@ -94,14 +122,25 @@ fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
         records,
     };
     let server = Scripted::default();
-    (server.clone(), Odoo::with_server(server, &config, &Name::new("mill-07").unwrap()))
+    (
+        server.clone(),
+        Odoo::with_server(server, &config, &Name::new("mill-07").unwrap(), Book::new(Vec::new(), Box::new(|_| ()))),
+    )
 }
 
 fn requests() -> (Scripted, Odoo<Scripted>) {
     odoo(vec![record("request", "alarm.*", "maintenance.request")])
 }
 
+/// In the year 2100.
+const AHEAD_US: i64 = 4_102_444_800_000_000;
+
 fn batch(event_type: &str, texts: impl IntoIterator<Item = String>) -> Batch {
+    let stamp = Stamp { wall_us: AHEAD_US, boottime_us: 0, synced: true };
+    batch_at(event_type, texts, stamp)
+}
+
+fn batch_at(event_type: &str, texts: impl IntoIterator<Item = String>, stamp: Stamp) -> Batch {
     let flow = Name::new("orders").unwrap();
     let site = Arc::new(Site {
         plant: Name::new("mill-07").unwrap(),
@@ -113,13 +152,13 @@ fn batch(event_type: &str, texts: impl IntoIterator<Item = String>) -> Batch {
         event_type: event_type.into(),
         source: "press-12".into(),
         at: EventTime::Own,
-        stamp: Stamp { wall_us: 1_795_162_530_125_000, boottime_us: 0, synced: true },
+        stamp,
         data: json!({"text": text}).to_string().into_bytes(),
         metadata: Vec::new(),
     };
     let stored = texts.into_iter().zip(1..).map(|(text, sequence)| Stored { sequence, boot: 1, event: event(text) });
     let events = stored.map(|stored| Envelope::new(Arc::clone(&site), flow.clone(), stored)).collect();
-    Batch { flow, events }
+    Batch { flow, is_replay: false, events }
 }
 
 fn alarms(count: usize) -> Batch {
@@ -320,4 +359,96 @@ async fn twenty_refusals_for_one_reason_pause_the_flow_and_a_success_resumes_it(
     server.set(|script| script.bad.clear());
     let delivery = odoo.deliver(&batch("alarm.raised", numbered(100).skip(given_up))).await;
     assert_eq!(delivery.outcomes, vec![Outcome::Delivered; 81]);
+}
+
+/// Every record points to a work center that is searched for by the event's text.
+fn pointing(missing: Missing) -> (Scripted, Odoo<Scripted>) {
+    let mut record = record("request", "alarm.*", "maintenance.request");
+    let text = Part::Look { up: Reference::Name("text".to_owned()), format: None };
+    let find = Find::Search { model: "mrp.workcenter".to_owned(), by: "code".to_owned() };
+    let related = Related { find, value: Template { parts: vec![text] }, missing };
+    record.fields.push(Field { column: "workcenter_id/.id".to_owned(), value: FieldValue::Related(related) });
+    odoo(vec![record])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_points_to_a_record_that_is_not_there_waits_is_given_up_or_points_to_none() {
+    let reason = "there is no mrp.workcenter with code = `0`".to_owned();
+    for (missing, outcome, calls) in [
+        (Missing::Wait, Outcome::Waits { reason: reason.clone() }, 0),
+        (Missing::DeadLetter, Outcome::Rejected { reason }, 0),
+        (Missing::Empty, Outcome::Delivered, 1),
+    ] {
+        let (server, mut odoo) = pointing(missing);
+        assert_eq!(odoo.deliver(&alarms(1)).await.outcomes, [outcome]);
+        assert_eq!(server.calls().len(), calls, "{missing:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_is_remembered_and_what_was_not_is_looked_for_again_soon() {
+    let (server, mut odoo) = pointing(Missing::Wait);
+    let look = async |odoo: &mut Odoo<Scripted>, pause| {
+        sleep(Duration::from_secs(pause)).await;
+        let outcome = odoo.deliver(&alarms(1)).await.outcomes.remove(0);
+        (outcome == Outcome::Delivered, server.0.lock().unwrap().searches)
+    };
+    assert_eq!(look(&mut odoo, 0).await, (false, 1));
+    server.set(|script| script.found = vec![7, 8]);
+    assert_eq!(look(&mut odoo, 5).await, (false, 2), "two are as bad as none");
+    server.set(|script| script.found = vec![7]);
+    assert_eq!(look(&mut odoo, 1).await, (false, 2));
+    assert_eq!(look(&mut odoo, 5).await, (true, 3));
+    assert_eq!(look(&mut odoo, 300).await, (true, 3));
+    assert_eq!(look(&mut odoo, 600).await, (true, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_that_is_there_by_what_is_unique_about_it_is_delivered() {
+    let mut lot = record("lot", "alarm.*", "stock.lot");
+    lot.unique = vec!["name".to_owned()];
+    let (server, mut odoo) = odoo(vec![lot, record("row", "alarm.*", "x_plant_event")]);
+    server.set(|script| {
+        script.ahead.extend([refused("must be unique"), refused("must be unique")]);
+        script.found = vec![7];
+    });
+    assert_eq!(odoo.deliver(&alarms(1)).await.outcomes, [Outcome::Delivered]);
+    let models: Vec<String> = server.calls().into_iter().map(|(model, _)| model).collect();
+    assert_eq!(models, ["stock.lot", "stock.lot", "x_plant_event"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_events_with_one_key_the_latest_is_written_once() {
+    let mut machine = record("machine", "alarm.*", "maintenance.equipment");
+    let device = Part::Look { up: Reference::Name("device".to_owned()), format: None };
+    machine.sharing =
+        Sharing::Update { on: vec![EventPattern::new("alarm.*").unwrap()], key: Template { parts: vec![device] } };
+    let (server, mut odoo) = odoo(vec![machine]);
+    let calls = |server: &Scripted| server.calls().into_iter().map(|(_, rows)| rows.join(" ")).collect::<Vec<_>>();
+    let newest = batch("alarm.raised", ["a", "b", "c"].map(str::to_owned));
+    assert_eq!(odoo.deliver(&newest).await.outcomes, vec![Outcome::Delivered; 3]);
+    assert_eq!(calls(&server), ["c"]);
+    let older = batch("alarm.raised", ["d"].map(str::to_owned));
+    assert_eq!(odoo.deliver(&older).await.outcomes, [Outcome::Delivered]);
+    odoo.deliver(&newest).await;
+    assert_eq!(calls(&server), ["c"], "neither what is older nor what is there already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_does_not_meet_the_condition_or_is_late_makes_no_record() {
+    let mut asked = record("asked", "alarm.*", "maintenance.request");
+    asked.when = Condition { asked: vec![(Reference::Pointer("/text".to_owned()), vec![json!("1"), json!("2")])] };
+    let (server, mut destination) = odoo(vec![asked]);
+    let delivery = destination.deliver(&alarms(4)).await;
+    assert_eq!(delivery.outcomes, [Outcome::Unused, Outcome::Delivered, Outcome::Delivered, Outcome::Unused]);
+    assert_eq!(server.calls()[0].1, ["1", "2"]);
+
+    let mut fresh = record("fresh", "alarm.*", "maintenance.request");
+    fresh.skip_after = Some(Duration::from_secs(60));
+    let (_, mut destination) = odoo(vec![fresh]);
+    let mut events = alarms(1);
+    assert_eq!(destination.deliver(&events).await.outcomes, [Outcome::Delivered], "its clock is ahead");
+    let stamp = Stamp { wall_us: 1_767_225_600_000_000, boottime_us: 0, synced: true };
+    events = batch_at("alarm.raised", numbered(1), stamp);
+    assert_eq!(destination.deliver(&events).await.outcomes, [Outcome::Unused]);
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::api::Referent;
 use crate::destination::Cause;
 
 /// PostgreSQL's words for a lost race, where its messages are English. In every language the sentence ends in a line break.
 const RACES: [&str; 3] = ["could not serialize", "deadlock detected", "could not obtain lock"];
 /// How Odoo begins the refusal of a user who lacks a right; the create-once context asks for English.
 const NO_RIGHT: &str = "You are not allowed to ";
+/// How Odoo says that an external id leads nowhere; it is not translated.
+const NO_REFERENCE: &str = "External ID not found in the system";
 /// The most of a foreign text that goes into a reason, in characters.
 const QUOTED_MAX: usize = 500;
 
@@ -123,16 +126,35 @@ pub(super) fn of_login(answer: &Answer) -> Result<i64, Setback> {
     result.as_i64().ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
 }
 
+/// Where `check_object_reference` says that an external id leads.
+pub(super) fn of_reference(answer: &Answer) -> Result<Option<Referent>, Setback> {
+    let result = match of_call(answer) {
+        Err(Setback::Refused { reason }) if reason.starts_with(NO_REFERENCE) => return Ok(None),
+        answered => answered?,
+    };
+    let found = match result.as_array().map(Vec::as_slice) {
+        Some([model, id]) => model.as_str().zip(id.as_i64()),
+        Some(_) | None => None,
+    };
+    let found = found.map(|(model, id)| Referent { model: model.to_owned(), id });
+    found.map(Some).ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
+}
+
 /// What a `load` of so many rows came to. Done is a list of as many ids, and nothing less.
-pub(super) fn of_load(answer: &Answer, rows: usize) -> Result<(), Setback> {
+pub(super) fn of_load(answer: &Answer, rows: usize) -> Result<Vec<i64>, Setback> {
     let result = of_call(answer)?;
     let text = quoted(&result.to_string());
     let Ok(loaded) = serde_json::from_value::<Loaded>(result) else {
         return Err(unreachable(NoAnswer::Shape { text }));
     };
     match loaded.ids {
-        Value::Array(ids) if ids.len() == rows && ids.iter().all(Value::is_i64) => Ok(()),
-        Value::Array(ids) => Err(unreachable(NoAnswer::Ids { answered: ids.len(), rows })),
+        Value::Array(ids) => {
+            let known: Vec<i64> = ids.iter().filter_map(Value::as_i64).collect();
+            if ids.len() == rows && known.len() == rows {
+                return Ok(known);
+            }
+            Err(unreachable(NoAnswer::Ids { answered: ids.len(), rows }))
+        }
         Value::Bool(false) => Err(of_messages(&loaded.messages)),
         Value::Null | Value::Bool(true) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             Err(unreachable(NoAnswer::Shape { text }))

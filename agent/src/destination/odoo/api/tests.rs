@@ -77,12 +77,9 @@ fn key(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-fn one_row(columns: &[String]) -> Load<'_> {
-    Load { model: "maintenance.request", columns, rows: vec![vec!["plantlink_mill.x".to_owned(), "E-STOP".to_owned()]] }
-}
-
-fn columns() -> Vec<String> {
-    vec!["id".to_owned(), "name".to_owned()]
+fn one_row() -> Load<'static> {
+    let rows = vec![vec!["plantlink_mill.x".to_owned(), "E-STOP".to_owned()]];
+    Load { model: "maintenance.request", columns: vec!["id", "name"], rows, manner: Manner::CreateOnce }
 }
 
 #[tokio::test]
@@ -100,7 +97,12 @@ async fn one_login_serves_many_calls_in_the_form_that_odoo_was_recorded_with() {
     let args = &create["params"]["args"];
     let columns: Vec<String> = serde_json::from_value(args[5][0].clone()).unwrap();
     let rows: Vec<Vec<String>> = serde_json::from_value(args[5][1].clone()).unwrap();
-    let load = Load { model: "maintenance.request", columns: &columns, rows: vec![rows[0].clone()] };
+    let load = Load {
+        model: "maintenance.request",
+        columns: columns.iter().map(String::as_str).collect(),
+        rows: vec![rows[0].clone()],
+        manner: Manner::CreateOnce,
+    };
     api.load(&load).await.unwrap();
     api.load(&load).await.unwrap();
 
@@ -126,24 +128,23 @@ async fn a_renewed_key_is_read_after_the_old_one_was_refused() {
     let (url, serving) = scripted(vec![result(json!(6)), denied(), result(json!(6)), loaded]).await;
     let key = key("old");
     let mut api = api(&url, key.path());
-    let columns = columns();
-    assert!(matches!(api.load(&one_row(&columns)).await, Err(Setback::Denied)));
+    assert!(matches!(api.load(&one_row()).await, Err(Setback::Denied)));
     std::fs::write(key.path(), "new").unwrap();
-    api.load(&one_row(&columns)).await.unwrap();
+    api.load(&one_row()).await.unwrap();
     let arrived = serving.await.unwrap();
     let keys: Vec<&Value> = arrived.iter().map(|request| &request.body["params"]["args"][2]).collect();
     assert_eq!(keys, ["old", "old", "new", "new"]);
 }
 
 #[tokio::test]
-async fn a_model_is_asked_once_which_of_its_fields_are_markup() {
+async fn a_model_is_asked_once_what_its_fields_are() {
     let fields = json!({"name": {"type": "char"}, "description": {"type": "html"}});
     let (url, serving) = scripted(vec![result(json!(6)), result(fields)]).await;
     let key = key("REDACTED");
     let mut api = api(&url, key.path());
     for _ in 0..2 {
-        let html = api.html_fields("maintenance.request").await.unwrap();
-        assert_eq!(*html, HashSet::from(["description".to_owned()]));
+        let model = api.model("maintenance.request").await.unwrap();
+        assert!(model.is_markup("description") && !model.is_markup("name"));
     }
     serving.await.unwrap();
 }
@@ -152,7 +153,7 @@ async fn a_model_is_asked_once_which_of_its_fields_are_markup() {
 async fn a_login_that_odoo_does_not_know_is_denied() {
     let (url, serving) = scripted(vec![result(json!(false))]).await;
     let key = key("REDACTED");
-    assert!(matches!(api(&url, key.path()).load(&one_row(&columns())).await, Err(Setback::Denied)));
+    assert!(matches!(api(&url, key.path()).load(&one_row()).await, Err(Setback::Denied)));
     serving.await.unwrap();
 }
 
@@ -161,7 +162,7 @@ async fn a_redirect_is_not_followed() {
     let redirect = "HTTP/1.1 303 SEE OTHER\r\nLocation: /web/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let (url, serving) = scripted(vec![redirect.to_owned()]).await;
     let key = key("REDACTED");
-    let verdict = api(&url, key.path()).load(&one_row(&columns())).await;
+    let verdict = api(&url, key.path()).load(&one_row()).await;
     assert!(
         matches!(&verdict, Err(Setback::Unreachable(cause)) if cause.to_string().contains("/web/login")),
         "{verdict:?}"
@@ -174,10 +175,10 @@ async fn a_close_without_an_answer_is_in_doubt_and_a_refused_connection_is_not()
     let (url, serving) = scripted(vec![result(json!(6)), String::new()]).await;
     let key = key("REDACTED");
     let mut api = api(&url, key.path());
-    let verdict = api.load(&one_row(&columns())).await;
+    let verdict = api.load(&one_row()).await;
     assert!(matches!(verdict, Err(Setback::Unanswered(_))), "{verdict:?}");
     serving.await.unwrap();
-    let verdict = api.load(&one_row(&columns())).await;
+    let verdict = api.load(&one_row()).await;
     assert!(matches!(verdict, Err(Setback::Unreachable(_))), "{verdict:?}");
 }
 
@@ -186,7 +187,7 @@ async fn an_answer_without_end_is_left_unread() {
     let endless = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", " ".repeat(ANSWER_MAX + 1));
     let (url, serving) = scripted(vec![endless]).await;
     let key = key("REDACTED");
-    let verdict = api(&url, key.path()).load(&one_row(&columns())).await;
+    let verdict = api(&url, key.path()).load(&one_row()).await;
     assert!(
         matches!(&verdict, Err(Setback::Unreachable(cause)) if cause.to_string().contains("longer")),
         "{verdict:?}"
@@ -196,6 +197,6 @@ async fn an_answer_without_end_is_left_unread() {
 
 #[tokio::test]
 async fn a_key_that_cannot_be_read_pauses_and_names_its_place() {
-    let verdict = api("http://127.0.0.1:9", Path::new("/no/such/key")).load(&one_row(&columns())).await;
+    let verdict = api("http://127.0.0.1:9", Path::new("/no/such/key")).load(&one_row()).await;
     assert!(matches!(&verdict, Err(Setback::Paused { reason }) if reason.contains("/no/such/key")), "{verdict:?}");
 }

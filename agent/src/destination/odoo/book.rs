@@ -1,0 +1,174 @@
+//! What is remembered of the records that events share: what was written there last, and whether an interval is open.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use plantlink_buffer::Kept;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::envelope::Envelope;
+
+/// So many records are remembered at once. Beyond that, those that nothing has happened to for the longest go: at worst
+/// something is written once more that was written before.
+const MEMOS_MAX: usize = 10_000;
+/// So many go at once, so that this is seldom.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
+
+/// What is remembered of one record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Memo {
+    pub(super) state: State,
+    /// The event that brought it about.
+    pub(super) by: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// These cells were written last.
+    Written { cells: Vec<String> },
+    /// The interval is open. What its end will write was so when it was opened; whoever changes that has closed it.
+    Open { id: i64, values: Map<String, Value> },
+    /// The end of the interval came before its begin, and waits for it with these cells.
+    Ended { cells: Vec<String> },
+    /// The interval is over.
+    Closed,
+}
+
+/// Where an event stands among the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    /// The buffer that its sequence number counts in.
+    epoch: String,
+    flow: String,
+    sequence: u64,
+    recorded_us: i64,
+}
+
+impl Origin {
+    pub(super) fn of(event: &Envelope) -> Self {
+        Origin {
+            epoch: event.epoch().to_string(),
+            flow: event.flow().to_string(),
+            sequence: event.sequence(),
+            recorded_us: event.recorded().wall_us,
+        }
+    }
+
+    /// Within a flow the order is that of the log; between flows there is none but time.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        if (&self.epoch, &self.flow) == (&other.epoch, &other.flow) {
+            self.sequence.cmp(&other.sequence)
+        } else {
+            self.recorded_us.cmp(&other.recorded_us)
+        }
+    }
+}
+
+/// A record's name in the configuration, and the key of one of its records.
+type Place = (String, String);
+
+/// All that one destination remembers.
+pub(super) struct Book {
+    memos: HashMap<Place, Memo>,
+    changed: HashSet<Place>,
+    save: Box<dyn Fn(Vec<Kept>) + Send>,
+}
+
+impl Book {
+    /// What was kept; `save` writes down changes before anything that is settled later. A row that cannot be read is as if
+    /// it was not there.
+    pub(super) fn new(kept: Vec<Kept>, save: Box<dyn Fn(Vec<Kept>) + Send>) -> Self {
+        let memo = |kept: Kept| {
+            let memo = serde_json::from_slice(&kept.value?).ok()?;
+            Some(((kept.record, kept.key), memo))
+        };
+        Book { memos: kept.into_iter().filter_map(memo).collect(), changed: HashSet::new(), save }
+    }
+
+    pub(super) fn get(&self, record: &str, key: &str) -> Option<&Memo> {
+        self.memos.get(&(record.to_owned(), key.to_owned()))
+    }
+
+    pub(super) fn set(&mut self, record: &str, key: &str, memo: Memo) {
+        let place = (record.to_owned(), key.to_owned());
+        if self.memos.insert(place.clone(), memo.clone()).as_ref() != Some(&memo) {
+            self.changed.insert(place);
+        }
+        if self.memos.len() > MEMOS_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    /// Writes down what has changed since the last time.
+    pub(super) fn save(&mut self) {
+        let rows = self.changed.drain().map(|(record, key)| {
+            let memo = self.memos.get(&(record.clone(), key.clone()));
+            // A map of texts and numbers always becomes JSON.
+            let value = memo.and_then(|memo| serde_json::to_vec(memo).ok());
+            Kept { record, key, value }
+        });
+        let rows: Vec<Kept> = rows.collect();
+        if !rows.is_empty() {
+            (self.save)(rows);
+        }
+    }
+
+    /// What is over goes before what goes on.
+    fn forget_oldest(&mut self) {
+        let mut places: Vec<(bool, i64, Place)> = Vec::with_capacity(self.memos.len());
+        for (place, memo) in &self.memos {
+            let goes_on = match memo.state {
+                State::Open { .. } | State::Written { .. } => true,
+                State::Ended { .. } | State::Closed => false,
+            };
+            places.push((goes_on, memo.by.recorded_us, place.clone()));
+        }
+        places.sort();
+        for (_, _, place) in places.into_iter().take(FORGOTTEN_AT_ONCE) {
+            self.memos.remove(&place);
+            self.changed.insert(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn origin(epoch: &str, flow: &str, sequence: u64, recorded_us: i64) -> Origin {
+        Origin { epoch: epoch.to_owned(), flow: flow.to_owned(), sequence, recorded_us }
+    }
+
+    #[test]
+    fn within_a_flow_the_log_is_the_order_and_between_flows_it_is_time() {
+        let one = origin("e", "f", 7, 100);
+        assert_eq!(one.order(&origin("e", "f", 8, 50)), Ordering::Less);
+        assert_eq!(one.order(&origin("e", "g", 8, 50)), Ordering::Greater);
+        assert_eq!(one.order(&origin("new", "f", 1, 200)), Ordering::Less);
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_before_what_goes_on_and_changes_are_written_down_once() {
+        let saved: Arc<Mutex<Vec<Kept>>> = Arc::default();
+        let log = saved.clone();
+        let mut book = Book::new(Vec::new(), Box::new(move |rows| log.lock().unwrap().extend(rows)));
+        let memo = |state, at| Memo { state, by: origin("e", "f", at, at as i64) };
+        book.set("r", "open", memo(State::Open { id: 1, values: Map::new() }, 0));
+        for number in 0..MEMOS_MAX as u64 {
+            book.set("r", &number.to_string(), memo(State::Closed, number + 1));
+        }
+        book.save();
+        assert!(book.get("r", "open").is_some() && book.get("r", "0").is_none() && book.get("r", "9999").is_some());
+        let rows = std::mem::take(&mut *saved.lock().unwrap());
+        book.set("r", "open", memo(State::Open { id: 1, values: Map::new() }, 0));
+        book.save();
+        assert_eq!(*saved.lock().unwrap(), []);
+        let again = Book::new(rows, Box::new(|_| ()));
+        assert_eq!(again.get("r", "open"), book.get("r", "open"));
+        assert_eq!(again.memos.len(), book.memos.len());
+    }
+}

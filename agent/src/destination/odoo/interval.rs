@@ -1,0 +1,178 @@
+//! Records of intervals: made by the event that begins one, ended by the event that ends it.
+//!
+//! The begin makes the record once, as any event does, and never over one that is there. The end is written by the record's
+//! database id, which makes no record, and only while what it writes is still as it was when the interval was opened:
+//! whoever has changed that has ended it otherwise.
+
+use serde_json::{Map, Value};
+
+use super::api::Server;
+use super::book::{Memo, Origin, State};
+use super::clerk::{Case, Clerk, Fate};
+use super::model::Model;
+use super::record::{Load, Manner, Mapping, Role, columns};
+use super::verdict::Setback;
+
+/// An interval to end.
+struct End {
+    key: String,
+    by: Origin,
+    id: i64,
+    /// As it was when the interval was opened.
+    opened: Map<String, Value>,
+    cells: Vec<String>,
+}
+
+/// An interval that has begun.
+struct Begin {
+    key: String,
+    by: Origin,
+    id: i64,
+    /// The cells of its end, where that came first.
+    end: Option<Vec<String>>,
+}
+
+impl<S: Server> Clerk<S> {
+    /// Opens and closes intervals, whichever of the two events comes first.
+    pub(super) async fn interval(
+        &mut self,
+        mapping: &Mapping,
+        model: &Model,
+        cases: Vec<Case<'_>>,
+    ) -> Result<(), Setback> {
+        let (opens, closes): (Vec<Case<'_>>, Vec<Case<'_>>) =
+            cases.into_iter().partition(|case| case.role == Role::Open);
+        let begun = self.open(mapping, model, opens).await?;
+        let mut ends = self.note_open(mapping, begun).await?;
+        for case in closes {
+            ends.extend(self.end(mapping, model, case).await?);
+        }
+        self.close(mapping, ends).await
+    }
+
+    /// Makes the records of the intervals that have none.
+    async fn open(&mut self, mapping: &Mapping, model: &Model, cases: Vec<Case<'_>>) -> Result<Vec<Begin>, Setback> {
+        let fields = &mapping.record().fields;
+        let mut begun: Vec<Begin> = Vec::new();
+        let mut rows = Vec::new();
+        let mut made = Vec::new();
+        for mut case in cases {
+            let Some(key) = self.key(mapping, &mut case) else { continue };
+            let end = match self.book.get(&mapping.record().name, &key).map(|memo| &memo.state) {
+                Some(State::Open { .. } | State::Closed) => continue,
+                Some(State::Ended { cells }) => Some(cells.clone()),
+                Some(State::Written { .. }) | None => None,
+            };
+            if begun.iter().chain(&made).any(|begin| begin.key == key) {
+                continue;
+            }
+            let Some(cells) = self.cells(fields, model, &mut case).await? else { continue };
+            let external_id = mapping.id_of_key(&self.module, &key);
+            let mut begin = Begin { key, by: Origin::of(case.event), id: 0, end };
+            match self.server.reference(&external_id).await? {
+                Some(referent) if referent.model == mapping.model() => {
+                    begin.id = referent.id;
+                    begun.push(begin);
+                }
+                Some(referent) => {
+                    let reason = format!("the external id {external_id} is that of a {}", referent.model);
+                    case.turns(Fate::Rejected(reason));
+                }
+                None => {
+                    rows.push(std::iter::once(external_id).chain(cells).collect());
+                    made.push(begin);
+                }
+            }
+        }
+        let columns = columns("id", fields);
+        let ids = self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::CreateOnce }).await?;
+        begun.extend(made.into_iter().zip(ids).map(|(begin, id)| Begin { id, ..begin }));
+        Ok(begun)
+    }
+
+    /// Remembers what ends will be held against. Gives the intervals whose end is known already.
+    async fn note_open(&mut self, mapping: &Mapping, begun: Vec<Begin>) -> Result<Vec<End>, Setback> {
+        let ids: Vec<i64> = begun.iter().map(|begin| begin.id).collect();
+        let mut found = self.as_closed_by(mapping, &ids).await?;
+        let mut ends = Vec::new();
+        for Begin { key, by, id, end } in begun {
+            let opened = found.remove(&id).unwrap_or_default();
+            let state = State::Open { id, values: opened.clone() };
+            self.book.set(&mapping.record().name, &key, Memo { state, by: by.clone() });
+            ends.extend(end.map(|cells| End { key, by, id, opened, cells }));
+        }
+        Ok(ends)
+    }
+
+    /// What an event that ends an interval has to write; nothing when its begin is still to come or the interval is over.
+    async fn end(&mut self, mapping: &Mapping, model: &Model, mut case: Case<'_>) -> Result<Option<End>, Setback> {
+        let Some(key) = self.key(mapping, &mut case) else { return Ok(None) };
+        let known = self.book.get(&mapping.record().name, &key).map(|memo| memo.state.clone());
+        let opened = match known {
+            Some(State::Closed | State::Ended { .. }) => return Ok(None),
+            Some(State::Open { id, values }) => Some((id, values)),
+            Some(State::Written { .. }) | None => self.forgotten(mapping, &key).await?,
+        };
+        let Some(cells) = self.cells(mapping.close_fields(), model, &mut case).await? else { return Ok(None) };
+        let by = Origin::of(case.event);
+        let Some((id, opened)) = opened else {
+            self.book.set(&mapping.record().name, &key, Memo { state: State::Ended { cells }, by });
+            return Ok(None);
+        };
+        Ok(Some(End { key, by, id, opened, cells }))
+    }
+
+    /// An interval that Odoo has and nobody remembers here: it is open if nothing stands yet where its end is written.
+    async fn forgotten(&mut self, mapping: &Mapping, key: &str) -> Result<Option<(i64, Map<String, Value>)>, Setback> {
+        let external_id = mapping.id_of_key(&self.module, key);
+        let found = self.server.reference(&external_id).await?;
+        let Some(referent) = found.filter(|referent| referent.model == mapping.model()) else { return Ok(None) };
+        let mut values = Map::new();
+        for field in mapping.close_fields() {
+            values.insert(field.name().to_owned(), Value::Bool(false));
+        }
+        Ok(Some((referent.id, values)))
+    }
+
+    /// Ends the intervals that are still as they were opened.
+    async fn close(&mut self, mapping: &Mapping, ends: Vec<End>) -> Result<(), Setback> {
+        let ids: Vec<i64> = ends.iter().map(|end| end.id).collect();
+        let found = self.as_closed_by(mapping, &ids).await?;
+        let still_open = |end: &&End| found.get(&end.id) == Some(&end.opened);
+        let row = |end: &End| std::iter::once(end.id.to_string()).chain(end.cells.iter().cloned()).collect();
+        let rows = ends.iter().filter(still_open).map(row).collect();
+        let columns = columns(".id", mapping.close_fields());
+        self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::KeepInStep }).await?;
+        for End { key, by, .. } in ends {
+            self.book.set(&mapping.record().name, &key, Memo { state: State::Closed, by });
+        }
+        Ok(())
+    }
+
+    /// What stands in the fields that the end of an interval writes, by record.
+    async fn as_closed_by(
+        &mut self,
+        mapping: &Mapping,
+        ids: &[i64],
+    ) -> Result<std::collections::HashMap<i64, Map<String, Value>>, Setback> {
+        if ids.is_empty() {
+            return Ok(std::collections::HashMap::new());
+        }
+        let fields: Vec<&str> = mapping.close_fields().iter().map(plantlink_config::Field::name).collect();
+        let mut found = self.server.read(mapping.model(), ids, &fields).await?;
+        for values in found.values_mut() {
+            values.retain(|field, _| fields.contains(&field.as_str()));
+            values.values_mut().for_each(without_name);
+        }
+        Ok(found)
+    }
+}
+
+/// A record that a field points to comes with its name, which may change.
+fn without_name(value: &mut Value) {
+    if let Value::Array(pair) = value
+        && let [id @ Value::Number(_), Value::String(_)] = pair.as_slice()
+    {
+        *value = id.clone();
+    }
+}
