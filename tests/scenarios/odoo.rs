@@ -4,6 +4,7 @@
 
 mod demo;
 mod plant;
+mod records;
 mod server;
 
 use crate::plant::{LATER, SOON, entry};

@@ -125,6 +125,36 @@ impl Server {
         self.call(&self.user, REQUEST, "write", json!([[request.id], {"name": name}]), json!({})).await;
     }
 
+    /// A person changes a field of a request.
+    pub(crate) async fn edit(&self, request: &Request, field: &str, value: &str) {
+        self.call(&self.user, REQUEST, "write", json!([[request.id], {field: value}]), json!({})).await;
+    }
+
+    /// A person imports a request under this external id.
+    pub(crate) async fn import(&self, external_id: &str, name: &str) {
+        let (fields, rows) = (json!(["id", "name"]), json!([[external_id, name]]));
+        let loaded = self.call(&self.user, REQUEST, "load", json!([fields, rows]), json!({"context": {}})).await;
+        assert!(loaded["ids"].is_array(), "{loaded}");
+    }
+
+    /// A person enters a machine; `false`, said aloud, where nobody may.
+    pub(crate) async fn add_equipment(&self, name: &str) -> bool {
+        match &self.kind {
+            Kind::Fake(odoo) => {
+                odoo.database(|db| db.insert("maintenance.equipment", None, [("name", json!(name))]));
+                true
+            }
+            Kind::Real { administrator: Some(_), .. } => {
+                self.administer("maintenance.equipment", "create", json!([{"name": name}])).await;
+                true
+            }
+            Kind::Real { administrator: None, .. } => {
+                println!("skipped on {}: ODOO_ADMIN_LOGIN and ODOO_ADMIN_KEY name nobody who may", self.url);
+                false
+            }
+        }
+    }
+
     /// What only the fake can do to the next calls; `false`, said aloud, on a real server.
     pub(crate) fn fail_next(&self, faults: &[Fault]) -> bool {
         match &self.kind {

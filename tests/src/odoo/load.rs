@@ -171,6 +171,14 @@ impl Load<'_> {
                 ..RowError::new("Unknown error during import: <class 'KeyError'>: 'record'")
             });
         }
+        if let Some(id) = row.database_id
+            && database.record(self.model.name, id).is_none()
+        {
+            return Err(RowError {
+                field: Some(".id"),
+                ..RowError::new(format!("Unknown database identifier '{id}'"))
+            });
+        }
         if row.external_id.as_deref().is_some_and(|name| name.contains(' ')) {
             return Err(RowError::new("External IDs cannot contain spaces"));
         }

@@ -103,10 +103,12 @@ fn search_read(database: &Database, model: &Model, execute: &Execute) -> Value {
     let fields: Vec<String> = serde_json::from_value(execute.argument(1, "fields")).unwrap_or_default();
     let read = |id: i64| {
         let values = database.record(model.name, id)?;
-        let shown = values.iter().filter(|(field, _)| fields.is_empty() || fields.contains(field));
+        let asked: Vec<String> = if fields.is_empty() { values.keys().cloned().collect() } else { fields.clone() };
         // Odoo shows nothing as false.
-        let shown =
-            shown.map(|(field, value)| (field.clone(), if value.is_null() { json!(false) } else { value.clone() }));
+        let shown = asked.into_iter().filter(|field| field != "id").map(|field| {
+            let value = values.get(&field).filter(|value| !value.is_null()).cloned().unwrap_or(json!(false));
+            (field, value)
+        });
         Some(Value::Object(std::iter::once(("id".to_owned(), json!(id))).chain(shown).collect()))
     };
     search(database, model, &execute.argument(0, "domain")).into_iter().filter_map(read).collect()
