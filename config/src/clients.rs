@@ -26,7 +26,7 @@ pub(crate) fn check_clients(config: &Config, check: &mut Check<'_>) {
     }
     let mqtt_destinations = config.destinations.iter().filter_map(|destination| match destination {
         Destination::Mqtt(mqtt) => Some(mqtt),
-        Destination::Odoo(_) => None,
+        Destination::Odoo(_) | Destination::Webhook(_) => None,
     });
     for (index, destination) in mqtt_destinations.clone().enumerate() {
         claim(&destination.link, destination.link.client_id.clone(), top.key("destination").key("mqtt").item(index));

@@ -42,11 +42,12 @@ pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
         made.iter().filter(|made| made.source == source).any(|made| first_taker(index, config, made))
     };
     when_full::check_feeding(config, &sources, takes, check);
-    let (mut odoo_index, mut mqtt_index) = (0, 0);
+    let (mut odoo_index, mut mqtt_index, mut webhook_index) = (0, 0, 0);
     for destination in &config.destinations {
         let (kind, index) = match destination {
             Destination::Odoo(_) => ("odoo", &mut odoo_index),
             Destination::Mqtt(_) => ("mqtt", &mut mqtt_index),
+            Destination::Webhook(_) => ("webhook", &mut webhook_index),
         };
         let at = Path::top().key("destination").key(kind).item(*index);
         *index += 1;
@@ -84,7 +85,7 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
     }
     let odoo = config.destinations.iter().find_map(|destination| match destination {
         Destination::Odoo(odoo) if odoo.name == flow.to => Some(odoo),
-        Destination::Odoo(_) | Destination::Mqtt(_) => None,
+        Destination::Odoo(_) | Destination::Mqtt(_) | Destination::Webhook(_) => None,
     });
     let Some(odoo) = odoo else { return };
     let mut said: Vec<&str> = Vec::new();
@@ -116,7 +117,7 @@ fn check_destination(destination: &Destination, at: &Path, config: &Config, made
         return;
     }
     match destination {
-        Destination::Mqtt(_) => {}
+        Destination::Mqtt(_) | Destination::Webhook(_) => {}
         Destination::Odoo(odoo) => {
             for (index, record) in odoo.records.iter().enumerate() {
                 for (key, events) in record.events() {

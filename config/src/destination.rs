@@ -13,6 +13,7 @@ use crate::{
     odoo::{OdooDestination, OdooTable},
     pacing::Pacing,
     path::Path,
+    webhook::{WebhookDestination, WebhookTable},
 };
 
 /// Where events go.
@@ -22,6 +23,8 @@ pub enum Destination {
     Odoo(OdooDestination),
     /// A central MQTT broker.
     Mqtt(MqttDestination),
+    /// An HTTP endpoint.
+    Webhook(WebhookDestination),
 }
 
 impl Destination {
@@ -30,6 +33,7 @@ impl Destination {
         match self {
             Self::Odoo(odoo) => &odoo.name,
             Self::Mqtt(mqtt) => &mqtt.name,
+            Self::Webhook(webhook) => &webhook.name,
         }
     }
 
@@ -38,6 +42,7 @@ impl Destination {
         match self {
             Self::Odoo(odoo) => &odoo.pacing,
             Self::Mqtt(mqtt) => &mqtt.pacing,
+            Self::Webhook(webhook) => &webhook.pacing,
         }
     }
 }
@@ -52,6 +57,9 @@ pub(crate) struct DestinationTables {
     /// Central MQTT brokers.
     #[serde(default)]
     mqtt: Items<MqttDestinationTable>,
+    /// HTTP endpoints that events are posted to.
+    #[serde(default)]
+    webhook: Items<WebhookTable>,
 }
 
 /// The names that were given, also to what has something wrong in it.
@@ -59,6 +67,7 @@ pub(crate) struct DestinationTables {
 pub(crate) struct DestinationNames<'a> {
     pub(crate) odoo: Vec<&'a str>,
     pub(crate) mqtt: Vec<&'a str>,
+    pub(crate) webhook: Vec<&'a str>,
 }
 
 impl DestinationTables {
@@ -77,6 +86,12 @@ impl DestinationTables {
             }
             destinations.extend(mqtt.check(&at, check).map(Destination::Mqtt));
         }
+        for (at, webhook) in self.webhook.iter(&at.key("webhook")) {
+            if let Some(name) = &webhook.name {
+                check.unique(&mut known, name, &at.key("name"));
+            }
+            destinations.extend(webhook.check(&at, check).map(Destination::Webhook));
+        }
         destinations
     }
 
@@ -85,6 +100,7 @@ impl DestinationTables {
         DestinationNames {
             odoo: self.odoo.iter(&top).filter_map(|(_, odoo)| odoo.name.as_deref()).collect(),
             mqtt: self.mqtt.iter(&top).filter_map(|(_, mqtt)| mqtt.name.as_deref()).collect(),
+            webhook: self.webhook.iter(&top).filter_map(|(_, webhook)| webhook.name.as_deref()).collect(),
         }
     }
 }

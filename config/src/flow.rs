@@ -166,7 +166,7 @@ impl FlowTable {
         });
         let from = self.from.as_ref().map(|from| from_patterns(from, sources, &at.key("from"), check));
         let to = self.to.as_ref().and_then(|to| {
-            let known = [destinations.odoo.as_slice(), &destinations.mqtt].concat();
+            let known = [destinations.odoo.as_slice(), &destinations.mqtt, &destinations.webhook].concat();
             destination(to, &known, &at.key("to"), check)
         });
         let was = was.map_or(Some(None), |was| was.map(Some));

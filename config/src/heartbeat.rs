@@ -44,8 +44,13 @@ impl HeartbeatTable {
             if !check.unique(&mut known, name, &at) {
                 continue;
             }
-            if names.odoo.contains(&name.as_str()) {
-                let message = format!("`{name}` is an Odoo database, and a heartbeat goes to MQTT destinations");
+            let other = match name.as_str() {
+                name if names.odoo.contains(&name) => Some("an Odoo database"),
+                name if names.webhook.contains(&name) => Some("a webhook"),
+                _ => None,
+            };
+            if let Some(other) = other {
+                let message = format!("`{name}` is {other}, and a heartbeat goes to MQTT destinations");
                 check.report.error(code::CONFLICT, &at, message);
                 continue;
             }

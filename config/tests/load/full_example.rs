@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::folder::Folder;
 use plantlink_config::{
-    Address, Byte, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain, EnvelopeFormat,
-    Environment, FieldValue, Find, Labels, LineAddress, Medium, Missing, MqttVersion, Order, Parity, Priority, Rate,
-    Reference, Secret, SerialPort, Severity, Sharing, Source, Stage, Table, TagType, WordOrder, schema,
+    Address, Byte, Compression, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain,
+    EnvelopeFormat, Environment, FieldValue, Find, Labels, LineAddress, Medium, Missing, MqttVersion, Order, Parity,
+    Priority, Rate, Reference, Secret, SerialPort, Severity, Sharing, Source, Stage, Table, TagType, WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -101,7 +101,9 @@ fn brokers_and_odoo_become_what_the_file_says() {
     assert_eq!(mes.topics[0].filter.as_subscription(), "mes/+/orders/+/finished");
     assert_eq!(mes.session_expiry, Duration::from_secs(7 * 86_400));
     assert_eq!(mes.link.password.as_ref().unwrap().read().unwrap().expose(), "hunter2");
-    let [Destination::Odoo(erp), Destination::Mqtt(central)] = config.destinations.as_slice() else {
+    let [Destination::Odoo(erp), Destination::Mqtt(central), Destination::Webhook(hook)] =
+        config.destinations.as_slice()
+    else {
         panic!("{:?}", config.destinations)
     };
     assert_eq!((mes.stage, central.format), (Stage::Production, EnvelopeFormat::CloudEvents));
@@ -131,11 +133,13 @@ fn brokers_and_odoo_become_what_the_file_says() {
     );
     assert_eq!(config.flows[0].was.as_deref(), Some("workorders"));
     let stages: Vec<&[Stage]> = config.flows.iter().map(|flow| flow.stages.as_slice()).collect();
-    assert_eq!(stages, [&[Stage::Production][..], &[Stage::Production, Stage::Commissioning]]);
+    assert_eq!(stages, [&[Stage::Production][..], &[Stage::Production, Stage::Commissioning], &[Stage::Production]]);
     assert_eq!((config.flows[0].priority, config.flows[0].order), (Priority::Critical, Order::LiveFirst));
     assert_eq!((config.flows[0].max_delay, config.flows[1].max_delay), (Some(Duration::from_mins(1)), None));
     assert_eq!(central.pacing.rate, Some(Rate { per_second: 500, burst: 1_000 }));
     assert_eq!(central.pacing.drain, Drain { per_second: Some(200), start_within: Some(Duration::from_mins(1)) });
+    assert_eq!((hook.batch, hook.timeout, hook.compression), (100, Duration::from_secs(20), Compression::Gzip));
+    assert_eq!((&erp.http.proxy, erp.http.headers.len()), (&hook.http.proxy, 1));
     assert_eq!(erp.pacing.rate, Some(Rate { per_second: 50, burst: 80 }));
     assert_eq!(erp.pacing.drain, Drain { per_second: Some(20), start_within: Some(Duration::from_mins(5)) });
 }

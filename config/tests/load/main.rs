@@ -13,3 +13,4 @@ mod pacing;
 mod profile;
 mod reporting;
 mod tag_sheet;
+mod webhook;
