@@ -28,6 +28,7 @@ mod fly;
 pub mod fuzzing;
 mod health;
 mod heartbeat;
+mod http;
 mod mapping;
 mod mqtt;
 mod opened;

@@ -18,6 +18,7 @@ use crate::control::{Control, ControlError, Lines};
 use crate::deliver::{Ended, deliver};
 use crate::destination::mqtt::Broker;
 use crate::destination::odoo::Odoo;
+use crate::destination::webhook::Webhook;
 use crate::envelope::Site;
 use crate::fly::{Recorded, fly};
 use crate::health::{Health, Turned};
@@ -248,7 +249,7 @@ fn recorded(config: &Config, buffer: &mut Buffer) -> Result<Vec<Recorded>, RunEr
 pub(crate) fn forget_unfinishable(config: &Config, buffer: &mut Buffer) -> Result<(), WriteError> {
     let flying = config.destinations.iter().filter_map(|destination| match destination {
         Destination::Mqtt(broker) if broker.qos == MqttQos::ExactlyOnce => Some(&*broker.name),
-        Destination::Mqtt(_) | Destination::Odoo(_) => None,
+        Destination::Mqtt(_) | Destination::Odoo(_) | Destination::Webhook(_) => None,
     });
     buffer.keep_flights(&flying.collect::<Vec<_>>())
 }
@@ -288,6 +289,9 @@ fn start_destination(
             let save = move |rows| drop(keeper.keep(&keeps_for, rows));
             let odoo = Odoo::new(odoo, &site.plant, recorded.kept, save);
             tasks.spawn(deliver(name, odoo, schedule, store, health, stop));
+        }
+        Destination::Webhook(webhook) => {
+            tasks.spawn(deliver(name, Webhook::new(webhook), schedule, store, health, stop));
         }
     }
 }
@@ -341,7 +345,7 @@ fn heartbeats(config: &Config, site: &Arc<Site>, reporter: &Reporter, health: &H
                 reporter: reporter.clone(),
                 health: health.clone(),
             }),
-            Destination::Odoo(_) => None,
+            Destination::Odoo(_) | Destination::Webhook(_) => None,
         })
         .collect()
 }

@@ -2,6 +2,9 @@
 
 pub(crate) mod mqtt;
 pub(crate) mod odoo;
+mod pace;
+mod streak;
+pub(crate) mod webhook;
 
 use std::time::Duration;
 

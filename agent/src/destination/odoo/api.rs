@@ -1,33 +1,25 @@
 //! Odoo's JSON-RPC: one login, and the calls on models that records need.
 //!
-//! No redirect is followed, no proxy is taken from the environment, nothing is compressed, and a request goes out in one piece
-//! with its length, since some of Odoo's versions and modes understand nothing else.
+//! Nothing is compressed, and a request goes out in one piece with its length, since some of Odoo's versions and modes
+//! understand nothing else.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_config::{OdooDestination, SecretError, SecretText};
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Client, redirect};
-use rustls::RootCertStore;
+use reqwest::Client;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 
 use super::directory::Archived;
 use super::model::Model;
 use super::record::{Load, Manner};
-use super::verdict::{Answer, Setback, of_call, of_load, of_login, of_reference};
-use crate::destination::Cause;
-use crate::tls::{TlsError, client_config};
+use super::verdict::{Setback, of_call, of_load, of_login, of_reference};
+use crate::http::{self, Answer, NoAnswer};
 
-/// Time to reach the server, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Time for an answer. Odoo goes on working for a client that has left, so leaving early gains nothing.
 const ANSWER: Duration = Duration::from_secs(120);
-/// An idle connection is closed before a proxy would: a request must not meet one that is just being closed.
-const IDLE: Duration = Duration::from_secs(20);
-/// An answer is not read beyond this, in bytes; that of a full call takes a few kilobytes.
-const ANSWER_MAX: usize = 4 << 20;
 
 /// What the sender asks of Odoo.
 pub(crate) trait Server: Send + 'static {
@@ -80,18 +72,11 @@ struct Session {
 /// Why no request can be made.
 #[derive(Debug, thiserror::Error)]
 enum SetupError {
-    #[error("cannot set up TLS")]
-    Tls(#[from] TlsError),
-    #[error("cannot set up HTTP")]
-    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Http(#[from] http::SetupError),
     #[error("cannot read the API key")]
     Key(#[from] SecretError),
 }
-
-/// An answer that was left unread.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer is longer than {ANSWER_MAX} bytes")]
-struct TooLong;
 
 impl Api {
     pub(super) fn new(config: &OdooDestination) -> Self {
@@ -132,15 +117,20 @@ impl Api {
         });
         let client = match self.client.take() {
             Some(client) => client,
-            None => build_client(&self.config).map_err(paused)?,
+            None => http::client(&self.config.http, ANSWER).map_err(|error| paused(error.into()))?,
         };
         let request = self
             .client
             .insert(client)
-            .post(format!("{}/jsonrpc", self.config.url))
+            .post(format!("{}/jsonrpc", self.config.http.url))
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string());
-        read(request.send().await.map_err(unanswered)?).await
+        let answer = http::send(request).await.map_err(unanswered)?;
+        if matches!(answer.status, 401 | 403 | 407) {
+            // Not Odoo's own: a gateway before it wants another key, which is read anew for the next request.
+            self.client = None;
+        }
+        Ok(answer)
     }
 
     /// Whoever was refused logs in again at the next try.
@@ -213,46 +203,11 @@ impl Server for Api {
     }
 }
 
-fn build_client(config: &OdooDestination) -> Result<Client, SetupError> {
-    let tls = if config.url.starts_with("https://") {
-        client_config(&config.tls.clone().unwrap_or_default())?
-    } else {
-        // Plain HTTP trusts nobody, and must not depend on the system's certificates.
-        rustls::ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-    };
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER)
-        .pool_idle_timeout(IDLE)
-        .build()?)
-}
-
-async fn read(mut response: reqwest::Response) -> Result<Answer, Setback> {
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let mut answer = Answer {
-        status: response.status().as_u16(),
-        retry_after: header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
-        location: header(LOCATION).map(str::to_owned),
-        body: Vec::new(),
-    };
-    while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
-        if answer.body.len() + chunk.len() > ANSWER_MAX {
-            return Err(Setback::Unreachable(TooLong.into()));
-        }
-        answer.body.extend_from_slice(&chunk);
+fn unanswered(no_answer: NoAnswer) -> Setback {
+    match no_answer {
+        NoAnswer::Unreachable(cause) => Setback::Unreachable(cause),
+        NoAnswer::Unanswered(cause) => Setback::Unanswered(cause),
     }
-    Ok(answer)
-}
-
-/// A connection that was never there has done nothing; any other failure leaves in doubt what was done.
-fn unanswered(error: reqwest::Error) -> Setback {
-    let in_doubt = !error.is_connect();
-    // The address is known, and a URL may hold what a log should not.
-    let cause: Cause = error.without_url().into();
-    if in_doubt { Setback::Unanswered(cause) } else { Setback::Unreachable(cause) }
 }
 
 fn paused(error: SetupError) -> Setback {

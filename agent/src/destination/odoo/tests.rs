@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use plantlink_buffer::{Event, EventTime, Stamp, Stored};
 use plantlink_config::{
-    Condition, EventPattern, Field, FieldValue, Find, Missing, Pacing, Part, Record, Reference, Related, Secret,
+    Condition, EventPattern, Field, FieldValue, Find, Http, Missing, Pacing, Part, Record, Reference, Related, Secret,
     Sharing, Template,
 };
 use serde_json::{Map, Value, json};
@@ -113,11 +113,10 @@ fn record(name: &str, on: &str, model: &str) -> Record {
 fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
     let config = OdooDestination {
         name: Name::new("erp").unwrap(),
-        url: "http://odoo.example".to_owned(),
+        http: Http { url: "http://odoo.example".to_owned(), tls: None, headers: Vec::new(), proxy: None },
         database: "prod".to_owned(),
         login: "agent".to_owned(),
         api_key: Secret::Env("UNUSED".to_owned()),
-        tls: None,
         pacing: Pacing::default(),
         records,
     };

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::api::Referent;
 use crate::destination::Cause;
+use crate::http::Answer;
 
 /// PostgreSQL's words for a lost race, where its messages are English. In every language the sentence ends in a line break.
 const RACES: [&str; 3] = ["could not serialize", "deadlock detected", "could not obtain lock"];
@@ -19,16 +20,6 @@ const NO_RIGHT: &str = "You are not allowed to ";
 const NO_REFERENCE: &str = "External ID not found in the system";
 /// The most of a foreign text that goes into a reason, in characters.
 const QUOTED_MAX: usize = 500;
-
-/// An HTTP answer, as far as it was read.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    /// The `Retry-After` header, when it is a number of seconds.
-    pub(super) retry_after: Option<Duration>,
-    pub(super) location: Option<String>,
-    pub(super) body: Vec<u8>,
-}
 
 /// What kept a call from being done.
 #[derive(Debug)]
@@ -164,7 +155,7 @@ pub(super) fn of_load(answer: &Answer, rows: usize) -> Result<Vec<i64>, Setback>
 
 /// What a call of any method came to: its result, `null` when it has none.
 pub(super) fn of_call(answer: &Answer) -> Result<Value, Setback> {
-    let Answer { status, retry_after, location, body } = answer;
+    let Answer { status, retry_after, used_up: _, location, body } = answer;
     let text = || quoted(&String::from_utf8_lossy(body));
     Err(match *status {
         200 => match serde_json::from_slice::<Rpc>(body) {

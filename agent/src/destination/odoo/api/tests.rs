@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use plantlink_config::{Name, Pacing, Secret};
+use plantlink_config::{Http, Name, Pacing, Secret};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::http::ANSWER_MAX;
 
 /// A request as it arrived.
 struct Arrived {
@@ -61,11 +62,10 @@ fn denied() -> String {
 fn api(url: &str, key: &Path) -> Api {
     Api::new(&OdooDestination {
         name: Name::new("erp").unwrap(),
-        url: url.to_owned(),
+        http: Http { url: url.to_owned(), tls: None, headers: Vec::new(), proxy: None },
         database: "lab18".to_owned(),
         login: "agent".to_owned(),
         api_key: Secret::File(key.to_owned()),
-        tls: None,
         pacing: Pacing::default(),
         records: Vec::new(),
     })

@@ -26,9 +26,9 @@ fn recorded(name: &str) -> (Answer, usize) {
     let rows = rows.iter().find_map(|rows| exchange.pointer(rows)).and_then(Value::as_array).map_or(0, Vec::len);
     let answer = Answer {
         status: u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
-        retry_after: None,
         location: response["headers"]["Location"].as_str().map(str::to_owned),
         body: body.into_bytes(),
+        ..Answer::default()
     };
     (answer, rows)
 }

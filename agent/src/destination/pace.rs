@@ -1,9 +1,8 @@
-//! How many events the next call takes: fewer while Odoo is slow or a refused one is looked for, more when it answers quickly.
+//! How many events the next call takes: fewer while the destination is slow or a refused one is looked for, more when it
+//! answers quickly.
 
 use std::time::Duration;
 
-/// A hundred rows have most of the best rate in a quarter of a second; more only lengthen every race.
-pub(super) const EVENTS_MAX: usize = 100;
 /// A call that takes longer was too large.
 const SLOW: Duration = Duration::from_secs(5);
 /// A call that takes no longer can grow by a quarter without becoming slow.
@@ -11,19 +10,20 @@ const QUICK: Duration = Duration::from_secs(2);
 
 /// The size of a call, and where a refused event is to be looked for.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
+    /// The most that a call ever takes, at least one.
+    most: usize,
     events: usize,
     /// Among so many events, from the next one on, at least one was refused.
     suspects: usize,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Pace { events: EVENTS_MAX, suspects: 0 }
-    }
-}
-
 impl Pace {
+    /// Begins with as many events as a call may ever take.
+    pub(super) fn new(most: usize) -> Self {
+        Pace { most, events: most, suspects: 0 }
+    }
+
     /// The most events of a call as things are.
     pub(super) fn events_max(&self) -> usize {
         self.events
@@ -46,7 +46,7 @@ impl Pace {
         if took > SLOW {
             self.too_many(events);
         } else if took <= QUICK && events == self.events {
-            self.events = (self.events + self.events.div_ceil(4)).min(EVENTS_MAX);
+            self.events = (self.events + self.events.div_ceil(4)).min(self.most);
         }
     }
 
@@ -60,7 +60,7 @@ impl Pace {
         self.suspects = 0;
     }
 
-    /// So many events were too much for Odoo, or for a proxy before it.
+    /// So many events were too much for the destination, or for a proxy before it.
     pub(super) fn too_many(&mut self, events: usize) {
         self.events = (events.min(self.events) / 2).max(1);
     }
@@ -74,7 +74,7 @@ mod tests {
 
     /// Calls until all events are settled, of which this one is refused whenever it is among the offered.
     fn calls_to_settle(events: usize, bad: usize) -> usize {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(100);
         let (mut settled, mut calls) = (0, 0);
         while settled < events {
             let taken = pace.next(events - settled);
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn slow_calls_shrink_and_quick_full_ones_grow_again() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(100);
         pace.stored(100, SLOW + AN_INSTANT);
         assert_eq!(pace.events_max(), 50);
         pace.stored(7, AN_INSTANT);
@@ -114,12 +114,12 @@ mod tests {
         for _ in 0..10 {
             pace.stored(pace.events_max(), AN_INSTANT);
         }
-        assert_eq!(pace.events_max(), EVENTS_MAX);
+        assert_eq!(pace.events_max(), 100);
     }
 
     #[test]
     fn a_call_never_has_less_than_one_event() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(100);
         pace.too_many(3);
         pace.too_many(1);
         assert_eq!(pace.next(10), 1);
