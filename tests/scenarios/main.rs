@@ -36,3 +36,4 @@ mod stops;
 mod sunspec;
 mod systemd;
 mod tail;
+mod webhook;

@@ -7,7 +7,6 @@ mod button;
 mod cell;
 mod database;
 mod fault;
-mod http;
 mod lab;
 mod load;
 mod method;
@@ -30,8 +29,8 @@ pub use database::{Database, Values};
 pub use fault::{Fault, Held, Language, Manners, Version};
 pub use lab::{CLERK, DATABASE, GUEST, KEY, LOGIN};
 
+use crate::http::{self, Request, Response};
 use fault::Ahead;
-use http::{Request, Response};
 use refusal::RpcError;
 use rpc::Circumstances;
 
@@ -188,7 +187,7 @@ impl Shared {
                 fault.unwrap_or_else(|| page::page(&request.target, manners.version, locked(&self.database).up)),
             );
         }
-        if !request.content_type.starts_with("application/json") {
+        if !request.header("content-type").starts_with("application/json") {
             return Some(page::wrong_content_type());
         }
         let Some(rpc) = rpc::Request::read(&request.body) else { return Some(page::broken_json()) };

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::fault::Version;
-use super::http::Response;
+use crate::http::Response;
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
@@ -42,7 +42,7 @@ fn to_login(path: &str) -> Response {
         "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n<p>You should be redirected \
          automatically to the target URL: <a href=\"{to}\">{to}</a>. If not, click the link.\n"
     );
-    Response { location: Some(to), ..Response::new(303, HTML, body) }
+    Response { headers: vec![("Location", to)], ..Response::new(303, HTML, body) }
 }
 
 /// A JSON-RPC answer.
