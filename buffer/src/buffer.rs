@@ -12,26 +12,25 @@ use crate::append;
 use crate::dead_stock::DeadStock;
 use crate::error::{OpenError, ReadError, WriteError};
 use crate::flight::{self, Flight, Flights};
-use crate::flow::{FlowSpec, FlowState, Flows};
+use crate::flow::{self, FlowSpec, FlowState, Flows};
 use crate::hold::Holds;
-use crate::keep::{self, Kept};
+use crate::keep;
 use crate::ledger::Ledger;
 use crate::lock::Lock;
 use crate::log::Pen;
 use crate::loss::Losses;
-use crate::memory;
 use crate::open::{self, Opened};
 use crate::overflow::{Author, Overflow, Yielding};
 use crate::pack;
-use crate::reader::Reader;
-use crate::receipt::{self, ReceiptEntry, RecentReceipts};
+use crate::reader::{Reader, Readers};
+use crate::receipt::RecentReceipts;
 use crate::replay::{Replay, Replayed};
 use crate::reserve::Reserve;
 use crate::retention::Retention;
 use crate::room::{self, Purpose, Room};
 use crate::salvage::Salvage;
 use crate::schema;
-use crate::sender::{self, SenderEntry, Senders};
+use crate::sender::Senders;
 use crate::settle;
 use crate::waiting::{self, Resume};
 use crate::work::{Durability, Work};
@@ -194,38 +193,6 @@ impl Buffer {
         &self.state.ledger
     }
 
-    /// All memory rows, by owner.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn memory(&self) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
-        Ok(memory::load(&self.connection)?)
-    }
-
-    /// The senders' ids that `source` has seen last, the oldest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn senders(&self, source: &str) -> Result<Vec<SenderEntry>, ReadError> {
-        Ok(sender::load(&self.connection, source)?)
-    }
-
-    /// What `destination` remembers of its records.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn kept(&self, destination: &str) -> Result<Vec<Kept>, ReadError> {
-        Ok(keep::load(&self.connection, destination)?)
-    }
-
-    /// The receipts that `source` has recorded last in this session, the oldest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn receipts(&self, source: &str, session: &str) -> Result<Vec<ReceiptEntry>, ReadError> {
-        Ok(receipt::load(&self.connection, source, session)?)
-    }
-
     /// What a crash or a stop left in flight to `destination`, in the order in which it began.
     pub fn flights(&self, destination: &str) -> Vec<Flight> {
         self.state.flights.of(destination)
@@ -260,7 +227,38 @@ impl Buffer {
     /// # Errors
     /// The file cannot be opened again.
     pub fn reader(&self) -> Result<Reader, ReadError> {
-        Reader::beside(&self.path, self.holds.clone())
+        self.readers().open()
+    }
+
+    /// Opens readers also when the buffer is in its writer's hands.
+    pub fn readers(&self) -> Readers {
+        Readers::new(&self.path, self.holds.clone())
+    }
+
+    /// Takes up another configuration in the midst of the work: the flows, the limits, and what gives up what. What is in
+    /// flight stays so. The boot stays the one that the buffer was opened in.
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub fn reconfigure(
+        &mut self,
+        options: &Options,
+        yielding: impl FnOnce(&[FlowState]) -> (Vec<Yielding>, Box<dyn Author>),
+    ) -> Result<(), WriteError> {
+        self.set_durability(Durability::Synced)?;
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+        flow::configure(&transaction, &options.flows)?;
+        let state = State::load(&transaction)?;
+        transaction.commit()?;
+        self.state = state;
+        self.room = Room::new(options.bytes_max);
+        self.retention.keep(options.keep_delivered);
+        let (flows, author) = yielding(&self.flows());
+        self.overflow = Some(match self.overflow.take() {
+            Some(overflow) => overflow.with(flows, author),
+            None => Overflow::new(flows, author),
+        });
+        Ok(())
     }
 
     /// Applies all of the work in one transaction, in order.

@@ -85,7 +85,7 @@ pub use keep::{Keep, Kept};
 pub use ledger::{EventCounts, Ledger, SourceCounts};
 pub use loss::{Loss, LossCause, Period};
 pub use overflow::{Author, Yielding, Yields};
-pub use reader::Reader;
+pub use reader::{Reader, Readers};
 pub use receipt::{ReceiptEntry, Receipts};
 pub use replay::{Replay, Replayed};
 pub use room::{SIZE_MIN, bytes_on_disk};
@@ -95,4 +95,6 @@ pub use settle::{Settle, Settled};
 pub use span::{Span, SpanKind};
 pub use waiting::Resume;
 pub use work::{Durability, Work};
-pub use writer::{DiskState, Done, GroupLimits, StopError, Stopped, Submission, Writer, WriterHandle};
+pub use writer::{
+    DiskState, Done, GroupLimits, Reconfiguration, StopError, Stopped, Submission, Writer, WriterHandle, Yield,
+};

@@ -73,6 +73,11 @@ impl Overflow {
         Self { flows, author, told: BTreeMap::new(), thinned: BTreeMap::new() }
     }
 
+    /// The same for other flows, which are told no sooner for it.
+    pub(crate) fn with(self, flows: Vec<Yielding>, author: Box<dyn Author>) -> Self {
+        Self { flows, author, ..self }
+    }
+
     /// Whether there is a flow that may give up something.
     pub(crate) fn may_yield(&self) -> bool {
         !self.flows.is_empty()

@@ -10,12 +10,17 @@ use crate::block;
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::ReadError;
 use crate::event::{Event, Stored};
+use crate::flight::{Flight, Flights};
 use crate::flow::{FlowId, FlowState, Flows};
 use crate::hold::{Hold, Holds};
+use crate::keep::{self, Kept};
 use crate::ledger::Ledger;
 use crate::log;
 use crate::loss::Losses;
+use crate::memory;
+use crate::receipt::{self, ReceiptEntry};
 use crate::salvage;
+use crate::sender::{self, SenderEntry};
 use crate::span::{self, Span};
 use crate::waiting;
 
@@ -25,6 +30,27 @@ pub struct Reader {
     path: PathBuf,
     decompressor: Decompressor<'static>,
     holds: Arc<Holds>,
+}
+
+/// Opens readers beside the writer of a buffer, from any thread. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Readers {
+    path: PathBuf,
+    holds: Arc<Holds>,
+}
+
+impl Readers {
+    pub(crate) fn new(path: &Path, holds: Arc<Holds>) -> Self {
+        Self { path: path.to_owned(), holds }
+    }
+
+    /// A connection of its own to read from.
+    ///
+    /// # Errors
+    /// The file cannot be opened again.
+    pub fn open(&self) -> Result<Reader, ReadError> {
+        Reader::beside(&self.path, self.holds.clone())
+    }
 }
 
 impl Reader {
@@ -37,7 +63,7 @@ impl Reader {
     }
 
     /// Reads beside the writer that knows these holds.
-    pub(crate) fn beside(path: &Path, holds: Arc<Holds>) -> Result<Self, ReadError> {
+    fn beside(path: &Path, holds: Arc<Holds>) -> Result<Self, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.pragma_update(None, "busy_timeout", 5_000)?;
@@ -249,6 +275,47 @@ impl Reader {
     /// The database does not answer.
     pub fn ledger(&self) -> Result<Ledger, ReadError> {
         Ok(Ledger::load(&self.connection)?)
+    }
+
+    /// All memory rows, by owner.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn memory(&self) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        Ok(memory::load(&self.connection)?)
+    }
+
+    /// The senders' ids that `source` has seen last, the oldest first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn senders(&self, source: &str) -> Result<Vec<SenderEntry>, ReadError> {
+        Ok(sender::load(&self.connection, source)?)
+    }
+
+    /// What `destination` remembers of its records.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn kept(&self, destination: &str) -> Result<Vec<Kept>, ReadError> {
+        Ok(keep::load(&self.connection, destination)?)
+    }
+
+    /// The receipts that `source` has recorded last in this session, the oldest first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn receipts(&self, source: &str, session: &str) -> Result<Vec<ReceiptEntry>, ReadError> {
+        Ok(receipt::load(&self.connection, source, session)?)
+    }
+
+    /// What is in flight to `destination`, in the order in which it began, and the session that it belongs to.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn flights(&self, destination: &str) -> Result<(Vec<Flight>, Option<String>), ReadError> {
+        let flights = Flights::load(&self.connection)?;
+        Ok((flights.of(destination), flights.session(destination).map(str::to_owned)))
     }
 
     /// The sequence number after the flow's last event.

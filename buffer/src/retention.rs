@@ -37,6 +37,11 @@ impl Retention {
         Self { keep_us, boot, latest: None, look_at_us: i64::MIN }
     }
 
+    /// From now on so long.
+    pub(crate) fn keep(&mut self, keep: Duration) {
+        *self = Self { latest: self.latest, ..Self::new(keep, self.boot) };
+    }
+
     /// Sees what time it is.
     pub(crate) fn see<'a>(&mut self, work: impl Iterator<Item = &'a Work>) {
         let last = |append: &'a Append| append.events.last().map(|routed| routed.event.stamp);

@@ -268,10 +268,10 @@ fn open(path: &Path, record: &Record, cut: usize) -> Found {
 
     let source = buffer.ledger().sources.get("mes").copied().unwrap_or_default();
     assert_eq!(source.received, source.mapped + source.unmapped + source.rejected + source.repeated, "{source:?}");
-    let remembered = buffer.senders("mes").expect("the senders' ids").len() as u64;
+    let mut reader = buffer.reader().expect("a reader");
+    let remembered = reader.senders("mes").expect("the senders' ids").len() as u64;
     assert_eq!((source.mapped, remembered), (flow.matched, flow.matched), "orders, their ids and their events differ");
 
-    let mut reader = buffer.reader().expect("a reader");
     let mut next = flow.first_open;
     while next < flow.next {
         for stored in reader.read(flow.id, next, BATCH, usize::MAX).expect("the events can be read") {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::queue::{Group, Queue};
-use super::{DiskState, Order};
+use super::{DiskState, Order, Reconfiguration};
 use crate::buffer::Buffer;
 use crate::error::{Cause, WriteError};
 use crate::work::Durability;
@@ -74,6 +74,7 @@ impl Committer {
             };
             match order {
                 Ok(Order::Submit { submission, due }) => self.queue.push(*submission, due),
+                Ok(Order::Reconfigure(reconfiguration)) => self.reconfigure(*reconfiguration),
                 Ok(Order::Hurry) => self.queue.hurry(Instant::now()),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     self.is_stopping = true;
@@ -82,6 +83,15 @@ impl Committer {
                 Err(RecvTimeoutError::Timeout) => return,
             }
         }
+    }
+
+    /// What was refused before is tried again at once.
+    fn reconfigure(&mut self, Reconfiguration { options, yielding, done }: Reconfiguration) {
+        let reconfigured = self.buffer.reconfigure(&options, yielding);
+        if let Some(refusal) = &mut self.refusal {
+            refusal.retry_at = Instant::now();
+        }
+        done(reconfigured.map(|()| self.buffer.flows()));
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -178,8 +188,10 @@ mod tests {
     use super::*;
     use crate::append::{Append, Routed};
     use crate::buffer::Options;
-    use crate::event::{Event, EventTime, Stamp};
+    use crate::event::{Event, EventTime, Stamp, Stored};
     use crate::flow::{FlowId, FlowSpec, FlowState};
+    use crate::loss::Loss;
+    use crate::overflow::Author;
     use crate::room::SIZE_MIN;
     use crate::settle::{Settle, Settled};
     use crate::work::Work;
@@ -222,6 +234,27 @@ mod tests {
         buffer.apply(&[append(flow, 3_000)], Durability::Synced).unwrap();
         buffer.limit_pages(1);
         (buffer, flow)
+    }
+
+    /// There is nothing to tell and nothing to merge.
+    struct Nobody;
+
+    impl Author for Nobody {
+        fn overflowed(&self, _: &Loss) -> Event {
+            unreachable!("nothing is lost here")
+        }
+
+        fn loss_in(&self, _: FlowId, _: &Event) -> Option<Loss> {
+            None
+        }
+
+        fn merges(&self, _: &Event) -> bool {
+            false
+        }
+
+        fn merged(&self, _: &[Stored]) -> Event {
+            unreachable!("nothing is merged here")
+        }
     }
 
     fn start(buffer: Buffer) -> (Writer, mpsc::Receiver<DiskState>) {
@@ -302,6 +335,28 @@ mod tests {
         assert_eq!(states.recv_timeout(LIMIT), Ok(DiskState::Writing));
         writer.stop().unwrap();
         assert_eq!(open(directory.path()).flows()[0].next, 4_501);
+    }
+
+    #[test]
+    fn another_configuration_is_taken_up_while_the_disk_refuses() {
+        let directory = tempfile::tempdir().unwrap();
+        let (buffer, flow) = full(directory.path());
+        let (writer, states) = start(buffer);
+        let appended = submit(&writer, append(flow, 1_500));
+        states.recv_timeout(LIMIT).unwrap();
+        let (answer, answered) = mpsc::channel();
+        let flows = vec![FlowSpec { name: "renamed".to_owned(), was: Some("orders".to_owned()) }];
+        writer
+            .handle()
+            .reconfigure(Reconfiguration {
+                options: Options { flows, boot_id: String::new(), bytes_max: SIZE_MIN, keep_delivered: Duration::ZERO },
+                yielding: Box::new(|_| (Vec::new(), Box::new(Nobody))),
+                done: Box::new(move |flows| drop(answer.send(flows))),
+            })
+            .unwrap();
+        let flows = answered.recv_timeout(LIMIT).unwrap().unwrap();
+        assert_eq!((&*flows[0].name, flows[0].id), ("renamed", flow));
+        assert!(appended.try_recv().is_err());
     }
 
     #[test]

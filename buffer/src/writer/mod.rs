@@ -12,9 +12,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Options};
 use crate::error::WriteError;
 use crate::flow::FlowState;
+use crate::overflow::{Author, Yielding};
 use crate::work::Work;
 use commit::Committer;
 use queue::Queue;
@@ -34,6 +35,19 @@ pub struct Submission {
     pub wait: Duration,
     /// Called after the commit.
     pub done: Done,
+}
+
+/// Says for the flows, once they have their ids, which of them give up what, and who tells of it.
+pub type Yield = Box<dyn FnOnce(&[FlowState]) -> (Vec<Yielding>, Box<dyn Author>) + Send>;
+
+/// Another configuration for the buffer: see [`Buffer::reconfigure`].
+pub struct Reconfiguration {
+    /// The flows and the limits.
+    pub options: Options,
+    /// What flows give up from then on.
+    pub yielding: Yield,
+    /// Called on the writer's thread with all flows as they are then, or with the reason why nothing has changed.
+    pub done: Box<dyn FnOnce(Result<Vec<FlowState>, WriteError>) + Send>,
 }
 
 /// What ends a group before its time.
@@ -101,6 +115,7 @@ pub struct WriterHandle {
 
 enum Order {
     Submit { submission: Box<Submission>, due: Instant },
+    Reconfigure(Box<Reconfiguration>),
     Hurry,
     Stop,
 }
@@ -143,6 +158,15 @@ impl WriterHandle {
     pub fn submit(&self, submission: Submission) -> Result<(), Stopped> {
         let due = Instant::now() + submission.wait;
         self.orders.send(Order::Submit { submission: Box::new(submission), due }).map_err(|_| Stopped)
+    }
+
+    /// Has another configuration taken up between two commits, also while the disk or the limit refuses: it may be the
+    /// limit that is raised.
+    ///
+    /// # Errors
+    /// The writer has ended.
+    pub fn reconfigure(&self, reconfiguration: Reconfiguration) -> Result<(), Stopped> {
+        self.orders.send(Order::Reconfigure(Box::new(reconfiguration))).map_err(|_| Stopped)
     }
 
     /// Lets nothing that was submitted wait any longer: its sender has stopped until it is committed.

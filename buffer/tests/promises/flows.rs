@@ -3,6 +3,7 @@
 use plantlink_buffer::{Buffer, Durability, FlowSpec, Options, WriteError};
 
 use crate::case::{Case, append, apply, backlog, delivered, flow, numbers, options};
+use crate::giving_up::Plain;
 
 #[test]
 fn each_flow_reads_its_own_events_in_order() {
@@ -125,4 +126,27 @@ fn a_settlement_that_does_not_continue_the_flow_changes_nothing() {
     }
     apply(&mut buffer, append(20..22, &[orders]));
     assert_eq!(numbers(&backlog(&buffer, orders)), (4..10).chain(20..22).collect::<Vec<_>>());
+}
+
+#[test]
+fn another_configuration_is_taken_up_in_the_midst_of_the_work() {
+    let case = Case::new();
+    let mut buffer = case.open(&["orders", "samples"]);
+    let (orders, samples) = (flow(&buffer, "orders").id, flow(&buffer, "samples").id);
+    apply(&mut buffer, append(0..10, &[orders, samples]));
+    apply(&mut buffer, delivered(samples, 1, 4));
+    let mut wanted = options(&["samples", "alarms"]);
+    wanted.flows[1].was = Some("orders".to_owned());
+    buffer.reconfigure(&wanted, |_| (Vec::new(), Box::new(Plain))).unwrap();
+    assert_eq!(flow(&buffer, "alarms").id, orders, "a rename keeps the log");
+    apply(&mut buffer, append(10..12, &[orders]));
+    apply(&mut buffer, delivered(samples, 5, 2));
+    assert_eq!(flow(&buffer, "samples").buffered, 4);
+
+    buffer.reconfigure(&options(&["new"]), |_| (Vec::new(), Box::new(Plain))).unwrap();
+    let new = flow(&buffer, "new").id;
+    apply(&mut buffer, append(20..21, &[new]));
+    assert_eq!(numbers(&backlog(&buffer, new)), [20]);
+    assert!(flow(&buffer, "alarms").retired && flow(&buffer, "samples").retired);
+    assert_eq!(numbers(&backlog(&buffer, orders)), (0..12).collect::<Vec<_>>());
 }

@@ -80,7 +80,10 @@ fn what_the_first_release_has_left_opens_with_its_exact_books() {
     assert_eq!(orders.iter().map(|stored| stored.sequence).collect::<Vec<_>>(), (12..=50).collect::<Vec<_>>());
     assert!(orders.iter().all(|stored| stored.event == event(stored.sequence)));
     assert_eq!(reader.dead_letters(10).unwrap().len(), 2);
-    assert_eq!(buffer.memory().unwrap(), [("counter/press-12/good_parts".to_owned(), vec![4; 20])]);
-    assert_eq!(buffer.senders("mes").unwrap(), [SenderEntry { id_hash: [1; 16], payload_hash: [2; 8] }]);
-    assert_eq!(buffer.receipts("mes", "s").unwrap(), [ReceiptEntry { packet_id: 9, hash: [3; 8] }]);
+    assert_eq!(buffer.reader().unwrap().memory().unwrap(), [("counter/press-12/good_parts".to_owned(), vec![4; 20])]);
+    assert_eq!(
+        buffer.reader().unwrap().senders("mes").unwrap(),
+        [SenderEntry { id_hash: [1; 16], payload_hash: [2; 8] }]
+    );
+    assert_eq!(buffer.reader().unwrap().receipts("mes", "s").unwrap(), [ReceiptEntry { packet_id: 9, hash: [3; 8] }]);
 }

@@ -17,7 +17,7 @@ const SAMPLED: &str = "measurement.sampled";
 const MINUTE_US: i64 = 60_000_000;
 
 /// Tells of a loss as `first last count`, and merges samples into how many they were.
-struct Plain;
+pub(crate) struct Plain;
 
 impl Author for Plain {
     fn overflowed(&self, loss: &Loss) -> Event {

@@ -31,7 +31,7 @@ fn memory_holds_the_last_value_of_each_owner() {
         apply(&mut buffer, memory(owner, value));
     }
     drop(buffer);
-    let rows = case.open(&[]).memory().unwrap();
+    let rows = case.open(&[]).reader().unwrap().memory().unwrap();
     assert_eq!(rows, [("a".to_owned(), b"2".to_vec()), ("c".to_owned(), b"3".to_vec())]);
 }
 
@@ -48,9 +48,9 @@ fn senders_come_back_in_order_however_they_were_grouped() {
         }
         apply(&mut buffer, received("other", 7..9));
         buffer.apply(&work, Durability::Synced).unwrap();
-        assert_eq!(buffer.senders("mes").unwrap(), (0..next).map(entry).collect::<Vec<_>>());
+        assert_eq!(buffer.reader().unwrap().senders("mes").unwrap(), (0..next).map(entry).collect::<Vec<_>>());
     }
-    assert_eq!(case.open(&[]).senders("other").unwrap(), [7, 8, 7, 8, 7, 8].map(entry));
+    assert_eq!(case.open(&[]).reader().unwrap().senders("other").unwrap(), [7, 8, 7, 8, 7, 8].map(entry));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn the_oldest_senders_are_forgotten_and_never_one_too_many() {
     for start in (0..last).step_by(500) {
         apply(&mut buffer, received("mes", start..last.min(start + 500)));
     }
-    let kept = buffer.senders("mes").unwrap();
+    let kept = buffer.reader().unwrap().senders("mes").unwrap();
     assert!((SENDERS_KEPT..SENDERS_KEPT + 64).contains(&kept.len()), "{}", kept.len());
     assert_eq!(kept, (last - kept.len() as u64..last).map(entry).collect::<Vec<_>>());
 }
@@ -95,9 +95,9 @@ fn receipts_come_back_in_order_however_they_were_grouped() {
         }
         apply(&mut buffer, receipts("other", "1", 7..9));
         buffer.apply(&work, Durability::Synced).unwrap();
-        assert_eq!(buffer.receipts("mes", "1").unwrap(), (0..next).map(receipt).collect::<Vec<_>>());
+        assert_eq!(buffer.reader().unwrap().receipts("mes", "1").unwrap(), (0..next).map(receipt).collect::<Vec<_>>());
     }
-    assert_eq!(case.open(&[]).receipts("other", "1").unwrap(), [7, 8, 7, 8, 7, 8].map(receipt));
+    assert_eq!(case.open(&[]).reader().unwrap().receipts("other", "1").unwrap(), [7, 8, 7, 8, 7, 8].map(receipt));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_oldest_receipts_are_forgotten_and_never_one_too_many() {
         // Opened each time: what is kept must not depend on what is in hand.
         apply(&mut case.open(&[]), receipts("mes", "1", start..last.min(start + 90)));
     }
-    let kept = case.open(&[]).receipts("mes", "1").unwrap();
+    let kept = case.open(&[]).reader().unwrap().receipts("mes", "1").unwrap();
     assert!((KEPT as usize..KEPT as usize + 128).contains(&kept.len()), "{}", kept.len());
     assert_eq!(kept, (last - kept.len() as u64..last).map(receipt).collect::<Vec<_>>());
 }
@@ -123,9 +123,9 @@ fn a_new_session_forgets_the_receipts_of_the_one_before() {
     buffer.apply(&both, Durability::Synced).unwrap();
     drop(buffer);
     let buffer = case.open(&[]);
-    assert!(buffer.receipts("mes", "1").unwrap().is_empty());
-    assert_eq!(buffer.receipts("mes", "2").unwrap(), [1, 2].map(receipt));
-    assert_eq!(buffer.receipts("other", "1").unwrap(), [0, 1].map(receipt));
+    assert!(buffer.reader().unwrap().receipts("mes", "1").unwrap().is_empty());
+    assert_eq!(buffer.reader().unwrap().receipts("mes", "2").unwrap(), [1, 2].map(receipt));
+    assert_eq!(buffer.reader().unwrap().receipts("other", "1").unwrap(), [0, 1].map(receipt));
     let rows: i64 = case.database().query_row("SELECT count(*) FROM receipt", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 2);
 }
@@ -143,6 +143,6 @@ fn a_source_that_does_not_account_for_its_messages_changes_nothing() {
     let refused = buffer.apply(&work, Durability::Synced).unwrap_err();
     assert!(matches!(refused, WriteError::Inconsistent(_)), "{refused}");
     assert_eq!(flow(&buffer, "orders").matched, 0);
-    assert!(buffer.memory().unwrap().is_empty());
-    assert!(buffer.senders("mes").unwrap().is_empty());
+    assert!(buffer.reader().unwrap().memory().unwrap().is_empty());
+    assert!(buffer.reader().unwrap().senders("mes").unwrap().is_empty());
 }
