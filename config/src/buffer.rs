@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{check::Check, interval::Interval, path::Path, size::Size};
 
 /// The buffer on disk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Buffer {
     /// The database file.
     pub path: PathBuf,

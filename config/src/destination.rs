@@ -13,11 +13,12 @@ use crate::{
     odoo::{OdooDestination, OdooTable},
     pacing::Pacing,
     path::Path,
+    secret::Secret,
     webhook::{WebhookDestination, WebhookTable},
 };
 
 /// Where events go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Destination {
     /// An Odoo database.
     Odoo(OdooDestination),
@@ -34,6 +35,15 @@ impl Destination {
             Self::Odoo(odoo) => &odoo.name,
             Self::Mqtt(mqtt) => &mqtt.name,
             Self::Webhook(webhook) => &webhook.name,
+        }
+    }
+
+    /// What it reads from elsewhere to be let in and to know its other side: passwords, keys and certificates.
+    pub fn credentials(&self) -> Vec<Secret> {
+        match self {
+            Self::Odoo(odoo) => odoo.credentials(),
+            Self::Mqtt(mqtt) => mqtt.link.credentials(),
+            Self::Webhook(webhook) => webhook.credentials(),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// One unit on a line.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Device {
     /// Unique among lines, devices and MQTT sources.
     pub name: Name,

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Which events go where. Within one destination the first flow that matches takes an event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Flow {
     /// Its identity on disk.
     pub name: Name,

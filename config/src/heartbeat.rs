@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where the heartbeat goes and how often.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Heartbeat {
     /// MQTT destinations, at least one, each once, no two at one broker.
     pub to: Vec<Name>,

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How an HTTP server is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Http {
     /// `http://` or `https://`, without a `#`; a server's without a `?` and without a slash at the end.
     pub url: String,
@@ -25,6 +25,18 @@ pub struct Http {
     pub headers: Vec<(String, HeaderValue)>,
     /// The proxy that every request goes through; without one the environment's is not used either.
     pub proxy: Option<Proxy>,
+}
+
+impl Http {
+    /// Certificates, the proxy's password and secret header fields.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = Secret> {
+        let headers = self.headers.iter().filter_map(|(_, value)| match value {
+            HeaderValue::Text(_) => None,
+            HeaderValue::Secret(secret) => Some(secret.clone()),
+        });
+        let proxy = self.proxy.iter().filter_map(|proxy| Some(proxy.user.as_ref()?.1.clone()));
+        self.tls.iter().flat_map(Tls::credentials).chain(headers).chain(proxy)
+    }
 }
 
 /// What stands in a header field.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Where a device says what it is, and what it may say.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
     /// A whole number or a string, not scaled.
     pub tag: Tag,

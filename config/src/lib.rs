@@ -5,6 +5,7 @@
 
 mod address;
 mod buffer;
+mod change;
 mod check;
 mod clients;
 mod condition;
@@ -174,6 +175,15 @@ static FILE: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema()));
 
 /// Reads the file at `path`, the files it includes, and the tag sheets they name.
 pub fn load(path: &Path, environment: Environment) -> Loaded {
+    read(path, environment, None)
+}
+
+/// The same for an agent that runs with `running`: what only a restart can change has to be as it was.
+pub fn reload(path: &Path, running: &Config) -> Loaded {
+    read(path, Environment::Run, Some(running))
+}
+
+fn read(path: &Path, environment: Environment, running: Option<&Config>) -> Loaded {
     let mut report = Report::default();
     let mut tree = include::read(path, &mut report);
     expand(&mut tree, &mut report);
@@ -193,6 +203,9 @@ pub fn load(path: &Path, environment: Environment) -> Loaded {
             None
         }
     };
+    if let (Some(config), Some(running)) = (&config, running) {
+        check_restart(config, running, &mut check);
+    }
     let config = config.filter(|_| !check.report.has_errors());
     Loaded { config, problems: check.report.into_problems(&files, &locations) }
 }
@@ -200,6 +213,20 @@ pub fn load(path: &Path, environment: Environment) -> Loaded {
 /// The JSON Schema (draft 7) of the file, for editors.
 pub fn schema() -> serde_json::Value {
     shape::schema_of::<FileTables>()
+}
+
+/// Events carry the plant and the gateway, and the file of the buffer is held open.
+fn check_restart(config: &Config, running: &Config, check: &mut Check<'_>) {
+    let (plant, buffer) = (path::Path::top().key("plant"), path::Path::top().key("buffer"));
+    let mut keep = |at: path::Path, before: String, next: String| {
+        if next != before {
+            let message = format!("cannot change from `{before}` to `{next}` while the agent runs");
+            check.report.error(code::NEEDS_RESTART, &at, message).help("restart the agent for it");
+        }
+    };
+    keep(plant.key("id"), running.plant.id.to_string(), config.plant.id.to_string());
+    keep(plant.key("gateway"), running.plant.gateway.to_string(), config.plant.gateway.to_string());
+    keep(buffer.key("path"), running.buffer.path.display().to_string(), config.buffer.path.display().to_string());
 }
 
 fn hash(files: &Files) -> String {

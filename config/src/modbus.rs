@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// One connection with the units behind it, asked one after the other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModbusLine {
     /// Unique among lines, devices and MQTT sources.
     pub name: Name,

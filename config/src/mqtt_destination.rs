@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A broker that events are published to, each as one JSON object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MqttDestination {
     /// Unique among destinations.
     pub name: Name,

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How a broker is reached and who asks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MqttLink {
     /// A host name or an IP address, an IPv6 one without brackets.
     pub host: String,
@@ -33,6 +33,12 @@ pub struct MqttLink {
     pub password: Option<Secret>,
     /// The most messages without an acknowledgement, 1 to 65,535.
     pub window: u16,
+}
+
+impl MqttLink {
+    pub(crate) fn credentials(&self) -> Vec<Secret> {
+        self.tls.iter().flat_map(Tls::credentials).chain(self.password.clone()).collect()
+    }
 }
 
 /// The protocol versions.

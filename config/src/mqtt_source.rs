@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A broker that messages come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MqttSource {
     /// Unique among lines, devices and MQTT sources.
     pub name: Name,
@@ -61,7 +61,7 @@ impl MqttSource {
 }
 
 /// What messages on some topics become.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopicMapping {
     /// The topics.
     pub filter: TopicFilter,

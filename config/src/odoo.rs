@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// An Odoo database and the records that events become in it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OdooDestination {
     /// Unique among destinations.
     pub name: Name,
@@ -34,6 +34,12 @@ pub struct OdooDestination {
     pub pacing: Pacing,
     /// What events become, at least one; each name once.
     pub records: Vec<Record>,
+}
+
+impl OdooDestination {
+    pub(crate) fn credentials(&self) -> Vec<Secret> {
+        self.http.credentials().chain([self.api_key.clone()]).collect()
+    }
 }
 
 /// An Odoo database and the records that events become in it.

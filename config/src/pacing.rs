@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{check::Check, interval::Interval, path::Path, report::code};
 
 /// How fast a destination may be offered events.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Pacing {
     /// The limit for all events; `None`: as fast as the destination answers.
     pub rate: Option<Rate>,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Which plant this is, and which gateway in it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plant {
     /// The plant; part of every event's source and id.
     pub id: Name,

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What events become in one model of Odoo.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Part of the record's external id.
     pub name: Name,
@@ -39,7 +39,7 @@ pub struct Record {
 }
 
 /// How events share a record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Sharing {
     /// Each event has a record of its own, which is made once and never touched again.
     Create {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// One column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// As Odoo's import names it: `name`, `equipment_id/id`, `workcenter_id/.id`.
     pub column: String,
@@ -25,7 +25,7 @@ pub struct Field {
 }
 
 /// What stands in a column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum FieldValue {
     /// The event's own words.
     Template(Template),

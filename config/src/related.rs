@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{check::Check, lookup::Lookup, path::Path, record_field::technical, report::code, template::Template};
 
 /// A record that has to be found before another can point to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Related {
     /// How it is found.
     pub find: Find,

@@ -38,6 +38,8 @@ pub(crate) mod code {
     pub(crate) const UNUSED: &str = "unused";
     /// A secret that is not where the file says, or stands in the file itself.
     pub(crate) const SECRET: &str = "secret";
+    /// Right, and not to be taken up by an agent that runs.
+    pub(crate) const NEEDS_RESTART: &str = "needs-restart";
 }
 
 /// The problems found so far.

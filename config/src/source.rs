@@ -13,10 +13,11 @@ use crate::{
     name::Name,
     path::Path,
     report::code,
+    secret::Secret,
 };
 
 /// Where events come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// A Modbus line with devices.
     Modbus(ModbusLine),
@@ -30,6 +31,14 @@ impl Source {
         match self {
             Self::Modbus(line) => &line.name,
             Self::Mqtt(source) => &source.name,
+        }
+    }
+
+    /// What it reads from elsewhere to be let in and to know its other side: passwords, keys and certificates.
+    pub fn credentials(&self) -> Vec<Secret> {
+        match self {
+            Self::Modbus(_) => Vec::new(),
+            Self::Mqtt(source) => source.link.credentials(),
         }
     }
 

@@ -34,7 +34,7 @@ const OF_DEVICE: [&str; 3] = ["DBIRTH", "DDATA", "DDEATH"];
 const TEXT_BYTES: u16 = 250;
 
 /// What some edge nodes or devices publish, and what is made of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SparkplugMapping {
     /// The group that the nodes are in.
     pub group: String,
@@ -59,7 +59,7 @@ pub struct SparkplugMapping {
 }
 
 /// A metric under the name of a tag.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MetricTag {
     /// The metric's name as its node gives it; `None`: the one that [`TagName::of_metric`] turns into the tag's name.
     pub metric: Option<String>,

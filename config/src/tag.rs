@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A named signal of a device. Value = raw x `scale` x 10^`scale_from` + `offset`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tag {
     /// Unique in its device.
     pub name: TagName,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// TLS as a link uses it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tls {
     /// The certificates (PEM) to trust instead of the system's.
     pub ca: Option<PathBuf>,
@@ -21,6 +21,14 @@ pub struct Tls {
     pub certificate: Option<Secret>,
     /// The private key (PEM) of `certificate`.
     pub key: Option<Secret>,
+}
+
+impl Tls {
+    /// The files and secrets that it is read from.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = Secret> {
+        let ca = self.ca.iter().cloned().map(Secret::File);
+        ca.chain(self.certificate.clone()).chain(self.key.clone())
+    }
 }
 
 /// How the server is known, and how the agent shows who it is.

@@ -22,7 +22,7 @@ use crate::{
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
 /// An HTTP endpoint that events are posted to, one or many in a request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WebhookDestination {
     /// Unique among destinations.
     pub name: Name,
@@ -40,6 +40,12 @@ pub struct WebhookDestination {
     pub timeout: Duration,
     /// How fast it may be offered events.
     pub pacing: Pacing,
+}
+
+impl WebhookDestination {
+    pub(crate) fn credentials(&self) -> Vec<Secret> {
+        self.http.credentials().chain(self.signing_key.clone()).collect()
+    }
 }
 
 /// How a body goes over the wire.

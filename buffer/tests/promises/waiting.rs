@@ -89,7 +89,7 @@ fn what_a_destination_remembers_is_its_own_and_outlives_the_process() {
     apply(&mut buffer, Work::Append(Append::default()));
     drop(buffer);
     let buffer = case.open(&["orders"]);
-    assert_eq!(buffer.kept("erp").unwrap(), [row("press-1", Some(b"off"))]);
-    assert_eq!(buffer.kept("other").unwrap(), [row("press-1", Some(b"?"))]);
+    assert_eq!(buffer.reader().unwrap().kept("erp").unwrap(), [row("press-1", Some(b"off"))]);
+    assert_eq!(buffer.reader().unwrap().kept("other").unwrap(), [row("press-1", Some(b"?"))]);
     assert_eq!(flow(&buffer, "orders").waiting, 1);
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Alarms of a machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Alarmed {
     /// The tag that shows them.
     pub tag: TagName,
@@ -33,7 +33,7 @@ pub struct Alarmed {
 }
 
 /// How a tag shows alarms.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Shown {
     /// Each bit is an alarm, the least significant first. A bool has one.
     Bits(Vec<Alarm>),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a meter in the machine counts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Consumed {
     /// The meter: a number without an offset that has a unit of measure, often a scaled one.
     pub counter: TagName,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Pieces counted by the machine's own counters.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Counted {
     /// The counter of good pieces: a number without scale and offset, as all three are.
     pub good: TagName,

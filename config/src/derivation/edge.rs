@@ -22,7 +22,7 @@ pub(super) const CYCLE_COMPLETED: &str = "cycle.completed";
 const AGENTS_OWN: [&str; 4] = ["agent", "audit", "buffer", "device"];
 
 /// An event each time that a bit changes in one direction.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Edge {
     /// `cycle.completed`, or a type of the plant's own.
     pub event_type: EventType,

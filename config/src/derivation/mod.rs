@@ -31,7 +31,7 @@ use edge::CYCLE_COMPLETED;
 use table::CatalogTable;
 
 /// How events are made from the readings of a device.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Derivation {
     /// `production.counted` from counters.
     Counted(Counted),

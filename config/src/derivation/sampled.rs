@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Values as they are read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sampled {
     /// Which tags.
     pub tags: SampledTags,
@@ -19,7 +19,7 @@ pub struct Sampled {
 }
 
 /// Which tags are sampled.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SampledTags {
     /// Every tag of the device.
     All,

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The states of a machine, as it shows them itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StateChanged {
     /// The tag that shows the vendor's state: an enum, a bool, a whole number or a string.
     pub state: TagName,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod alarms;
+mod changing;
 mod every_problem;
 mod folder;
 mod full_example;
