@@ -14,6 +14,8 @@ mod ids;
 mod session;
 mod trip;
 
+pub(crate) use session::UNUSABLE;
+
 use std::collections::VecDeque;
 
 use plantlink_buffer::{Flight, Fly, Hold, Kept};

@@ -1,10 +1,12 @@
 //! What works and what does not, since when and why not: for the logs, `status` and the heartbeat.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use plantlink_config::Name;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,6 +16,7 @@ use crate::clock::Clock;
 use crate::destination_health::{DestinationHealth, Trouble};
 use crate::device_health::{DeviceHealth, KnownDevice};
 use crate::flow_health::{FlowHealth, LateTurn};
+use crate::reload::Reload;
 use crate::schedule::Limit;
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
@@ -126,6 +129,8 @@ pub(crate) struct Picture {
     pub(crate) flows: BTreeMap<Name, FlowHealth>,
     pub(crate) disk: Condition,
     pub(crate) heartbeats: BTreeMap<Name, Condition>,
+    /// The last attempt to take up another configuration.
+    pub(crate) reload: Option<Reload>,
 }
 
 /// Cheap to clone; all clones show the same picture.
@@ -133,7 +138,7 @@ pub(crate) struct Picture {
 pub(crate) struct Health {
     picture: Arc<Mutex<Picture>>,
     /// The devices of each line, in its order.
-    lines: Arc<BTreeMap<Name, Vec<KnownDevice>>>,
+    lines: Arc<RwLock<BTreeMap<Name, Vec<KnownDevice>>>>,
 }
 
 impl Health {
@@ -164,7 +169,7 @@ impl Health {
         for name in config.heartbeat.iter().flat_map(|heartbeat| &heartbeat.to) {
             picture.heartbeats.insert(name.clone(), Condition::default());
         }
-        Health { picture: Arc::new(Mutex::new(picture)), lines: Arc::new(lines) }
+        Health { picture: Arc::new(Mutex::new(picture)), lines: Arc::new(RwLock::new(lines)) }
     }
 
     pub(crate) fn picture(&self) -> Picture {
@@ -194,7 +199,8 @@ impl Health {
     /// Takes a device's state from its scan, and tells if it turned. A device is down when none of its tags has a value.
     pub(crate) fn readings(&self, source: &Name, intake: &Intake) -> Option<DeviceTurn> {
         let Content::Scan(scan) = &intake.content else { return None };
-        let known = self.lines.get(source)?.get(scan.device)?;
+        let lines = self.lines.read();
+        let known = lines.get(source)?.get(scan.device)?;
         let mut picture = self.picture.lock();
         match picture.devices.get_mut(&known.name)?.take(known, scan) {
             (Turned::Yes, fault) => Some(DeviceTurn { device: known.name.clone(), fault }),
@@ -206,7 +212,8 @@ impl Health {
     pub(crate) fn identity(&self, source: &Name, intake: &Intake) -> Option<FirmwareTurn> {
         let Content::Scan(scan) = &intake.content else { return None };
         let identity = scan.identity.as_ref()?;
-        let device = &self.lines.get(source)?.get(scan.device)?.name;
+        let lines = self.lines.read();
+        let device = &lines.get(source)?.get(scan.device)?.name;
         let mut picture = self.picture.lock();
         let health = picture.devices.get_mut(device)?;
         match health.identify(identity) {

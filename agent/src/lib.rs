@@ -4,6 +4,7 @@
 //! Two one-way halves meet only at the disk. `collect` turns what sources bring into recorded events; `deliver` offers
 //! them to destinations and writes the answers down. `run` puts the parts together; `cli` is what a person types.
 
+mod audit;
 mod backoff;
 mod catalog;
 mod chain;
@@ -12,6 +13,7 @@ mod clip;
 mod clock;
 mod collect;
 mod control;
+mod crew;
 mod delays;
 mod deliver;
 #[cfg(feature = "demo")]
@@ -33,15 +35,20 @@ mod mapping;
 mod mqtt;
 mod opened;
 mod overflow;
+mod premises;
 mod provenance;
 mod reading;
 mod recording;
 mod rehearsal;
+mod reload;
 mod retry;
 mod routes;
 mod run;
+mod running;
 mod schedule;
+mod seal;
 mod service_level;
+mod signals;
 #[cfg(test)]
 mod simulated;
 mod slot;
@@ -52,5 +59,6 @@ mod systemd;
 mod tap;
 mod template;
 mod tls;
+mod wiring;
 
 pub use cli::main;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use plantlink_buffer::{Ledger, ReadError, Reader, bytes_on_disk};
-use plantlink_config::{Config, Flow, Name};
+use plantlink_config::{Config, Name};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -19,6 +20,7 @@ use crate::flash::{Flash, FlashAccount};
 use crate::flow_status::FlowStatus;
 use crate::health::{Condition, Health, SourceHealth};
 use crate::opened::Opened;
+use crate::reload::Reload;
 use crate::template::rfc3339;
 
 /// Takes the picture. Cheap to clone.
@@ -27,11 +29,9 @@ pub(crate) struct Reporter(Arc<Inner>);
 
 struct Inner {
     site: Arc<Site>,
-    config_hash: String,
+    /// The one in force.
+    config: watch::Receiver<Arc<Config>>,
     buffer: PathBuf,
-    buffer_bytes_max: u64,
-    /// As configured.
-    flows: Vec<Flow>,
     opened: Opened,
     health: Health,
     reader: Mutex<Reader>,
@@ -50,6 +50,8 @@ pub(crate) struct Status {
     pub(crate) started_at: String,
     pub(crate) uptime_s: u64,
     pub(crate) config_hash: String,
+    /// What came of the last attempt to change the configuration since the start.
+    pub(crate) reload: Option<Reload>,
     pub(crate) clock: &'static str,
     pub(crate) ledger: Value,
     pub(crate) buffer: BufferStatus,
@@ -83,13 +85,18 @@ pub(crate) struct Named<T> {
 }
 
 impl Reporter {
-    pub(crate) fn new(config: &Config, site: Arc<Site>, opened: Opened, health: Health, reader: Reader) -> Self {
+    pub(crate) fn new(
+        config: watch::Receiver<Arc<Config>>,
+        site: Arc<Site>,
+        opened: Opened,
+        health: Health,
+        reader: Reader,
+    ) -> Self {
+        let buffer = config.borrow().buffer.path.clone();
         Reporter(Arc::new(Inner {
             site,
-            config_hash: config.hash.clone(),
-            buffer: config.buffer.path.clone(),
-            buffer_bytes_max: config.buffer.max_size,
-            flows: config.flows.clone(),
+            config,
+            buffer,
             opened,
             health,
             flash: FlashAccount::new(reader.ledger().map_or(0, |ledger| ledger.events.recorded)),
@@ -122,6 +129,7 @@ impl Reporter {
 impl Inner {
     fn status(&self) -> Status {
         let now = Clock.now();
+        let config = self.config.borrow().clone();
         let picture = self.health.picture();
         let mut reader = self.reader.lock();
         // The flows are read after the ledger, so that what is counted as recorded is never missing in a flow.
@@ -132,7 +140,7 @@ impl Inner {
             .map(|level| {
                 let health = picture.flows.iter().find(|(name, _)| ***name == *level.name);
                 let health = health.map(|(_, health)| health.clone()).unwrap_or_default();
-                FlowStatus::new(level, &self.flows, health, &mut reader, now)
+                FlowStatus::new(level, &config.flows, health, &mut reader, now)
             })
             .collect();
         Status {
@@ -142,14 +150,15 @@ impl Inner {
             at: rfc3339(now.wall_us),
             started_at: self.started_at.clone(),
             uptime_s: self.started.elapsed().as_secs(),
-            config_hash: self.config_hash.clone(),
+            config_hash: config.hash.clone(),
+            reload: picture.reload,
             clock: if now.synced { "synced" } else { "unsynced" },
             ledger: found.as_ref().map_or(Value::Null, ledger),
             buffer: BufferStatus {
                 path: self.buffer.clone(),
                 epoch: self.site.epoch.to_string(),
                 bytes: bytes_on_disk(&self.buffer),
-                bytes_max: self.buffer_bytes_max,
+                bytes_max: config.buffer.max_size,
                 disk: picture.disk,
                 opened: self.opened.clone(),
                 flash: found.map(|ledger| self.flash.figures(ledger.events.recorded)).unwrap_or_default(),

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use plantlink_buffer::{
-    Append, FlowState, Fly, Hold, Keep, Kept, Replayed, Resume, Routed, Settle, Settled, Submission, Work, WriterHandle,
+    Append, Event, FlowState, Fly, Hold, Keep, Kept, Reconfiguration, Replayed, Resume, Routed, Settle, Settled,
+    Submission, Work, WriteError, WriterHandle,
 };
-use plantlink_config::Name;
+use plantlink_config::{Config, Name, Stage};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::destination::Outcome;
+use crate::fly::UNUSABLE;
 use crate::health::Health;
 use crate::mapping::Entry;
 use crate::provenance::Provenance;
 use crate::routes::Routes;
 use crate::schedule::{Part, Turn};
+use crate::wiring::{options, yielding};
 
 /// How much may be on its way to the disk: memory stays bounded while the disk is slow.
 const WAITING_BYTES_MAX: usize = 8 << 20;
@@ -25,7 +29,8 @@ const ENTRY_BYTES: usize = 256;
 #[derive(Clone)]
 pub(crate) struct Store {
     writer: WriterHandle,
-    routes: Arc<Routes>,
+    /// Replaced when another configuration is taken up.
+    routes: Arc<RwLock<Routes>>,
     provenance: Provenance,
     room: Arc<Semaphore>,
     levels: Arc<watch::Sender<Vec<FlowState>>>,
@@ -40,7 +45,7 @@ impl Store {
     pub(crate) fn new(writer: WriterHandle, routes: Routes, provenance: Provenance, flows: Vec<FlowState>) -> Self {
         Store {
             writer,
-            routes: Arc::new(routes),
+            routes: Arc::new(RwLock::new(routes)),
             provenance,
             room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
             levels: Arc::new(watch::Sender::new(flows)),
@@ -59,20 +64,57 @@ impl Store {
                 .sum::<usize>();
         let permits = u32::try_from(bytes.min(WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| Stopped)?;
-        let events = events
-            .into_iter()
-            .map(|mut event| {
-                self.provenance.mark(&mut event.metadata);
-                Routed { flows: self.routes.of(&event.event_type, &event.source, stage).to_vec(), event }
-            })
-            .collect();
-        let append = Append { events, received, memory };
+        let append = Append { events: self.routed(events, stage), received, memory };
         let levels = self.levels.clone();
         self.submit(Work::Append(append), wait, move |flows| {
             drop(room);
             ack.give();
             publish(&levels, flows);
         })
+    }
+
+    /// Events with the flows that take them.
+    pub(crate) fn routed(&self, events: Vec<Event>, stage: Stage) -> Vec<Routed> {
+        let routes = self.routes.read();
+        let routed = |mut event: Event| {
+            self.provenance.mark(&mut event.metadata);
+            Routed { flows: routes.of(&event.event_type, &event.source, stage).to_vec(), event }
+        };
+        events.into_iter().map(routed).collect()
+    }
+
+    /// From now on events go these ways.
+    pub(crate) fn reroute(&self, routes: Routes) {
+        *self.routes.write() = routes;
+    }
+
+    /// Has the buffer take up another configuration, and gives the flows that it has then; an error has changed nothing.
+    pub(crate) async fn reconfigure(&self, config: &Config) -> Result<Result<Vec<FlowState>, WriteError>, Stopped> {
+        let (done, reconfigured) = oneshot::channel();
+        let levels = self.levels.clone();
+        let (config, provenance) = (config.clone(), self.provenance);
+        let reconfiguration = Reconfiguration {
+            options: options(&config),
+            yielding: Box::new(move |flows| yielding(&config, flows, provenance)),
+            done: Box::new(move |flows| {
+                if let Ok(flows) = &flows {
+                    publish(&levels, flows);
+                }
+                // Whoever waited may have stopped waiting; the next start does the same.
+                let _ = done.send(flows);
+            }),
+        };
+        self.writer.reconfigure(reconfiguration).map_err(|_| Stopped)?;
+        reconfigured.await.map_err(|_| Stopped)
+    }
+
+    /// Forgets what is in flight to a destination that has ended and flies no more: its events are offered wherever their
+    /// flow goes now.
+    pub(crate) fn forget_flights(&self, destination: &Name) -> Result<(), Stopped> {
+        let destination = destination.to_string();
+        let forget = Fly { destination, session: Some(UNUSABLE.to_owned()), ..Fly::default() };
+        let levels = self.levels.clone();
+        self.submit(Work::Fly(forget), Duration::ZERO, move |flows| publish(&levels, flows))
     }
 
     /// Commits at once what waits for company.

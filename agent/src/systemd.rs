@@ -13,6 +13,14 @@ pub(crate) fn ready() {
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 }
 
+/// The configuration is read again; [`ready`] ends it.
+pub(crate) fn reloading() {
+    // systemd wants to know which of its requests this answers, by the time.
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
+    }
+}
+
 /// The stop has begun.
 pub(crate) fn stopping() {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What an event has to say. All of it has to hold; where nothing is asked, every event is meant.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Condition {
     /// What is looked at, and which strings, numbers and booleans are right there; at least one each.
     pub asked: Vec<(Reference, Vec<Json>)>,

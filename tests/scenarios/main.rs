@@ -28,6 +28,7 @@ mod power_cut;
 mod qos2;
 mod qos2_source;
 mod receipts;
+mod reload;
 mod salvage;
 mod sources;
 mod sparkplug;

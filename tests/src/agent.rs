@@ -208,6 +208,14 @@ impl Agent {
         self.ended(STOP_LIMIT).await
     }
 
+    /// Sends SIGHUP: it reads its configuration again.
+    ///
+    /// # Panics
+    /// When it was not running.
+    pub fn hang_up(&self) {
+        signal(self.process(), Signal::HUP);
+    }
+
     /// The process of the agent itself.
     ///
     /// # Panics
@@ -226,7 +234,7 @@ impl Agent {
         wait::until("the agent to end", limit, async || child.try_wait().ok().flatten()).await
     }
 
-    /// Replaces the configuration; the next start reads it.
+    /// Replaces the configuration; the next start or SIGHUP reads it.
     ///
     /// # Panics
     /// When that is not possible.

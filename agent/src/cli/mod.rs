@@ -11,6 +11,7 @@ mod order;
 mod plan;
 mod probe;
 mod read;
+mod reload;
 mod replay;
 mod run;
 mod scan;
@@ -48,6 +49,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows what the running agent is doing
     Status(status::StatusArgs),
+    /// Has the running agent read its configuration again and take it up, all of it or nothing; exit code 78 if there is an
+    /// error
+    Reload(reload::ReloadArgs),
     /// Shows the requests that each Modbus device will get, the time they take on the line, and whether the intervals can
     /// be met
     Plan(plan::PlanArgs),
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Status(args) => on_one_thread(status::status(args)),
+        Command::Reload(args) => on_one_thread(reload::reload(args)),
         Command::Plan(args) => plan::plan(&args),
         Command::Read(args) => on_one_thread(read::read(args)),
         Command::Probe(args) => on_one_thread(probe::probe(args)),

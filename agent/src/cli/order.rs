@@ -7,8 +7,8 @@ use plantlink_buffer::Buffer;
 use plantlink_config::{Config, Environment, load};
 use serde_json::Value;
 
-use crate::control::{ControlError, Order, Request, ask};
-use crate::run;
+use crate::control::{ControlError, Order, Request, ask, own};
+use crate::wiring::{forget_unfinishable, options, routes};
 
 /// The configuration, as far as it can be read: it says where the buffer is.
 pub(super) fn configuration(path: &Path) -> Option<Config> {
@@ -20,9 +20,10 @@ pub(super) async fn obeyed(config: Option<&Config>, order: Order) -> Result<Valu
     let request = Request::Order(order.clone());
     match (ask(config.map(|config| config.buffer.path.as_path()), &request).await, config) {
         (Err(ControlError::NotRunning { .. }), Some(config)) if config.buffer.path.exists() => {
-            let mut buffer = Buffer::open(&config.buffer.path, &run::options(config))?;
-            run::forget_unfinishable(config, &mut buffer)?;
-            let outcome = order.apply(&mut buffer)?;
+            let mut buffer = Buffer::open(&config.buffer.path, &options(config))?;
+            forget_unfinishable(config, &mut buffer)?;
+            let routes = routes(config, &buffer.flows());
+            let outcome = order.apply(&own(), &mut buffer, &routes)?;
             buffer.close()?;
             Ok(outcome)
         }
@@ -56,7 +57,7 @@ mod tests {
         let text = "[plant]\nid = \"mill-07\"\ngateway = \"gw\"\n[buffer]\npath = \"buffer.db\"\n";
         std::fs::write(&file, text).unwrap();
         let config = configuration(&file).unwrap();
-        let mut options = run::options(&config);
+        let mut options = options(&config);
         options.flows = vec![plantlink_buffer::FlowSpec { name: "orders".to_owned(), was: None }];
         let mut buffer = Buffer::open(&config.buffer.path, &options).unwrap();
         let flow = buffer.flows()[0].id;

@@ -46,7 +46,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Err(error) => return failed(&error),
     };
     let provenance = if args.simulated { Provenance::Simulation } else { Provenance::Plant };
-    let ended = runtime.block_on(crate::run::run(config, provenance));
+    let ended = runtime.block_on(crate::run::run(&args.config.config, config, provenance));
     // What is left is a name being looked up: nothing to wait for.
     runtime.shutdown_background();
     match ended {

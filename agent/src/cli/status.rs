@@ -49,6 +49,13 @@ fn screen(status: &Value) -> String {
         let day = flash(status, "bytes_per_day").map_or_else(String::new, |day| format!(", {} a day", bytes(day)));
         let _ = writeln!(out, "written to the disk since the start: {}{each}{day}", bytes(written));
     }
+    if let Some(reload) = status.get("reload").filter(|reload| reload["applied"] == false) {
+        let _ = writeln!(
+            out,
+            "the configuration file was not taken up at {} and is not in force; `plantlink check` tells why",
+            text(reload, "at"),
+        );
+    }
     if let Some(salvaged) = status.pointer("/buffer/salvaged").filter(|salvaged| !salvaged.is_null()) {
         let _ = writeln!(
             out,

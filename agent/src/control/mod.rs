@@ -1,6 +1,7 @@
 //! The Unix socket by which the other commands talk to the running agent: a request is a line, and so is
 //! an answer.
 
+mod caller;
 mod carried;
 mod client;
 mod follow;
@@ -17,12 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::modbus::Question;
 
+pub(crate) use caller::own;
 pub(crate) use carried::{Carried, Carrier, Stage};
 pub(crate) use client::{Followed, ask};
 pub(crate) use follow::Follow;
 pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
-pub(crate) use server::Control;
+pub(crate) use server::{Control, FrontDesk};
 pub(crate) use tail::Tail;
 
 const SOCKET: &str = "plantlink.sock";
@@ -43,6 +45,8 @@ pub(crate) enum Request {
     Line { address: String, question: Option<Question> },
     /// The last events that carried a tag's value.
     Carried(Carried),
+    /// That the configuration is read again, and taken up if it is right.
+    Reload,
     /// What comes from now on.
     Follow(Follow),
 }

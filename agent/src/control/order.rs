@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
-use plantlink_buffer::{Buffer, Durability, FlowState, ReadError, Reader, Work, WriteError};
+use plantlink_buffer::{Append, Buffer, Durability, FlowState, ReadError, Reader, Routed, Work, WriteError};
+use plantlink_config::Stage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::audit::Act;
+use crate::clock::Clock;
+use crate::routes::Routes;
 use crate::store::{Stopped, Store};
 
 /// A change of a flow.
@@ -57,8 +61,8 @@ struct Task {
 }
 
 impl Order {
-    /// Has the running agent do it.
-    pub(super) async fn submit(&self, store: &Store, reader: Reader) -> Result<Value, OrderError> {
+    /// Has the running agent do it, which is on record before there is an answer.
+    pub(super) async fn submit(&self, by: &str, store: &Store, reader: Reader) -> Result<Value, OrderError> {
         let flows = store.levels().borrow().clone();
         let order = self.clone();
         let planned = tokio::task::spawn_blocking(move || order.plan(&flows, reader)).await;
@@ -67,14 +71,26 @@ impl Order {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         let flows = store.commit(work).await?;
+        let events = store.routed(vec![self.act().event(by, Clock.now())], Stage::Production);
+        store.commit(Work::Append(Append { events, ..Append::default() })).await?;
         Ok(self.outcome(&before, &flows))
     }
 
-    /// Does it on a buffer that nobody else uses.
-    pub(crate) fn apply(&self, buffer: &mut Buffer) -> Result<Value, OrderError> {
+    /// Does it on a buffer that nobody else uses, and records it there.
+    pub(crate) fn apply(&self, by: &str, buffer: &mut Buffer, routes: &Routes) -> Result<Value, OrderError> {
         let Task { before, work } = self.plan(&buffer.flows(), buffer.reader()?)?;
-        buffer.apply([&work], Durability::Synced)?;
+        let event = self.act().event(by, Clock.now());
+        let flows = routes.of(&event.event_type, &event.source, Stage::Production).to_vec();
+        let record = Append { events: vec![Routed { event, flows }], ..Append::default() };
+        buffer.apply([&work, &Work::Append(record)], Durability::Synced)?;
         Ok(self.outcome(&before, &buffer.flows()))
+    }
+
+    fn act(&self) -> Act {
+        match self {
+            Order::Replay(Replay { flow, .. }) => Act::Replay { flow: flow.clone() },
+            Order::Drop { flow } => Act::Drop { flow: flow.clone() },
+        }
     }
 
     /// The flow it is about.

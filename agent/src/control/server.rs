@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{ANSWER, Carried, ControlError, Follow, Lines, Order, Request, SOCKET, beside};
+use super::{ANSWER, Carried, ControlError, Follow, Lines, Order, Request, SOCKET, beside, caller};
 use crate::chain::chain;
+use crate::reload::Asked;
 use crate::status::Reporter;
 use crate::store::Store;
 use crate::tap::Tap;
@@ -38,11 +39,20 @@ pub(crate) struct Control {
 
 /// What the answers are made of.
 #[derive(Clone)]
+pub(crate) struct FrontDesk {
+    pub(crate) reporter: Reporter,
+    pub(crate) store: Store,
+    /// The Modbus lines that are held now.
+    pub(crate) lines: watch::Receiver<Lines>,
+    pub(crate) tap: Tap,
+    /// Where a new configuration is asked for.
+    pub(crate) reload: mpsc::Sender<Asked>,
+}
+
+/// Those who ask, and those who look on.
+#[derive(Clone)]
 struct Answers {
-    reporter: Reporter,
-    store: Store,
-    lines: Lines,
-    tap: Tap,
+    desk: FrontDesk,
     followers: Arc<Semaphore>,
 }
 
@@ -62,9 +72,8 @@ impl Control {
     }
 
     /// Answers until stop.
-    pub(crate) async fn serve(self, reporter: Reporter, store: Store, lines: Lines, tap: Tap, stop: CancellationToken) {
-        let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
-        let known = Answers { reporter, store, lines, tap, followers };
+    pub(crate) async fn serve(self, desk: FrontDesk, stop: CancellationToken) {
+        let known = Answers { desk, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) };
         let mut answers = JoinSet::new();
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
             match accepted {
@@ -102,8 +111,9 @@ enum Answer {
 
 impl Answers {
     async fn serve(&self, stream: UnixStream) -> io::Result<()> {
+        let by = caller::of(&stream)?;
         let (mut read, mut write) = stream.into_split();
-        let follow = match tokio::time::timeout(ANSWER, self.answer(&mut read)).await?? {
+        let follow = match tokio::time::timeout(ANSWER, self.answer(&mut read, &by)).await?? {
             Answer::Once(answer) => return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?,
             Answer::Following(follow) => follow,
         };
@@ -112,22 +122,42 @@ impl Answers {
             return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?;
         };
         tokio::select! {
-            followed = follow.serve(&self.reporter, &self.store, &self.tap, &mut write) => followed,
+            followed = follow.serve(&self.desk.reporter, &self.desk.store, &self.desk.tap, &mut write) => followed,
             () = left(&mut read) => Ok(()),
         }
     }
 
-    async fn answer(&self, read: &mut OwnedReadHalf) -> io::Result<Answer> {
+    async fn answer(&self, read: &mut OwnedReadHalf, by: &str) -> io::Result<Answer> {
+        let FrontDesk { reporter, store, lines, .. } = &self.desk;
         let mut line = String::new();
         BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
         Ok(Answer::Once(match serde_json::from_str(&line) {
             Ok(Request::Follow(follow)) => return Ok(Answer::Following(follow)),
-            Ok(Request::Status) => serde_json::to_value(self.reporter.status().await)?,
-            Ok(Request::Order(order)) => obey(&order, &self.reporter, &self.store).await,
-            Ok(Request::Line { address, question }) => self.lines.answer(&address, question).await,
-            Ok(Request::Carried(carried)) => look_back(carried, &self.reporter).await,
+            Ok(Request::Status) => serde_json::to_value(reporter.status().await)?,
+            Ok(Request::Order(order)) => obey(&order, by, reporter, store).await,
+            Ok(Request::Line { address, question }) => {
+                let held = lines.borrow().clone();
+                held.answer(&address, question).await
+            }
+            Ok(Request::Carried(carried)) => look_back(carried, reporter).await,
+            Ok(Request::Reload) => self.reload(by).await,
             Err(error) => json!({ "error": format!("not a request: {error}") }),
         }))
+    }
+}
+
+impl Answers {
+    async fn reload(&self, by: &str) -> Value {
+        let (answer, told) = oneshot::channel();
+        let asked = Asked { by: by.to_owned(), answer };
+        let told = match self.desk.reload.send(asked).await {
+            Ok(()) => told.await.ok(),
+            Err(_) => None,
+        };
+        match told {
+            Some(reload) => serde_json::to_value(reload).unwrap_or_else(|error| json!({ "error": error.to_string() })),
+            None => json!({ "error": "the agent is stopping" }),
+        }
     }
 }
 
@@ -141,9 +171,9 @@ async fn left(read: &mut OwnedReadHalf) {
     while read.read(&mut rest).await.is_ok_and(|bytes| bytes > 0) {}
 }
 
-async fn obey(order: &Order, reporter: &Reporter, store: &Store) -> Value {
+async fn obey(order: &Order, by: &str, reporter: &Reporter, store: &Store) -> Value {
     let done = match reporter.reader() {
-        Ok(reader) => order.submit(store, reader).await,
+        Ok(reader) => order.submit(by, store, reader).await,
         Err(error) => Err(error.into()),
     };
     match done {

@@ -19,7 +19,7 @@ use crate::store::Stopped;
 /// How long a broker with MQTT 5 is asked to keep the session while the agent is away: seven days.
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 /// The identity of no session: the next connection ends whatever is there.
-const UNUSABLE: &str = "";
+pub(crate) const UNUSABLE: &str = "";
 
 impl Airline {
     fn identity(&self) -> String {

@@ -84,6 +84,11 @@ impl Entry {
         }
     }
 
+    /// Of the agent itself: nobody waits for an acknowledgement, and there is nothing in it yet.
+    pub(crate) fn of_agent() -> Self {
+        Entry::new(Ack::none(), Duration::ZERO)
+    }
+
     /// Nothing to record, and nobody to tell.
     pub(crate) fn is_nothing(&self) -> bool {
         self.events.is_empty()

@@ -24,15 +24,16 @@ use crate::deliver::deliver;
 use crate::destination::mqtt::Broker;
 use crate::envelope::Site;
 use crate::health::Health;
-use crate::mapping::{Memory, remembered_filters};
+use crate::mapping::remembered_filters;
 use crate::mqtt::Network;
 use crate::mqtt::dial::DialError;
 use crate::provenance::Provenance;
-use crate::run::{mappers, options, routes, served};
+use crate::running::restore;
 use crate::schedule::Schedule;
 use crate::source::mqtt::Subscription;
 use crate::store::Store;
 use crate::tap::Tap;
+use crate::wiring::{options, routes, served};
 
 /// Of both links.
 pub(super) const WINDOW: u16 = 8;
@@ -124,9 +125,8 @@ window = {WINDOW}
         let site =
             Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() };
         let flows = buffer.flows();
-        let memory: Memory = buffer.memory()?.into_iter().collect();
-        let mut mappers = mappers(config, &buffer, &memory)?;
         let reader = buffer.reader()?;
+        let (mapper, memory) = restore(plant_source, &config.plant, config.buffer.linger, &reader)?;
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(takes_writes))?;
         let store = Store::new(writer.handle(), routes(config, &flows), Provenance::Plant, flows.clone());
         let health = Health::new(config);
@@ -146,7 +146,6 @@ window = {WINDOW}
         right.spawn(deliver(destination.name.clone(), broker, schedule, store.clone(), health.clone(), office.clone()));
         let mut left = JoinSet::new();
         let subscription = Subscription::over(Simulated, source, remembered_filters(&source.name, &memory), Clock);
-        let mapper = mappers.remove(0);
         let tap = Tap::default().source(plant_source);
         left.spawn(collect(source.name.clone(), subscription, mapper, store.clone(), health, tap, plant.clone()));
 

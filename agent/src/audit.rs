@@ -1,0 +1,78 @@
+//! `audit.recorded`: who has changed what the agent does or holds, for whoever has to prove it later.
+
+use plantlink_buffer::{Event, EventTime, ReadError, Reader, Stamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::mapping::Remembered;
+
+const RECORDED: &str = "audit.recorded";
+/// Who says so: no device and no source of messages.
+const SOURCE: &str = "agent";
+/// Where the hash of the last configuration is remembered.
+const CONFIGURATION: &str = "configuration";
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Another configuration was taken up; the hashes are those of the files.
+    Config { old: String, new: String, changed: Vec<String> },
+    /// The backlog of a flow was given up.
+    Drop { flow: String },
+    /// Delivered events of a flow are offered again.
+    Replay { flow: String },
+}
+
+impl Act {
+    /// The event that tells of it.
+    pub(crate) fn event(&self, by: &str, stamp: Stamp) -> Event {
+        Event {
+            id: Uuid::now_v7().into_bytes(),
+            event_type: RECORDED.into(),
+            source: SOURCE.into(),
+            at: EventTime::Own,
+            stamp,
+            data: self.data(by).to_string().into_bytes(),
+            metadata: br#""stage":"production""#.to_vec(),
+        }
+    }
+
+    fn data(&self, by: &str) -> Value {
+        let flow = |action: &str, flow: &str| json!({"action": action, "by": by, "changed": [format!("flow {flow}")]});
+        match self {
+            Act::Config { old, new, changed } => {
+                json!({"action": "config", "by": by, "old": old, "new": new, "changed": changed})
+            }
+            Act::Drop { flow: name } => flow("drop", name),
+            Act::Replay { flow: name } => flow("replay", name),
+        }
+    }
+}
+
+/// What is remembered of a configuration from now on.
+pub(crate) fn remembered(hash: &str) -> Remembered {
+    (CONFIGURATION.to_owned(), Some(hash.as_bytes().to_vec()))
+}
+
+/// The hash of the configuration that was in force last; `None` before the first one.
+pub(crate) fn last_configuration(reader: &Reader) -> Result<Option<String>, ReadError> {
+    let row = reader.memory()?.into_iter().find(|(owner, _)| owner == CONFIGURATION);
+    Ok(row.and_then(|(_, hash)| String::from_utf8(hash).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+
+    #[test]
+    fn each_act_has_what_the_catalogue_requires() {
+        let flow = || "orders".to_owned();
+        let config = Act::Config { old: "a".to_owned(), new: "b".to_owned(), changed: vec![flow()] };
+        for act in [config, Act::Drop { flow: flow() }, Act::Replay { flow: flow() }] {
+            let event = act.event("root", Stamp { wall_us: 0, boottime_us: 0, synced: true });
+            let data = serde_json::from_slice(&event.data).unwrap();
+            assert!(catalog::check(RECORDED, &data).is_ok(), "{data:?}");
+        }
+    }
+}
