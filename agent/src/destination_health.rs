@@ -26,20 +26,20 @@ pub(crate) enum Trouble {
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(crate) struct DestinationHealth {
     #[serde(flatten)]
-    condition: Condition,
+    pub(crate) condition: Condition,
     /// What is wrong; `None`: nothing.
-    trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Trouble>,
     /// Nothing is offered before; `None` while it need not be left alone.
     until: Option<String>,
     /// Since when it has failed so often that one event at a time asks whether it is back.
     breaker_open_since: Option<String>,
-    held_back: Option<HeldBack>,
+    pub(crate) held_back: Option<HeldBack>,
 }
 
 /// A limit of the configuration at work.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-struct HeldBack {
-    by: Limit,
+pub(crate) struct HeldBack {
+    pub(crate) by: Limit,
     since: String,
 }
 

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use plantlink_buffer::{FlowState, Stamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::clock::Clock;
 use crate::delays::Delays;
 use crate::health::{Remark, Seldom, Turned, now, remark};
+use crate::progress::Progress;
 
 /// One flow. The counts are since the start.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +27,11 @@ pub(crate) struct FlowHealth {
     /// Breaches of its `max_delay`, with the one that goes on.
     pub(crate) breaches: u64,
     pub(crate) delays: Delays,
+    pub(crate) progress: Progress,
+    /// When events were given up last, as far as that was seen.
+    pub(crate) last_dropped: Option<Stamp>,
+    /// How many were given up, as it was seen last.
+    dropped: Option<u64>,
     told: Seldom,
     told_waiting: Seldom,
 }
@@ -82,6 +90,14 @@ impl FlowHealth {
                 Some(LateTurn::Ended { after })
             }
             (None, false) | (Some(_), true) => None,
+        }
+    }
+
+    /// Takes in how far it is.
+    pub(crate) fn look(&mut self, level: &FlowState) {
+        self.progress.look(level.buffered, Instant::now());
+        if self.dropped.replace(level.dropped).is_some_and(|before| level.dropped > before) {
+            self.last_dropped = Some(Clock.now());
         }
     }
 

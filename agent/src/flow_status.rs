@@ -1,6 +1,6 @@
 //! A flow as `status` and `flows` show it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plantlink_buffer::{FlowState, Reader, Stamp};
 use plantlink_config::{Flow, Name, Order, Priority};
@@ -12,6 +12,10 @@ use crate::delays::DelayFigures;
 use crate::flow_health::{FlowHealth, Pause};
 use crate::health::Remark;
 use crate::service_level;
+use crate::template::rfc3339;
+
+/// A flow that gave up events is said to go on with it for so long.
+const DROPPING: Duration = Duration::from_mins(10);
 
 /// What a flow is for and how far it is. Later releases add fields; none is taken away within a version.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -26,6 +30,8 @@ pub(crate) struct FlowStatus {
     pub(crate) retired: bool,
     pub(crate) depth: u64,
     pub(crate) oldest_age_s: Option<u64>,
+    /// In how many seconds nothing will wait, at the pace of the last half minute; `None` when no less waits than then.
+    pub(crate) empty_in_s: Option<u64>,
     /// The service level that is promised.
     pub(crate) max_delay_ms: Option<u64>,
     /// What is reached; `None` while nothing was delivered in the last minutes.
@@ -38,6 +44,11 @@ pub(crate) struct FlowStatus {
     pub(crate) delivered: u64,
     pub(crate) dead: u64,
     pub(crate) dropped: u64,
+    /// When events were given up last; `None`: not since the start.
+    pub(crate) last_dropped_at: Option<String>,
+    /// That is so short a time ago that it may be going on.
+    #[serde(skip)]
+    pub(crate) is_dropping: bool,
     /// Of `dropped`, the events that no `buffer.overflowed` event has named yet.
     pub(crate) untold: u64,
     /// Settled events still to be offered again; in no other count.
@@ -77,6 +88,11 @@ impl FlowStatus {
             retired: level.retired,
             depth: level.buffered,
             oldest_age_s: oldest.and_then(|recorded| age(recorded, now)).map(|age| age.as_secs()),
+            empty_in_s: if level.buffered == 0 {
+                Some(0)
+            } else {
+                health.progress.empty_in().map(|left| left.as_secs())
+            },
             max_delay_ms: max_delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
             delay: health.delays.figures(Instant::now()),
             late_since: health.late.map(|late| late.since),
@@ -85,6 +101,8 @@ impl FlowStatus {
             delivered: level.delivered,
             dead: level.dead,
             dropped: level.dropped,
+            last_dropped_at: health.last_dropped.map(|last| rfc3339(last.wall_us)),
+            is_dropping: health.last_dropped.and_then(|last| age(last, now)).is_some_and(|age| age < DROPPING),
             untold: level.untold,
             replaying: level.replaying,
             replayed: level.replayed,

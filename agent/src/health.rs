@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
+use plantlink_buffer::FlowState;
 use plantlink_config::Name;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -271,6 +272,11 @@ impl Health {
     /// Says when a flow's breach of its `max_delay` begins and when it ends.
     pub(crate) fn flow_late(&self, name: &Name, is_late: bool) -> Option<LateTurn> {
         self.flow(name, |flow| flow.late(is_late)).flatten()
+    }
+
+    /// How far a flow is, at each look.
+    pub(crate) fn flow_level(&self, name: &Name, level: &FlowState) {
+        self.flow(name, |flow| flow.look(level));
     }
 
     /// How long delivered events took.

@@ -18,12 +18,17 @@ use crate::health::{Health, Turned};
 use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Session, Tcp, Will, open_with};
 use crate::retry::Retry;
 use crate::slot::Slot;
-use crate::status::{Reporter, Status};
+use crate::status::{Report, Reporter};
 use crate::template::rfc3339;
+
+/// The longest report: what the brokers of the large clouds take (AWS IoT: 128 KiB a message).
+const REPORT_BYTES_MAX: u32 = 100_000;
+/// What stands around it in its packet: the topic most of all.
+const PACKET_BYTES: u32 = 1_000;
 
 /// The JSON Schema (draft 2020-12) of the report.
 pub(crate) fn schema() -> Value {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Status>().to_value()
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Report>().to_value()
 }
 
 /// What the heartbeat of one destination is made of.
@@ -69,7 +74,7 @@ impl Heartbeat {
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let report = serde_json::to_vec(&self.reporter.status().await).unwrap_or_default();
+            let report = self.reporter.report().await.within(report_bytes_max(link.terms().packet_bytes_max));
             let beat = self.publish(&mut link, "heartbeat", report);
             let Some(heard) = stop.run_until_cancelled(beat).await else { break };
             heard?;
@@ -136,4 +141,10 @@ impl Heartbeat {
         });
         state.to_string().into_bytes()
     }
+}
+
+/// How long a report may be at a broker that takes packets of this size.
+fn report_bytes_max(packet_bytes_max: u32) -> usize {
+    let bytes = packet_bytes_max.saturating_sub(PACKET_BYTES).min(REPORT_BYTES_MAX);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

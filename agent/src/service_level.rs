@@ -1,4 +1,5 @@
-//! The service level of a flow: whether its oldest event that is not delivered is older than its `max_delay`.
+//! The service level of a flow: whether its oldest event that is not delivered is older than its `max_delay`, and how its
+//! backlog moves.
 
 use std::time::Duration;
 
@@ -33,14 +34,22 @@ pub(crate) async fn watch(
     health: Health,
     stop: CancellationToken,
 ) {
-    let promise = |(flow, Flow { name, max_delay, .. }): (FlowId, Flow)| {
-        Some(Promise { flow, name, max_delay: max_delay?, oldest: None })
+    let promise = |(flow, Flow { name, max_delay, .. }): &(FlowId, Flow)| {
+        Some(Promise { flow: *flow, name: name.clone(), max_delay: (*max_delay)?, oldest: None })
     };
-    let mut promises: Vec<Promise> = flows.into_iter().filter_map(promise).collect();
+    let mut promises: Vec<Promise> = flows.iter().filter_map(promise).collect();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !promises.is_empty() && stop.run_until_cancelled(ticks.tick()).await.is_some() {
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let levels = levels.borrow().clone();
+        for (id, flow) in &flows {
+            if let Some(level) = levels.iter().find(|level| level.id == *id) {
+                health.flow_level(&flow.name, level);
+            }
+        }
+        if promises.is_empty() {
+            continue;
+        }
         let looked = tokio::task::spawn_blocking(move || {
             promises.iter_mut().for_each(|promise| promise.look(&levels, &mut reader));
             (promises, reader)

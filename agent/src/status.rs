@@ -1,17 +1,17 @@
 //! What the agent is doing, as one object: what `plantlink status` shows and the heartbeat tells.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use plantlink_buffer::{Ledger, ReadError, Reader, bytes_on_disk};
+use plantlink_buffer::{ReadError, Reader, bytes_on_disk};
 use plantlink_config::{Config, Name};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::certificates::{CertificateStatus, Certificates};
 use crate::clock::Clock;
 use crate::destination_health::DestinationHealth;
 use crate::device_health::DeviceHealth;
@@ -19,8 +19,12 @@ use crate::envelope::Site;
 use crate::flash::{Flash, FlashAccount};
 use crate::flow_status::FlowStatus;
 use crate::health::{Condition, Health, SourceHealth};
+use crate::ledger_status::LedgerStatus;
+use crate::left_out::LeftOut;
 use crate::opened::Opened;
+use crate::process::ProcessStatus;
 use crate::reload::Reload;
+use crate::summary::Summary;
 use crate::template::rfc3339;
 
 /// Takes the picture. Cheap to clone.
@@ -40,7 +44,17 @@ struct Inner {
     started_at: String,
 }
 
-/// One picture. Later releases add fields; none is taken away within a version.
+/// One picture, with what matters of it first. Later releases add fields; none is taken away within a version.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Report {
+    pub(crate) summary: Summary,
+    #[serde(flatten)]
+    pub(crate) status: Status,
+    /// How much of it is not told, where a report must not be longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) left_out: Option<LeftOut>,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Status {
     pub(crate) version: &'static str,
@@ -53,13 +67,16 @@ pub(crate) struct Status {
     /// What came of the last attempt to change the configuration since the start.
     pub(crate) reload: Option<Reload>,
     pub(crate) clock: &'static str,
-    pub(crate) ledger: Value,
+    /// `None` when the buffer cannot be read.
+    pub(crate) ledger: Option<LedgerStatus>,
     pub(crate) buffer: BufferStatus,
+    pub(crate) process: ProcessStatus,
     pub(crate) sources: Vec<Named<SourceHealth>>,
     pub(crate) devices: Vec<Named<DeviceHealth>>,
     pub(crate) flows: Vec<FlowStatus>,
     pub(crate) destinations: Vec<Named<DestinationHealth>>,
     pub(crate) heartbeats: Vec<Named<Condition>>,
+    pub(crate) certificates: Vec<CertificateStatus>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -70,6 +87,8 @@ pub(crate) struct BufferStatus {
     pub(crate) bytes: u64,
     /// The limit of `bytes`.
     pub(crate) bytes_max: u64,
+    /// What its file system has left for this process; `None` where it does not say.
+    pub(crate) free_bytes: Option<u64>,
     pub(crate) disk: Condition,
     #[serde(flatten)]
     pub(crate) opened: Opened,
@@ -117,12 +136,18 @@ impl Reporter {
     }
 
     /// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
-    pub(crate) async fn status(&self) -> Status {
+    pub(crate) async fn report(&self) -> Report {
         let inner = self.0.clone();
-        match tokio::task::spawn_blocking(move || inner.status()).await {
-            Ok(status) => status,
+        match tokio::task::spawn_blocking(move || Report::of(inner.status())).await {
+            Ok(report) => report,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
+    }
+}
+
+impl Report {
+    pub(crate) fn of(status: Status) -> Self {
+        Report { summary: Summary::of(&status), status, left_out: None }
     }
 }
 
@@ -153,21 +178,24 @@ impl Inner {
             config_hash: config.hash.clone(),
             reload: picture.reload,
             clock: if now.synced { "synced" } else { "unsynced" },
-            ledger: found.as_ref().map_or(Value::Null, ledger),
+            ledger: found.as_ref().map(LedgerStatus::of),
             buffer: BufferStatus {
                 path: self.buffer.clone(),
                 epoch: self.site.epoch.to_string(),
                 bytes: bytes_on_disk(&self.buffer),
                 bytes_max: config.buffer.max_size,
+                free_bytes: free_bytes(&self.buffer),
                 disk: picture.disk,
                 opened: self.opened.clone(),
                 flash: found.map(|ledger| self.flash.figures(ledger.events.recorded)).unwrap_or_default(),
             },
+            process: ProcessStatus::now(),
             sources: named(picture.sources),
             devices: picture.devices.into_iter().map(|(name, what)| Named { name, what: what.at(now) }).collect(),
             flows,
             destinations: named(picture.destinations),
             heartbeats: named(picture.heartbeats),
+            certificates: Certificates::of(&config).look(now),
         }
     }
 }
@@ -176,24 +204,7 @@ fn named<T>(all: std::collections::BTreeMap<Name, T>) -> Vec<Named<T>> {
     all.into_iter().map(|(name, what)| Named { name, what }).collect()
 }
 
-fn ledger(ledger: &Ledger) -> Value {
-    let sources: Map<String, Value> = ledger
-        .sources
-        .iter()
-        .map(|(name, counts)| {
-            let counts = json!({
-                "received": counts.received,
-                "mapped": counts.mapped,
-                "unmapped": counts.unmapped,
-                "rejected": counts.rejected,
-                "repeated": counts.repeated,
-            });
-            (name.to_string(), counts)
-        })
-        .collect();
-    let events = &ledger.events;
-    json!({
-        "sources": sources,
-        "events": { "made": events.recorded + events.unmatched, "recorded": events.recorded, "unmatched": events.unmatched },
-    })
+fn free_bytes(path: &Path) -> Option<u64> {
+    let volume = rustix::fs::statvfs(path).ok()?;
+    volume.f_bavail.checked_mul(volume.f_frsize)
 }

@@ -93,6 +93,11 @@ impl Odoo {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Refuses connections until it is started again; what it holds stays, as in PostgreSQL.
     pub async fn stop(&mut self) {
         if let Some(serving) = self.serving.take() {

@@ -11,12 +11,12 @@ use plantlink_config::Config;
 use serde_json::Value;
 
 use super::order::{configuration, obeyed};
-use super::status::millis;
 use super::{ConfigArgs, failed, print};
 use crate::clock::Clock;
 use crate::control::{ControlError, Order, Request, ask};
 use crate::flow_health::FlowHealth;
 use crate::flow_status::FlowStatus;
+use crate::human::millis;
 
 #[derive(Args)]
 pub(super) struct FlowsArgs {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{ConfigArgs, failed, print};
 use crate::control::{Request, ask};
+use crate::human::{bytes, millis, seconds};
 
 #[derive(Args)]
 pub(crate) struct StatusArgs {
@@ -17,15 +18,43 @@ pub(crate) struct StatusArgs {
     /// One JSON object, for scripts
     #[arg(long)]
     json: bool,
+    /// The sentence alone, and an exit code as monitoring systems want it: 0 all is well, 1 something needs attention,
+    /// 2 events are given up or not taken in, 3 no agent answers
+    #[arg(long, conflicts_with = "json")]
+    check: bool,
 }
+
+/// As Nagios and its kin have it.
+const EXIT_UNKNOWN: u8 = 3;
 
 pub(super) async fn status(args: StatusArgs) -> ExitCode {
     // The configuration only says where the buffer is; an agent that runs with an older one is found all the same.
     let buffer = load(&args.config.config, Environment::Check).config.map(|config| config.buffer.path);
     match ask(buffer.as_deref(), &Request::Status).await {
         Ok(status) if args.json => print(&format!("{status}\n")),
+        Ok(status) if args.check => {
+            print(&format!("{}\n", sentence(&status)));
+            ExitCode::from(verdict(&status))
+        }
         Ok(status) => print(&screen(&status)),
-        Err(error) => failed(&error),
+        Err(error) => {
+            let exit = failed(&error);
+            if args.check { ExitCode::from(EXIT_UNKNOWN) } else { exit }
+        }
+    }
+}
+
+fn sentence(status: &Value) -> &str {
+    status.pointer("/summary/sentence").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// An agent of another release may know other levels.
+fn verdict(status: &Value) -> u8 {
+    match status.pointer("/summary/level").and_then(Value::as_str) {
+        Some("well") => 0,
+        Some("attention") => 1,
+        Some("critical") => 2,
+        Some(_) | None => EXIT_UNKNOWN,
     }
 }
 
@@ -35,15 +64,28 @@ fn screen(status: &Value) -> String {
     let _ = writeln!(out, "{}\n", sentence(status));
     let _ = writeln!(
         out,
-        "plantlink {} of {}/{}, up {}, clock {}, buffer {} of {}",
+        "plantlink {} of {}/{}, up {}, clock {}, buffer {} of {}{}",
         text(status, "version"),
         text(status, "plant"),
         text(status, "gateway"),
-        duration(number(status, "uptime_s")),
+        seconds(number(status, "uptime_s")),
         text(status, "clock"),
         bytes(status.pointer("/buffer/bytes").and_then(Value::as_u64).unwrap_or(0)),
         bytes(status.pointer("/buffer/bytes_max").and_then(Value::as_u64).unwrap_or(0)),
+        status
+            .pointer("/buffer/free_bytes")
+            .and_then(Value::as_u64)
+            .map_or_else(String::new, |free| format!(" ({} free on the disk)", bytes(free))),
     );
+    if let Some(process) = status.get("process") {
+        let _ = writeln!(
+            out,
+            "processor time {}, memory {}, {} at most",
+            millis(number(process, "cpu_ms")),
+            bytes(number(process, "memory_bytes")),
+            bytes(number(process, "memory_bytes_max")),
+        );
+    }
     if let Some(written) = flash(status, "bytes_written") {
         let each = flash(status, "bytes_per_event").map_or_else(String::new, |each| format!(", {each} bytes an event"));
         let day = flash(status, "bytes_per_day").map_or_else(String::new, |day| format!(", {} a day", bytes(day)));
@@ -98,6 +140,7 @@ fn screen(status: &Value) -> String {
     });
     section(&mut out, status, "destinations", |destination| restraint(destination).join("; "));
     section(&mut out, status, "heartbeats", |_| String::new());
+    certificates(&mut out, status);
     let _ = writeln!(out, "\nflows");
     for flow in items(status, "flows") {
         let _ = write!(
@@ -105,13 +148,18 @@ fn screen(status: &Value) -> String {
             "  {:<16} {} waiting{}, {} delivered, {} dead, {} dropped",
             text(flow, "name"),
             number(flow, "depth"),
-            flow.get("oldest_age_s")
-                .and_then(Value::as_u64)
-                .map_or_else(String::new, |age| format!(" (oldest {})", duration(age))),
+            flow.get("oldest_age_s").and_then(Value::as_u64).map_or_else(String::new, |age| format!(
+                " (oldest {}{})",
+                seconds(age),
+                done(flow)
+            )),
             number(flow, "delivered"),
             number(flow, "dead"),
             number(flow, "dropped"),
         );
+        if let Some(at) = flow.get("last_dropped_at").and_then(Value::as_str) {
+            let _ = write!(out, " (the last at {at})");
+        }
         for (count, word) in [("replaying", "to go out again"), ("replay_lost", "gone before they could go out again")]
         {
             if number(flow, count) > 0 {
@@ -141,6 +189,25 @@ fn screen(status: &Value) -> String {
     out
 }
 
+fn certificates(out: &mut String, status: &Value) {
+    let mut heading = Some("\ncertificates");
+    for certificate in items(status, "certificates") {
+        if let Some(heading) = heading.take() {
+            let _ = writeln!(out, "{heading}");
+        }
+        let expires = certificate.get("expires_at").and_then(Value::as_str);
+        let _ = writeln!(
+            out,
+            "  {:<16} {:<8} {} of {}, {}",
+            text(certificate, "role"),
+            text(certificate, "validity"),
+            text(certificate, "from"),
+            text(certificate, "used_by"),
+            expires.map_or_else(|| "cannot be read".to_owned(), |at| format!("expires at {at}")),
+        );
+    }
+}
+
 /// Why a destination is not offered everything at once.
 fn restraint(destination: &Value) -> Vec<String> {
     let said = |key: &str| destination.get(key).and_then(Value::as_str);
@@ -154,60 +221,20 @@ fn restraint(destination: &Value) -> Vec<String> {
     said_so
 }
 
+/// When the last event of a flow will be delivered.
+fn done(flow: &Value) -> String {
+    flow.get("empty_in_s")
+        .and_then(Value::as_u64)
+        .map_or_else(String::new, |left| format!(", done in {}", seconds(left)))
+}
+
 fn flash(status: &Value, key: &str) -> Option<u64> {
     status.get("buffer")?.get("flash")?.get(key)?.as_u64()
 }
 
 /// For how long a device that should have had good values had none.
 fn stale(device: &Value) -> Option<String> {
-    device.get("stale_s").and_then(Value::as_u64).map(duration)
-}
-
-/// The one sentence to read if there is time for one.
-fn sentence(status: &Value) -> String {
-    if status.pointer("/buffer/disk/state").and_then(Value::as_str) == Some("down") {
-        let reason = status.pointer("/buffer/disk/error").and_then(Value::as_str).unwrap_or("no reason given");
-        return format!("Nothing new is taken in until the buffer can be written to: {reason}.");
-    }
-    let mut troubles = Vec::new();
-    for flow in items(status, "flows") {
-        if let Some(reason) = flow.pointer("/paused/reason").and_then(Value::as_str) {
-            troubles.push(format!("flow {} is paused ({reason})", text(flow, "name")));
-        }
-    }
-    for flow in items(status, "flows").filter(|flow| flow.get("late_since").is_some_and(Value::is_string)) {
-        let oldest = flow
-            .get("oldest_age_s")
-            .and_then(Value::as_u64)
-            .map_or_else(String::new, |age| format!("oldest {}, ", duration(age)));
-        let promised = millis(number(flow, "max_delay_ms"));
-        troubles.push(format!("flow {} is late ({oldest}{promised} promised)", text(flow, "name")));
-    }
-    for (kind, word) in
-        [("destinations", "destination"), ("sources", "source"), ("devices", "device"), ("heartbeats", "heartbeat to")]
-    {
-        for thing in items(status, kind).filter(|thing| text(thing, "state") == "down") {
-            troubles.push(format!("{word} {} is down", text(thing, "name")));
-        }
-    }
-    for device in items(status, "devices").filter(|device| text(device, "state") != "down") {
-        if let Some(age) = stale(device) {
-            troubles.push(format!("device {} is stale (no good value for {age})", text(device, "name")));
-        }
-    }
-    for device in items(status, "devices").filter(|device| device.get("unexpected_firmware").is_some()) {
-        let profile = device.get("profile").and_then(Value::as_str);
-        let written_for = profile.map_or_else(String::new, |profile| format!(" for profile {profile}"));
-        troubles.push(format!("device {} has an unexpected firmware{written_for}", text(device, "name")));
-    }
-    let waiting: u64 = items(status, "flows").map(|flow| number(flow, "depth")).sum();
-    let dropped: u64 = items(status, "flows").map(|flow| number(flow, "dropped")).sum();
-    let lost = if dropped == 0 { "nothing lost".to_owned() } else { format!("{dropped} events dropped") };
-    match (troubles.is_empty(), waiting) {
-        (true, 0) => format!("All is well: everything is delivered; {lost}."),
-        (true, waiting) => format!("All is well: {waiting} events on their way; {lost}."),
-        (false, waiting) => format!("Attention: {}; {waiting} events waiting; {lost}.", troubles.join(", ")),
-    }
+    device.get("stale_s").and_then(Value::as_u64).map(seconds)
 }
 
 /// A heading and a line for each thing: its name, its state since when, what `more` says, and why it is down.
@@ -244,74 +271,4 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 fn number(value: &Value, key: &str) -> u64 {
     value.get(key).and_then(Value::as_u64).unwrap_or(0)
-}
-
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        86_400.. => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
-pub(super) fn millis(millis: u64) -> String {
-    match millis {
-        0..1_000 => format!("{millis} ms"),
-        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
-        60_000.. => duration(millis / 1_000),
-    }
-}
-
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes / 1_000),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        1_000_000_000.. => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_flow_that_is_late_is_not_well() {
-        for (flow, expected) in [
-            (
-                json!({"name": "orders", "late_since": null, "max_delay_ms": 60_000}),
-                "All is well: everything is delivered",
-            ),
-            (
-                json!({"name": "orders", "depth": 3, "oldest_age_s": 185, "late_since": "2026-11-21T08:00:00Z", "max_delay_ms": 60_000}),
-                "Attention: flow orders is late (oldest 3 min, 1 min promised); 3 events waiting",
-            ),
-        ] {
-            assert_eq!(sentence(&json!({ "flows": [flow] })), format!("{expected}; nothing lost."));
-        }
-    }
-
-    #[test]
-    fn a_device_with_old_values_or_another_firmware_is_not_well() {
-        for (device, expected) in [
-            (json!({"name": "press", "state": "up"}), "All is well: everything is delivered; nothing lost."),
-            (
-                json!({"name": "press", "state": "up", "stale_s": 95}),
-                "Attention: device press is stale (no good value for 1 min); 0 events waiting; nothing lost.",
-            ),
-            // What is down is told once.
-            (
-                json!({"name": "press", "state": "down", "stale_s": 95}),
-                "Attention: device press is down; 0 events waiting; nothing lost.",
-            ),
-            (
-                json!({"name": "press", "state": "up", "profile": "press-4000 3", "unexpected_firmware": "500"}),
-                "Attention: device press has an unexpected firmware for profile press-4000 3; 0 events waiting; nothing lost.",
-            ),
-        ] {
-            assert_eq!(sentence(&json!({ "devices": [device] })), expected);
-        }
-    }
 }

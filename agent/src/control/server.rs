@@ -133,7 +133,7 @@ impl Answers {
         BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
         Ok(Answer::Once(match serde_json::from_str(&line) {
             Ok(Request::Follow(follow)) => return Ok(Answer::Following(follow)),
-            Ok(Request::Status) => serde_json::to_value(reporter.status().await)?,
+            Ok(Request::Status) => serde_json::to_value(reporter.report().await)?,
             Ok(Request::Order(order)) => obey(&order, by, reporter, store).await,
             Ok(Request::Line { address, question }) => {
                 let held = lines.borrow().clone();
