@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use plantlink_buffer::{FlowState, Stamp};
+use plantlink_buffer::Stamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -93,10 +93,10 @@ impl FlowHealth {
         }
     }
 
-    /// Takes in how far it is.
-    pub(crate) fn look(&mut self, level: &FlowState) {
-        self.progress.look(level.buffered, Instant::now());
-        if self.dropped.replace(level.dropped).is_some_and(|before| level.dropped > before) {
+    /// So many events wait now, and so many were ever given up. What was before the first look is long ago.
+    pub(crate) fn look(&mut self, waiting: u64, dropped: u64) {
+        self.progress.look(waiting, Instant::now());
+        if self.dropped.replace(dropped).is_some_and(|before| dropped > before) {
             self.last_dropped = Some(Clock.now());
         }
     }
@@ -116,5 +116,24 @@ impl FlowHealth {
     pub(crate) fn waits(&mut self, reason: &str) -> Turned {
         self.last_waiting = Some(remark(reason));
         self.told_waiting.tell()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_were_given_up_before_the_start_have_no_time_and_later_ones_have() {
+        let mut flow = FlowHealth::default();
+        flow.look(5, 7);
+        flow.look(4, 7);
+        assert_eq!(flow.last_dropped, None);
+        let before = Clock.now();
+        flow.look(3, 8);
+        let last = flow.last_dropped.unwrap();
+        assert!(last.boottime_us >= before.boottime_us, "{last:?}");
+        flow.look(2, 8);
+        assert_eq!(flow.last_dropped, Some(last));
     }
 }

@@ -276,7 +276,7 @@ impl Health {
 
     /// How far a flow is, at each look.
     pub(crate) fn flow_level(&self, name: &Name, level: &FlowState) {
-        self.flow(name, |flow| flow.look(level));
+        self.flow(name, |flow| flow.look(level.buffered, level.dropped));
     }
 
     /// How long delivered events took.

@@ -123,7 +123,8 @@ async fn the_state_is_online_then_lost_by_the_last_will_and_offline_after_a_stop
         Subscriber::start(plant.centre.back_door("heartbeats", Version::V5), "plants/mill-07/gw-test/heartbeat").await;
     wait::until("two heartbeats", SOON, async || (heard.count() >= 2).then_some(())).await;
     let report: Value = serde_json::from_slice(&heard.received()[0].payload).expect("a heartbeat is JSON");
-    assert!(report["version"].is_string() && report["flows"].is_array(), "{report:#}");
+    assert_eq!(report["summary"]["level"], "well", "{report:#}");
+    assert!(report["process"]["memory_bytes"].as_u64() > Some(0) && report["left_out"].is_null(), "{report:#}");
 
     agent.kill();
     state(&plant, "lost").await;

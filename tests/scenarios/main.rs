@@ -33,6 +33,7 @@ mod salvage;
 mod sources;
 mod sparkplug;
 mod states;
+mod status;
 mod stops;
 mod sunspec;
 mod systemd;

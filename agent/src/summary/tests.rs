@@ -24,6 +24,8 @@ fn condition(state: State, error: Option<&str>) -> Condition {
 pub(crate) fn well() -> Status {
     let mut erp = DestinationHealth::default();
     erp.up();
+    let mut mes = SourceHealth::default();
+    mes.condition.turn(State::Up, None);
     Status {
         version: "1.0.0",
         plant: name("mill"),
@@ -45,10 +47,7 @@ pub(crate) fn well() -> Status {
             flash: Flash::default(),
         },
         process: ProcessStatus::default(),
-        sources: vec![Named {
-            name: name("mes"),
-            what: SourceHealth { condition: condition(State::Up, None), ..SourceHealth::default() },
-        }],
+        sources: vec![Named { name: name("mes"), what: mes }],
         devices: vec![device("press")],
         flows: vec![flow("orders")],
         destinations: vec![Named { name: name("erp"), what: erp }],
