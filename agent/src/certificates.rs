@@ -88,7 +88,8 @@ impl Certificates {
         let destinations = config.destinations.iter().filter_map(|destination| {
             let tls = match destination {
                 Destination::Mqtt(mqtt) => &mqtt.link.tls,
-                Destination::Odoo(odoo) => &odoo.tls,
+                Destination::Odoo(odoo) => &odoo.http.tls,
+                Destination::Webhook(webhook) => &webhook.http.tls,
             };
             Some((format!("destination {}", destination.name()), tls.as_ref()?))
         });

@@ -77,11 +77,8 @@ fn screen(status: &Value) -> String {
             .and_then(Value::as_u64)
             .map_or_else(String::new, |free| format!(" ({} free on the disk)", bytes(free))),
     );
-    match status.pointer("/buffer/last_stop").and_then(Value::as_str) {
-        Some("crash" | "log-lost") => {
-            let _ = writeln!(out, "started at {} after a crash, a kill or a power cut", text(status, "started_at"));
-        }
-        Some(_) | None => {}
+    if let Some("crash" | "log-lost") = status.pointer("/buffer/last_stop").and_then(Value::as_str) {
+        let _ = writeln!(out, "started at {} after a crash, a kill or a power cut", text(status, "started_at"));
     }
     if let Some(process) = status.get("process") {
         let _ = writeln!(

@@ -94,6 +94,7 @@ fn flow(name_of_it: &str) -> FlowStatus {
         unheard: 0,
         paused: None,
         last_dead: None,
+        last_waiting: None,
     }
 }
 
