@@ -34,6 +34,7 @@ pub(crate) fn well() -> Status {
         started_at: "2026-11-20T08:00:00Z".to_owned(),
         uptime_s: 86_400,
         config_hash: "0".repeat(64),
+        reload: None,
         clock: "synced",
         ledger: None,
         buffer: BufferStatus {
