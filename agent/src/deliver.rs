@@ -9,11 +9,12 @@ use tracing::{info, warn};
 
 use crate::chain::chain;
 use crate::clock::{Clock, age};
-use crate::destination::{Delivery, Destination, Outcome};
+use crate::destination::{DeliverError, Delivery, Destination, Expiry, Outcome};
 use crate::destination_health::Trouble;
 use crate::health::{Health, Turned};
 use crate::schedule::{Part, Schedule, Turn, UnreadableFlow};
 use crate::store::{Stopped, Store};
+use crate::template::rfc3339;
 
 /// How long a batch in hand may take after a stop.
 const LAST_BATCH: Duration = Duration::from_secs(5);
@@ -61,6 +62,7 @@ pub(crate) async fn deliver(
         }
         schedule.measured(delivery.outcomes.len(), began.elapsed());
         tell(&name, &turn, &delivery, &mut schedule, &health);
+        expires(&name, destination.expiry(), &health);
     }
     // A destination that does not take the goodbye has the answers it gave all the same.
     let _ = tokio::time::timeout(GOODBYE, destination.close()).await;
@@ -85,16 +87,29 @@ pub(crate) fn unreadable(error: &UnreadableFlow, health: &Health) {
 pub(crate) fn tell(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &mut Schedule, health: &Health) {
     report(name, turn, delivery, schedule, health);
     schedule.learn(turn, delivery);
-    let (until, breaker_is_open) = schedule.standing();
-    health.destination_rests(name, until.map(|until| until.saturating_duration_since(Instant::now())), breaker_is_open);
+    rests(name, schedule, health);
     while let Some((flow, events)) = schedule.lost_replay() {
         warn!(%flow, events, "kept events were deleted before they could be offered again");
     }
 }
 
+/// Until when a destination is left alone.
+pub(crate) fn rests(name: &Name, schedule: &Schedule, health: &Health) {
+    let (until, breaker_is_open) = schedule.standing();
+    health.destination_rests(name, until.map(|until| until.saturating_duration_since(Instant::now())), breaker_is_open);
+}
+
+/// Says that a key ends before anybody is kept out by that.
+pub(crate) fn expires(name: &Name, expiry: Option<Expiry>, health: &Health) {
+    if health.destination_expires(name, expiry.clone()) == Turned::Yes
+        && let Some(Expiry { of, at_us }) = expiry
+    {
+        warn!(destination = %name, at = %rfc3339(at_us), "{of} expires soon");
+    }
+}
+
 /// One line when something breaks, one when it heals, never one per event.
 fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, health: &Health) {
-    use crate::destination::DeliverError::{Busy, Paused, Refused, Unreachable};
     let flow = &turn.batch.flow;
     delays(turn, delivery, health);
     for outcome in &delivery.outcomes {
@@ -117,13 +132,25 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
             }
         }
     }
-    match &delivery.rest {
+    stands(name, &[flow], &delivery.rest, schedule, health);
+}
+
+/// How a destination stands after it was asked for these flows.
+pub(crate) fn stands(
+    name: &Name,
+    flows: &[&Name],
+    answer: &Result<(), DeliverError>,
+    schedule: &Schedule,
+    health: &Health,
+) {
+    use crate::destination::DeliverError::{Busy, Paused, Refused, Unreachable};
+    match answer {
         Ok(()) => {
             if health.destination_up(name) == Turned::Yes {
                 info!(destination = %name, "destination is up");
             }
             // Whoever lets one flow in lets in those that stood still because nobody was let in.
-            let resumed = if schedule.is_refused() { schedule.flows().collect() } else { vec![flow] };
+            let resumed = if schedule.is_refused() { schedule.flows().collect() } else { flows.to_vec() };
             for flow in resumed {
                 if health.flow_resumed(flow) == Turned::Yes {
                     info!(%flow, destination = %name, "flow resumes");
@@ -131,8 +158,10 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
             }
         }
         Err(Paused { reason }) => {
-            if health.flow_paused(flow, reason) == Turned::Yes {
-                warn!(%flow, destination = %name, %reason, "flow is paused");
+            for flow in flows {
+                if health.flow_paused(flow, reason) == Turned::Yes {
+                    warn!(%flow, destination = %name, %reason, "flow is paused");
+                }
             }
         }
         Err(Refused { reason }) => {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::Clock;
+use crate::destination::Expiry;
 use crate::health::{Condition, State, Turned, now};
 use crate::schedule::Limit;
 use crate::template::rfc3339;
@@ -34,6 +35,17 @@ pub(crate) struct DestinationHealth {
     /// Since when it has failed so often that one event at a time asks whether it is back.
     breaker_open_since: Option<String>,
     pub(crate) held_back: Option<HeldBack>,
+    /// When what it lets us in by ends; `None`: never, or it does not say.
+    expires: Option<Expires>,
+}
+
+/// The end of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+struct Expires {
+    of: String,
+    at: String,
+    /// Whether it is so near that a person should do something.
+    soon: bool,
 }
 
 /// A limit of the configuration at work.
@@ -41,6 +53,16 @@ pub(crate) struct DestinationHealth {
 pub(crate) struct HeldBack {
     pub(crate) by: Limit,
     since: String,
+}
+
+/// A key that ends sooner than this should be replaced now: who can do it may be away.
+const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
+
+/// Whether a key that ends then should be replaced.
+pub(crate) fn is_soon(at_us: i64, now_us: i64) -> bool {
+    // What lies in the past is no time at all.
+    let left = Duration::from_micros(u64::try_from(at_us.saturating_sub(now_us)).unwrap_or_default());
+    left < WARN_BEFORE
 }
 
 impl DestinationHealth {
@@ -62,6 +84,16 @@ impl DestinationHealth {
             |rest: Duration| Clock.now().wall_us.saturating_add(i64::try_from(rest.as_micros()).unwrap_or(i64::MAX));
         self.until = rest.map(|rest| rfc3339(at_us(rest)));
         self.breaker_open_since = breaker_is_open.then(|| self.breaker_open_since.take().unwrap_or_else(now));
+    }
+
+    /// Says yes once when it is time to do something.
+    pub(crate) fn expires(&mut self, expiry: Option<Expiry>) -> Turned {
+        let was_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
+        let now_us = Clock.now().wall_us;
+        self.expires =
+            expiry.map(|Expiry { of, at_us }| Expires { of, at: rfc3339(at_us), soon: is_soon(at_us, now_us) });
+        let is_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
+        if is_soon && !was_soon { Turned::Yes } else { Turned::No }
     }
 
     pub(crate) fn held_back(&mut self, by: Option<Limit>) {

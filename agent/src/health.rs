@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::clip::clip;
 use crate::clock::Clock;
+use crate::destination::Expiry;
 use crate::destination_health::{DestinationHealth, Trouble};
 use crate::device_health::{DeviceHealth, KnownDevice};
 use crate::flow_health::{FlowHealth, LateTurn};
@@ -254,6 +255,11 @@ impl Health {
     /// How long it is left alone, and whether its breaker is open.
     pub(crate) fn destination_rests(&self, name: &Name, rest: Option<Duration>, breaker_is_open: bool) {
         self.destination(name, |destination| destination.rests(rest, breaker_is_open));
+    }
+
+    /// When what a destination lets us in by ends. Says yes when it is worth a line in the log.
+    pub(crate) fn destination_expires(&self, name: &Name, expiry: Option<Expiry>) -> Turned {
+        self.destination(name, |destination| destination.expires(expiry)).unwrap_or(Turned::No)
     }
 
     /// Which limit keeps events back; `None`: none does.

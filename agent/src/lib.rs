@@ -29,6 +29,7 @@ mod flow_status;
 mod fly;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod greeting;
 mod health;
 mod heartbeat;
 mod http;

@@ -12,6 +12,7 @@ use crate::{
     locations::Locations,
     name::{EventType, Name, TagName},
     path::Path,
+    places::spot,
     plant::Plant,
     problem::Spot,
     profile::Profile,
@@ -152,9 +153,7 @@ impl<'a> Check<'a> {
 
     /// Where a value stands, as people see it.
     pub(crate) fn spot(&self, at: &Path) -> Spot {
-        let place = self.locations.value(at);
-        let (line, column) = self.files.position(place);
-        Spot { file: self.files.name(place.file).to_owned(), line, column, path: at.to_string() }
+        spot(self.files, self.locations, at)
     }
 
     /// Where something stands, for people.

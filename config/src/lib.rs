@@ -45,6 +45,7 @@ mod odoo;
 mod pacing;
 mod path;
 mod pattern;
+mod places;
 mod plant;
 mod problem;
 mod profile;
@@ -93,9 +94,11 @@ pub use mqtt_link::{MqttLink, MqttVersion};
 pub use mqtt_qos::MqttQos;
 pub use mqtt_source::{MqttSource, TopicMapping};
 pub use name::{EventType, Name, TagName};
-pub use odoo::OdooDestination;
+pub use odoo::{OdooApi, OdooDestination};
 pub use pacing::{Drain, Pacing, Rate};
+pub use path::Path as KeyPath;
 pub use pattern::{EventPattern, NamePattern};
+pub use places::Places;
 pub use plant::Plant;
 pub use problem::{Problem, Severity, Spot};
 pub use profile::Profile;
@@ -162,12 +165,14 @@ pub enum Environment {
 }
 
 /// What came of reading a configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Loaded {
     /// The configuration; `None` when any problem is an error.
     pub config: Option<Config>,
     /// Every problem, in the order of the files.
     pub problems: Vec<Problem>,
+    /// Where everything stands.
+    pub places: Places,
 }
 
 /// What the file is.
@@ -189,7 +194,9 @@ fn read(path: &Path, environment: Environment, running: Option<&Config>) -> Load
     expand(&mut tree, &mut report);
     let Tree { files, root, whole } = tree;
     let Some(root) = root else {
-        return Loaded { config: None, problems: report.into_problems(&files, &Locations::default()) };
+        let locations = Locations::default();
+        let problems = report.into_problems(&files, &locations);
+        return Loaded { config: None, problems, places: Places::new(files, locations) };
     };
     let locations = Locations::of(&root);
     let mut lint = Lint { report: &mut report, report_missing: whole };
@@ -207,7 +214,8 @@ fn read(path: &Path, environment: Environment, running: Option<&Config>) -> Load
         check_restart(config, running, &mut check);
     }
     let config = config.filter(|_| !check.report.has_errors());
-    Loaded { config, problems: check.report.into_problems(&files, &locations) }
+    let problems = check.report.into_problems(&files, &locations);
+    Loaded { config, problems, places: Places::new(files, locations) }
 }
 
 /// The JSON Schema (draft 7) of the file, for editors.

@@ -40,10 +40,10 @@ pub struct Drain {
 pub(crate) struct RateTable {
     /// Events a second in the long run.
     #[schemars(required, range(min = 1, max = 1_000_000))]
-    per_second: Option<u32>,
+    pub(crate) per_second: Option<u32>,
     /// The most at once after a pause; left out: those of a second.
     #[schemars(range(min = 1, max = 1_000_000))]
-    burst: Option<u32>,
+    pub(crate) burst: Option<u32>,
 }
 
 /// How the backlog of an outage is sent. At least one of the two keys.

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The way from the top of the file to a value, as problems show it. The top is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(crate) struct Path(Vec<Step>);
+pub struct Path(Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Step {
@@ -14,17 +14,17 @@ enum Step {
 
 impl Path {
     /// The top of the file.
-    pub(crate) fn top() -> Self {
+    pub fn top() -> Self {
         Self::default()
     }
 
     /// A key of this table.
-    pub(crate) fn key(&self, key: &str) -> Self {
+    pub fn key(&self, key: &str) -> Self {
         self.step(Step::Key(key.to_owned()))
     }
 
     /// An element of this list, counted from 0.
-    pub(crate) fn item(&self, index: usize) -> Self {
+    pub fn item(&self, index: usize) -> Self {
         self.step(Step::Item(index))
     }
 

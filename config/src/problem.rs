@@ -60,8 +60,13 @@ impl PartialEq for Spot {
 impl Problem {
     /// A warning about what only the agent can know.
     pub fn warning(spot: &Spot, code: &'static str, message: String) -> Self {
-        let Spot { file, line, column, path } = spot.clone();
-        Self { severity: Severity::Warning, code, file, line, column, path, message, help: None }
+        Self::new(Severity::Warning, spot.clone(), code, message)
+    }
+
+    /// Something wrong that only the agent can know.
+    pub fn new(severity: Severity, spot: Spot, code: &'static str, message: String) -> Self {
+        let Spot { file, line, column, path } = spot;
+        Self { severity, code, file, line, column, path, message, help: None }
     }
 }
 

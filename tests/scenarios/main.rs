@@ -22,6 +22,7 @@ mod odoo;
 mod odoo_exchanges;
 mod odoo_promises;
 mod odoo_request;
+mod online;
 mod pains;
 mod plant;
 mod power_cut;

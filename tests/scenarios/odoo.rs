@@ -2,6 +2,7 @@
 //!
 //! Every scenario runs against the fake, and against a real server where `ODOO_URL` names one.
 
+mod access;
 mod demo;
 mod plant;
 mod records;

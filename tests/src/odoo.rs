@@ -1,12 +1,15 @@
-//! A fake Odoo over HTTP: what a real Odoo 18 answers to JSON-RPC, with switches for what goes wrong.
+//! A fake Odoo over HTTP: what a real Odoo 18 answers to JSON-RPC and a real Odoo 19 to JSON-2, with switches for what goes
+//! wrong.
 //!
 //! Transactions are PostgreSQL's in small: they commit one after the other, and one that began before another's commit and
 //! writes what that one wrote is refused. A client that leaves does not stop its call.
 
+mod asked;
 mod button;
 mod cell;
 mod database;
 mod fault;
+mod json2;
 mod lab;
 mod load;
 mod method;
@@ -26,10 +29,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use database::{Database, Values};
-pub use fault::{Fault, Held, Language, Manners, Version};
+pub use fault::{Fault, Held, Language, Manners, Page, Version};
 pub use lab::{CLERK, DATABASE, GUEST, KEY, LOGIN};
 
 use crate::http::{self, Request, Response};
+use asked::Asked;
 use fault::Ahead;
 use refusal::RpcError;
 use rpc::Circumstances;
@@ -186,23 +190,29 @@ impl Shared {
         if manners.body_max.is_some_and(|limit| request.body.len() > limit) {
             return Some(page::proxy(413, "Request Entity Too Large"));
         }
-        if request.method != "POST" || request.target != "/jsonrpc" {
-            let fault = self.proxy_fault(request);
-            return Some(
-                fault.unwrap_or_else(|| page::page(&request.target, manners.version, locked(&self.database).up)),
-            );
+        if let Some(page) = manners.page {
+            return Some(page::of(page, &request.target));
         }
-        if !request.header("content-type").starts_with("application/json") {
-            return Some(page::wrong_content_type());
-        }
-        let Some(rpc) = rpc::Request::read(&request.body) else { return Some(page::broken_json()) };
+        let asked = match (request.method.as_str(), request.target.as_str(), manners.version) {
+            ("POST", "/jsonrpc", _) => Asked::json_rpc(request),
+            ("POST", target, Version::Nineteen) if target.starts_with(json2::PREFIX) => {
+                json2::Request::read(request).map(Asked::Json2)
+            }
+            _ => Err(self
+                .proxy_fault(request)
+                .unwrap_or_else(|| page::page(&request.target, manners.version, locked(&self.database).up))),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(answer) => return Some(answer),
+        };
         let snapshot = locked(&self.database).begin();
         let circumstances = Circumstances { snapshot, conflict: manners.language.conflict(), every_row_lost: false };
-        match rpc.execute().filter(rpc::Execute::is_load) {
-            None => Some(page::rpc(&rpc.answer(&mut locked(&self.database), circumstances))),
+        match asked.execute().filter(rpc::Execute::is_load) {
+            None => Some(asked.answer(&mut locked(&self.database), circumstances)),
             Some(execute) => {
                 self.underway.send_modify(|calls| *calls += 1);
-                let answer = self.load(&rpc, &execute, manners, circumstances).await;
+                let answer = self.load(&asked, &execute, manners, circumstances).await;
                 self.underway.send_modify(|calls| *calls = calls.saturating_sub(1));
                 answer
             }
@@ -211,7 +221,7 @@ impl Shared {
 
     async fn load(
         &self,
-        rpc: &rpc::Request,
+        asked: &Asked,
         execute: &rpc::Execute,
         manners: Manners,
         circumstances: Circumstances,
@@ -231,7 +241,7 @@ impl Shared {
         tokio::time::sleep(manners.per_call + manners.per_row.saturating_mul(rows)).await;
         let run = |every_row_lost| {
             let circumstances = Circumstances { every_row_lost, ..circumstances };
-            page::rpc(&rpc.answer(&mut locked(&self.database), circumstances))
+            asked.answer(&mut locked(&self.database), circumstances)
         };
         match ahead {
             None => Some(run(false)),
@@ -248,7 +258,7 @@ impl Shared {
                 }
                 Fault::ConnectionCut => {
                     let error = RpcError::new("psycopg2.InterfaceError", "cursor already closed");
-                    Some(page::rpc(&rpc.refuse(&error)))
+                    Some(asked.refuse(&error))
                 }
                 Fault::Race => Some(run(true)),
                 Fault::BadGateway => Some(page::proxy(502, "Bad Gateway")),

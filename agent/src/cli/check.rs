@@ -1,4 +1,4 @@
-//! `plantlink check`: every problem of the configuration at once.
+//! `plantlink check`: every problem of the configuration at once; `--online` also what only the plant and the office know.
 
 use std::process::ExitCode;
 
@@ -7,28 +7,48 @@ use plantlink_config::{Environment, Problem, Severity, load};
 
 use crate::source::modbus;
 
+use super::online::{Met, Online, online};
 use super::{ConfigArgs, EXIT_CONFIG, print};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Also asks every device, every broker and every Odoo, once the file has no error
+    #[arg(long)]
+    online: bool,
     /// One JSON object, for scripts
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn check(args: &CheckArgs) -> ExitCode {
+pub(super) async fn check(args: CheckArgs) -> ExitCode {
     let mut loaded = load(&args.config.config, Environment::Check);
     loaded.problems.extend(loaded.config.iter().flat_map(modbus::doubts));
+    let met = match &loaded.config {
+        Some(config) if args.online => {
+            let Online { problems, met } = online(config, &loaded.places).await;
+            loaded.problems.extend(problems);
+            met
+        }
+        Some(_) | None => Vec::new(),
+    };
     let printed = if args.json {
-        print(&format!("{}\n", serde_json::json!({ "problems": loaded.problems })))
+        let mut report = serde_json::json!({ "problems": loaded.problems });
+        if args.online {
+            report["met"] = serde_json::json!(met);
+        }
+        print(&format!("{report}\n"))
     } else {
+        for Met { message, .. } in &met {
+            print(&format!("{message}\n"));
+        }
         print_problems(&loaded.problems);
         let verdict = if loaded.problems.is_empty() { "no problems".to_owned() } else { tally(&loaded.problems) };
         print(&format!("{}: {verdict}\n", args.config.config.display()))
     };
-    if loaded.config.is_none() { ExitCode::from(EXIT_CONFIG) } else { printed }
+    let is_wrong = loaded.problems.iter().any(|problem| problem.severity == Severity::Error);
+    if is_wrong { ExitCode::from(EXIT_CONFIG) } else { printed }
 }
 
 /// One line each, on stderr.

@@ -7,6 +7,7 @@ mod flows;
 mod identify;
 mod init;
 mod moment;
+mod online;
 mod order;
 mod plan;
 mod probe;
@@ -45,7 +46,8 @@ struct Cli {
 enum Command {
     /// Runs the agent until SIGTERM
     Run(run::RunArgs),
-    /// Checks the configuration: every problem at once; exit code 78 if there is an error
+    /// Checks the configuration: every problem at once; exit code 78 if there is an error. `--online` asks the plant and the
+    /// office too
     Check(check::CheckArgs),
     /// Shows what the running agent is doing
     Status(status::StatusArgs),
@@ -95,7 +97,7 @@ pub fn main() -> ExitCode {
     crate::tls::install_provider();
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => on_one_thread(check::check(args)),
         Command::Status(args) => on_one_thread(status::status(args)),
         Command::Reload(args) => on_one_thread(reload::reload(args)),
         Command::Plan(args) => plan::plan(&args),

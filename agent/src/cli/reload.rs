@@ -21,7 +21,7 @@ pub(super) struct ReloadArgs {
 
 pub(super) async fn reload(args: ReloadArgs) -> ExitCode {
     // A file that is broken does not say where the buffer is; the agent is then looked for where systemd puts it.
-    let Loaded { config, problems } = load(&args.config.config, Environment::Check);
+    let Loaded { config, problems, .. } = load(&args.config.config, Environment::Check);
     let buffer = config.as_ref().map(|config| config.buffer.path.as_path());
     let answer = match ask(buffer, &Request::Reload).await {
         Ok(answer) => answer,

@@ -211,7 +211,7 @@ fn certificates(out: &mut String, status: &Value) {
     }
 }
 
-/// Why a destination is not offered everything at once.
+/// Why a destination is not offered everything at once, and what will keep it from being offered anything soon.
 fn restraint(destination: &Value) -> Vec<String> {
     let said = |key: &str| destination.get(key).and_then(Value::as_str);
     let mut said_so = Vec::new();
@@ -220,6 +220,9 @@ fn restraint(destination: &Value) -> Vec<String> {
     said_so.extend(said("until").map(|until| format!("left alone until {until}")));
     if let Some(held) = destination.get("held_back").filter(|held| !held.is_null()) {
         said_so.push(format!("events wait for its {} since {}", text(held, "by"), text(held, "since")));
+    }
+    if let Some(expires) = destination.get("expires").filter(|expires| expires["soon"] == true) {
+        said_so.push(format!("{} ends at {}", text(expires, "of"), text(expires, "at")));
     }
     said_so
 }

@@ -20,8 +20,28 @@ pub(crate) trait Destination: Send + 'static {
     /// Offers a batch once. What was answered is in the outcomes, in order; `rest` says why the others have none.
     fn deliver(&mut self, batch: &Batch) -> impl Future<Output = Delivery> + Send;
 
+    /// When what it lets us in by ends, as far as it says.
+    fn expiry(&self) -> Option<Expiry> {
+        None
+    }
+
     /// Says goodbye to the other side, if there is a way to.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// A destination that can tell whether it lets us in before there is anything to deliver.
+pub(crate) trait Greet {
+    /// Asks once.
+    fn greet(&mut self) -> impl Future<Output = Result<(), DeliverError>> + Send;
+}
+
+/// When a key or a certificate ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    /// What ends, for people.
+    pub(crate) of: String,
+    /// Unix microseconds.
+    pub(crate) at_us: i64,
 }
 
 /// Events of one flow, oldest first.

@@ -12,6 +12,7 @@ use crate::destination::mqtt::Broker;
 use crate::destination::odoo::Odoo;
 use crate::destination::webhook::Webhook;
 use crate::fly::{Recorded, fly};
+use crate::greeting::greet;
 use crate::premises::Premises;
 use crate::run::RunError;
 use crate::schedule::Schedule;
@@ -123,7 +124,8 @@ async fn serve(brief: Brief, premises: Premises, have_ended: bool, stop: Cancell
             let (keeper, keeps_for) = (store.clone(), name.clone());
             // A writer that has stopped ends the process with the next settlement.
             let save = move |rows| drop(keeper.keep(&keeps_for, rows));
-            let odoo = Odoo::new(odoo, &site.plant, recorded.kept, save);
+            let (mut odoo, mut schedule) = (Odoo::new(odoo, &site, recorded.kept, save), schedule);
+            greet(&name, &mut odoo, &mut schedule, &health, &stop).await;
             deliver(name, odoo, schedule, store, health, stop).await?;
         }
         Destination::Webhook(webhook) => deliver(name, Webhook::new(webhook), schedule, store, health, stop).await?,

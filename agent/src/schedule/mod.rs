@@ -236,6 +236,14 @@ impl Schedule {
         self.stride.measured(events, took);
     }
 
+    /// Takes in whether the destination lets us in, when it was asked without a turn.
+    pub(crate) fn greeted(&mut self, welcome: Result<(), DeliverError>) {
+        let now = Instant::now();
+        if self.recovery.learn(&Delivery { outcomes: Vec::new(), rest: welcome }, now) {
+            self.limits.returned(now);
+        }
+    }
+
     /// Where too many events of the flow wait already, it stops before the next one that would.
     pub(crate) fn let_wait(&self, turn: &Turn, delivery: &mut Delivery) {
         if turn.part != Part::Live && turn.part != Part::Backlog {

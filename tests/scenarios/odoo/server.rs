@@ -96,6 +96,14 @@ impl Server {
         port.expect("ODOO_URL is http://127.0.0.1:port")
     }
 
+    /// The fake, for what no real server does when it is told to.
+    pub(crate) fn fake(&self) -> Option<&Odoo> {
+        match &self.kind {
+            Kind::Fake(odoo) => Some(odoo),
+            Kind::Real { .. } => None,
+        }
+    }
+
     /// The requests of a plant, oldest first.
     pub(crate) async fn requests(&self, plant: &str) -> Vec<Request> {
         let mine = json!([[["name", "=like", format!("{plant} %")]]]);

@@ -14,6 +14,14 @@ pub(super) fn press(database: &mut Database, execute: &Execute) -> Option<Option
             database.write("mrp.workorder", id, set("state", json!("progress")));
             Some(None)
         }
+        ("mrp.workorder", "button_pending") => Some(None),
+        ("stock.quant", "action_apply_inventory") => {
+            // What was counted is stock once; 19 takes a second press for a count of nothing.
+            let counted = database.record("stock.quant", id).and_then(|quant| quant.get("inventory_quantity").cloned());
+            database.write("stock.quant", id, set("quantity", counted.unwrap_or_else(|| json!(0.0))));
+            database.write("stock.quant", id, set("inventory_quantity", json!(0.0)));
+            Some(None)
+        }
         ("mrp.production", "button_mark_done") => Some(Some(mark_done(database, id))),
         ("stock.scrap", "action_validate") => {
             // Odoo scraps at every call, whatever the state.

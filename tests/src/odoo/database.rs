@@ -28,6 +28,8 @@ pub(super) struct User {
     pub(super) id: i64,
     pub(super) login: String,
     pub(super) key: String,
+    /// `YYYY-MM-DD HH:MM:SS` in UTC; `None`: never.
+    pub(super) key_expires: Option<String>,
     pub(super) active: bool,
     pub(super) time_zone: String,
     pub(super) may_create: BTreeSet<String>,
@@ -146,6 +148,20 @@ impl Database {
     pub fn set_key(&mut self, login: &str, key: &str) {
         if let Some(user) = self.user_mut(login) {
             key.clone_into(&mut user.key);
+        }
+    }
+
+    /// When the user's key ends: `YYYY-MM-DD HH:MM:SS` in UTC.
+    pub fn set_key_expiry(&mut self, login: &str, expires: &str) {
+        if let Some(user) = self.user_mut(login) {
+            user.key_expires = Some(expires.to_owned());
+        }
+    }
+
+    /// The id that a user has in another database.
+    pub fn set_user_id(&mut self, login: &str, id: i64) {
+        if let Some(user) = self.user_mut(login) {
+            user.id = id;
         }
     }
 

@@ -41,14 +41,23 @@ impl Language {
     }
 }
 
-/// Which Odoo this is: only what tells the versions apart without a login.
+/// Which Odoo this is: which of the APIs it has, and what tells the versions apart without a login.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Version {
     /// Has JSON-RPC only; `/json/...` redirects to the login page.
     #[default]
     Eighteen,
-    /// Also answers `/json/version`.
+    /// Also has JSON-2, and answers `/json/version`.
     Nineteen,
+}
+
+/// A page in place of whatever was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The login page, by a redirect.
+    Login,
+    /// A proxy's words to people, as if they were an answer.
+    Maintenance,
 }
 
 /// How the server and a proxy before it behave, until it is changed.
@@ -64,6 +73,8 @@ pub struct Manners {
     pub per_row: Duration,
     /// The largest body, in bytes, that the proxy lets through.
     pub body_max: Option<usize>,
+    /// What everybody gets to see.
+    pub page: Option<Page>,
     /// After this silence in the middle of a request the connection is cut.
     pub silence_max: Option<Duration>,
 }

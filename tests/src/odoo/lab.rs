@@ -58,6 +58,7 @@ fn user(id: i64, login: &str, may_create: &[&str]) -> User {
         id,
         login: login.to_owned(),
         key: KEY.to_owned(),
+        key_expires: None,
         active: true,
         time_zone: "Europe/Berlin".to_owned(),
         may_create: may_create.iter().map(|&model| model.to_owned()).collect(),

@@ -17,6 +17,8 @@ pub(super) fn run(
 ) -> Option<Result<Value, RpcError>> {
     Some(match (model.name, execute.method.as_str()) {
         ("res.users", "context_get") => Ok(json!({"lang": "en_US", "tz": user.time_zone, "uid": user.id})),
+        ("res.users", "read") => Ok(json!([{"id": user.id, "login": user.login}])),
+        ("res.users.apikeys", "search_read") => Ok(own_keys(user)),
         ("ir.model.data", "check_object_reference") => check_object_reference(database, execute),
         (_, "has_access") => Ok(Value::Bool(has_access(user, model, &execute.argument(1, "operation")))),
         (_, "fields_get") => Ok(fields_get(model, &execute.argument(1, "attributes"))),
@@ -26,7 +28,7 @@ pub(super) fn run(
         (_, "search_read") => Ok(search_read(database, model, execute)),
         (_, "get_metadata") => Ok(get_metadata(database, model, &ids(&execute.argument(0, "ids")))),
         (_, "create") => create(database, user, model, &execute.argument(0, "vals_list")),
-        (_, "write") => Ok(write(database, model, &ids(&execute.argument(0, "ids")), &execute.argument(1, "vals"))),
+        (_, "write") => write(database, user, model, &ids(&execute.argument(0, "ids")), &execute.argument(1, "vals")),
         _ => return None,
     })
 }
@@ -127,20 +129,32 @@ fn get_metadata(database: &Database, model: &Model, ids: &[i64]) -> Value {
     described.collect()
 }
 
+/// A user sees his own keys, and not which of them he came in by.
+fn own_keys(user: &User) -> Value {
+    json!([{"id": user.id, "name": "plantlink", "expiration_date": user.key_expires.as_ref().map_or(json!(false), |at| json!(at))}])
+}
+
 /// A person's change, whatever the user may create.
-fn write(database: &mut Database, model: &Model, ids: &[i64], values: &Value) -> Value {
+fn write(database: &mut Database, user: &User, model: &Model, ids: &[i64], values: &Value) -> Result<Value, RpcError> {
+    if let Some(gone) = ids.iter().find(|id| database.record(model.name, **id).is_none()) {
+        let message =
+            format!("Record does not exist or has been deleted.\n(Record: {}({gone},), User: {})", model.name, user.id);
+        return Err(RpcError::new("odoo.exceptions.MissingError", message));
+    }
     let values: Values = serde_json::from_value(values.clone()).unwrap_or_default();
     database.commit();
     for id in ids {
         database.write(model.name, *id, values.clone());
     }
-    json!(true)
+    Ok(json!(true))
 }
 
 fn create(database: &mut Database, user: &User, model: &Model, values: &Value) -> Result<Value, RpcError> {
     if !user.may_create.contains(model.name) {
         return Err(RpcError::new("odoo.exceptions.AccessError", not_allowed(model)));
     }
+    // JSON-2 has a list by the argument's name.
+    let values = if let [one] = values.as_array().map_or(&[][..], Vec::as_slice) { one } else { values };
     let values: Values = serde_json::from_value(values.clone())
         .map_err(|_| RpcError::new("builtins.IndexError", "list index out of range"))?;
     check_rule(database, model, None, &values)

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::fault::Version;
+use super::fault::{Page, Version};
 use crate::http::Response;
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 
-/// The answer to a request that does not go to `/jsonrpc`.
+/// The answer to a request that does not go to an API.
 pub(super) fn page(target: &str, version: Version, database_up: bool) -> Response {
     let path = target.split('?').next().unwrap_or(target);
     match (path, version) {
@@ -36,6 +36,14 @@ fn health(target: &str, database_up: bool) -> Response {
     Response::new(status, "application/json", body.to_string())
 }
 
+/// The same for every request.
+pub(super) fn of(page: Page, target: &str) -> Response {
+    match page {
+        Page::Login => to_login(target),
+        Page::Maintenance => Response::new(200, HTML, "<!doctype html>\n<title>Back soon</title>\n"),
+    }
+}
+
 fn to_login(path: &str) -> Response {
     let to = format!("/web/login?redirect={}%3F", path.replace('/', "%2F"));
     let body = format!(
@@ -48,6 +56,38 @@ fn to_login(path: &str) -> Response {
 /// A JSON-RPC answer.
 pub(super) fn rpc(body: &serde_json::Value) -> Response {
     Response::new(200, JSON, body.to_string())
+}
+
+/// A result of JSON-2.
+pub(super) fn json2(result: &serde_json::Value) -> Response {
+    Response::new(200, JSON, result.to_string())
+}
+
+/// An exception as JSON-2 answers it.
+pub(super) fn json2_error(status: u16, name: &str, message: &str) -> Response {
+    Response::new(status, JSON, super::json2::exception(status, name, message).to_string())
+}
+
+/// The content type is not that of JSON-2.
+pub(super) fn not_json2() -> Response {
+    Response::new(
+        415,
+        HTML,
+        "<!doctype html>\n<html lang=en>\n<title>415 Unsupported Media Type</title>\n<h1>Unsupported Media Type</h1>\n<p>Request \
+         inferred type is compatible with [&#39;http&#39;] but &#39;/json/2/&lt;__model__&gt;/&lt;__method__&gt;&#39; is \
+         type=&#39;json2&#39;.<br><br>Please verify the Content-Type request header and try again.</p>\n",
+    )
+}
+
+/// JSON-2 finds no database that it could serve the request with: none of this name, or PostgreSQL is down.
+pub(super) fn no_database() -> Response {
+    Response::new(
+        404,
+        HTML,
+        "<!DOCTYPE html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>No database is selected and the requested URL \
+         was not found in the server-wide controllers.</p>\n<p>Please verify the hostname, <a href=/web/login>login</a> and try \
+         again.</p>\n\n<!-- Alternatively, use the X-Odoo-Database header. -->\n",
+    )
 }
 
 /// The body is not the JSON that its address demands.

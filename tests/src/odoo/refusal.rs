@@ -36,6 +36,14 @@ impl RpcError {
         RpcError::new("psycopg2.OperationalError", message)
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({
             "code": 200,

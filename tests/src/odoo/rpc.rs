@@ -135,7 +135,8 @@ impl Request {
     }
 }
 
-fn run(
+/// What a method of a model comes to.
+pub(super) fn run(
     database: &mut Database,
     user: &User,
     execute: &Execute,

@@ -250,6 +250,22 @@ const MODELS: &[Model] = &[
         refusal: refusal("Model Data", "ir.model.data", &["Administration/Access Rights"]),
         rule: Rule::Nothing,
     },
+    Model {
+        name: "res.users.apikeys",
+        fields: &[required("name", "Description", Kind::Char)],
+        refusal: refusal("Users API Keys", "res.users.apikeys", &["Administration/Settings"]),
+        rule: Rule::Nothing,
+    },
+    Model {
+        name: "stock.quant",
+        fields: &[
+            required("product_id", "Product", Kind::Many2one("product.product")),
+            optional("quantity", "Quantity", Kind::Float),
+            optional("inventory_quantity", "Counted Quantity", Kind::Float),
+        ],
+        refusal: refusal("Quants", "stock.quant", &["Inventory/Administrator"]),
+        rule: Rule::Nothing,
+    },
     // The custom model that an administrator makes once for counts, measurements and alarms in quantity.
     Model {
         name: "x_plant_event",

@@ -1,4 +1,4 @@
-//! Odoo's JSON-RPC: one login, and the calls on models that records need.
+//! One database of one Odoo as one user: comes in when it has to, stays in as long as it may, and calls.
 //!
 //! Nothing is compressed, and a request goes out in one piece with its length, since some of Odoo's versions and modes
 //! understand nothing else.
@@ -7,22 +7,31 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_config::{OdooDestination, SecretError, SecretText};
+use plantlink_config::{OdooApi, OdooDestination};
 use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 
+use super::call::Call;
+use super::denial::Denial;
 use super::directory::Archived;
 use super::model::Model;
 use super::record::{Load, Manner};
-use super::verdict::{Setback, of_call, of_load, of_login, of_reference};
-use crate::http::{self, Answer, NoAnswer};
+use super::session::{Doorway, Session};
+use super::verdict::{Setback, of_load, of_reference};
+use crate::destination::Expiry;
+use crate::http;
 
 /// Time for an answer. Odoo goes on working for a client that has left, so leaving early gains nothing.
 const ANSWER: Duration = Duration::from_secs(120);
 
 /// What the sender asks of Odoo.
 pub(crate) trait Server: Send + 'static {
+    /// Comes in, if that has not happened yet.
+    fn enter(&mut self) -> impl Future<Output = Result<(), Setback>> + Send;
+
+    /// When what we come in by ends, as far as it is known.
+    fn expiry(&self) -> Option<Expiry>;
+
     /// What the fields of a model are.
     fn model(&mut self, model: &str) -> impl Future<Output = Result<Arc<Model>, Setback>> + Send;
 
@@ -59,97 +68,96 @@ pub(crate) struct Referent {
 /// One database of one server, as one user.
 pub(crate) struct Api {
     config: OdooDestination,
+    gateway: String,
     client: Option<Client>,
     session: Option<Session>,
     models: HashMap<String, Arc<Model>>,
 }
 
-struct Session {
-    uid: i64,
-    key: SecretText,
-}
-
-/// Why no request can be made.
-#[derive(Debug, thiserror::Error)]
-enum SetupError {
-    #[error(transparent)]
-    Http(#[from] http::SetupError),
-    #[error("cannot read the API key")]
-    Key(#[from] SecretError),
-}
-
 impl Api {
-    pub(super) fn new(config: &OdooDestination) -> Self {
-        Api { config: config.clone(), client: None, session: None, models: HashMap::new() }
+    pub(super) fn new(config: &OdooDestination, gateway: &str) -> Self {
+        Api { config: config.clone(), gateway: gateway.to_owned(), client: None, session: None, models: HashMap::new() }
     }
 
-    /// Calls a method of a model as the user.
-    async fn execute(&mut self, model: &str, method: &str, args: Value, kwargs: Value) -> Result<Answer, Setback> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.log_in().await?,
-        };
-        let Session { uid, key } = self.session.insert(session);
-        let args = json!([self.config.database, uid, key.expose(), model, method, args, kwargs]);
-        self.post("object", "execute_kw", args).await
+    /// Calls a method of a model as the user, and gives its result.
+    pub(super) async fn call(&mut self, call: Call<'_>) -> Result<Value, Setback> {
+        let verdict = self.called(call).await;
+        self.heed(verdict)
     }
 
-    /// The key is read anew at every login, so that a renewed one is taken up as soon as the old one is refused.
-    async fn log_in(&mut self) -> Result<Session, Setback> {
-        let key = self.config.api_key.read().map_err(|error| paused(SetupError::Key(error)))?;
-        let args = json!([self.config.database, self.config.login, key.expose(), {}]);
-        let answer = self.post("common", "authenticate", args).await?;
-        Ok(Session { uid: of_login(&answer)?, key })
+    /// How the server names its version.
+    pub(super) async fn version(&mut self) -> Result<String, Setback> {
+        let (doorway, _) = self.come_in().await?;
+        doorway.version().await
     }
 
-    /// The same, as far as its result.
-    async fn call(&mut self, model: &str, method: &str, args: Value, kwargs: Value) -> Result<Value, Setback> {
-        let answer = self.execute(model, method, args, kwargs).await;
-        self.heed(answer.and_then(|answer| of_call(&answer)))
+    /// The API that is spoken, once we are in.
+    pub(super) fn spoken(&self) -> Option<OdooApi> {
+        self.session.as_ref().map(|session| session.api)
     }
 
-    async fn post(&mut self, service: &str, method: &str, args: Value) -> Result<Answer, Setback> {
-        let body = json!({
-            "jsonrpc": "2.0",
-            "method": "call",
-            "id": 1,
-            "params": {"service": service, "method": method, "args": args},
-        });
+    async fn called(&mut self, call: Call<'_>) -> Result<Value, Setback> {
+        let (doorway, session) = self.come_in().await?;
+        doorway.call(session, call).await
+    }
+
+    /// The way in, and who we are behind it.
+    async fn come_in(&mut self) -> Result<(Doorway<'_>, &Session), Setback> {
         let client = match self.client.take() {
             Some(client) => client,
-            None => http::client(&self.config.http, ANSWER).map_err(|error| paused(error.into()))?,
+            None => http::client(&self.config.http, ANSWER).map_err(|error| Setback::Denied(Denial::Client(error)))?,
         };
-        let request = self
-            .client
-            .insert(client)
-            .post(format!("{}/jsonrpc", self.config.http.url))
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.to_string());
-        let answer = http::send(request).await.map_err(unanswered)?;
-        if matches!(answer.status, 401 | 403 | 407) {
-            // Not Odoo's own: a gateway before it wants another key, which is read anew for the next request.
-            self.client = None;
-        }
-        Ok(answer)
+        let doorway = Doorway { client: self.client.insert(client), config: &self.config, gateway: &self.gateway };
+        let session = match (self.session.take(), self.config.api_key.read()) {
+            // A key that was replaced is taken up before the old one is refused.
+            (Some(session), Ok(key)) if key.expose() == session.key.expose() => session,
+            // While it is being replaced it may not be there.
+            (Some(session), Err(_)) => session,
+            (Some(_) | None, Ok(key)) => doorway.enter(key).await?,
+            (None, Err(error)) => return Err(Setback::Denied(Denial::KeyUnread(error))),
+        };
+        Ok((doorway, self.session.insert(session)))
     }
 
-    /// Whoever was refused logs in again at the next try.
+    /// Whoever is not let in, and who reaches nobody, begins anew: the key is read again, the server asked for its version,
+    /// and what was known of models is forgotten.
     fn heed<T>(&mut self, verdict: Result<T, Setback>) -> Result<T, Setback> {
-        if matches!(verdict, Err(Setback::Denied)) {
-            self.session = None;
-            self.models.clear();
+        match &verdict {
+            Err(Setback::Denied(_) | Setback::Unreachable(_)) => {
+                self.client = None;
+                self.session = None;
+                self.models.clear();
+            }
+            Ok(_)
+            | Err(
+                Setback::Race { .. }
+                | Setback::Refused { .. }
+                | Setback::TooLarge
+                | Setback::Unanswered(_)
+                | Setback::Busy { .. }
+                | Setback::Paused { .. },
+            ) => {}
         }
         verdict
     }
 }
 
 impl Server for Api {
+    async fn enter(&mut self) -> Result<(), Setback> {
+        let entered = self.come_in().await.map(drop);
+        self.heed(entered)
+    }
+
+    fn expiry(&self) -> Option<Expiry> {
+        self.session.as_ref().and_then(|session| session.expiry.clone())
+    }
+
     async fn model(&mut self, model: &str) -> Result<Arc<Model>, Setback> {
         if let Some(known) = self.models.get(model) {
             return Ok(Arc::clone(known));
         }
-        let fields = self.call(model, "fields_get", json!([]), json!({"attributes": ["type", "relation"]})).await?;
-        let found = Arc::new(Model::new(&fields));
+        let asked = Call::new(model, "fields_get").option("attributes", json!(["type", "relation"]));
+        let found = Arc::new(Model::new(&self.call(asked).await?));
         self.models.insert(model.to_owned(), Arc::clone(&found));
         Ok(found)
     }
@@ -161,17 +169,19 @@ impl Server for Api {
             }
             Manner::KeepInStep => json!({"tz": "UTC", "lang": "en_US", "tracking_disable": true}),
         };
-        let answer =
-            self.execute(load.model, "load", json!([load.columns, load.rows]), json!({"context": context})).await;
-        self.heed(answer.and_then(|answer| of_load(&answer, load.rows.len())))
+        let call = Call::new(load.model, "load")
+            .argument("fields", json!(load.columns))
+            .argument("data", json!(load.rows))
+            .option("context", context);
+        of_load(self.call(call).await?, load.rows.len())
     }
 
     async fn reference(&mut self, external_id: &str) -> Result<Option<Referent>, Setback> {
         // Odoo reads an id without a module in the same way.
         let (module, name) = external_id.split_once('.').unwrap_or(("__import__", external_id));
-        let named = json!({"module": module, "xml_id": name});
-        let answer = self.execute("ir.model.data", "check_object_reference", json!([]), named).await;
-        self.heed(answer.and_then(|answer| of_reference(&answer)))
+        let call =
+            Call::new("ir.model.data", "check_object_reference").argument("module", module).argument("xml_id", name);
+        of_reference(self.call(call).await)
     }
 
     async fn search(&mut self, model: &str, domain: Value, archived: Archived) -> Result<Vec<i64>, Setback> {
@@ -179,8 +189,12 @@ impl Server for Api {
             Archived::Too => json!({"active_test": false}),
             Archived::Not => json!({}),
         };
-        let asked = json!({"domain": domain, "fields": ["id"], "limit": 2, "context": context});
-        let found = self.call(model, "search_read", json!([]), asked).await?;
+        let call = Call::new(model, "search_read")
+            .argument("domain", domain)
+            .argument("fields", json!(["id"]))
+            .option("limit", 2)
+            .option("context", context);
+        let found = self.call(call).await?;
         Ok(found.as_array().into_iter().flatten().filter_map(|record| record.get("id")?.as_i64()).collect())
     }
 
@@ -190,9 +204,11 @@ impl Server for Api {
         ids: &[i64],
         fields: &[&str],
     ) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
-        let domain = json!([["id", "in", ids]]);
-        let asked = json!({"domain": domain, "fields": fields, "context": {"active_test": false, "tz": "UTC"}});
-        let Value::Array(found) = self.call(model, "search_read", json!([]), asked).await? else {
+        let call = Call::new(model, "search_read")
+            .argument("domain", json!([["id", "in", ids]]))
+            .argument("fields", json!(fields))
+            .option("context", json!({"active_test": false, "tz": "UTC"}));
+        let Value::Array(found) = self.call(call).await? else {
             return Ok(HashMap::new());
         };
         let records = found.into_iter().filter_map(|record| match record {
@@ -201,17 +217,6 @@ impl Server for Api {
         });
         Ok(records.collect())
     }
-}
-
-fn unanswered(no_answer: NoAnswer) -> Setback {
-    match no_answer {
-        NoAnswer::Unreachable(cause) => Setback::Unreachable(cause),
-        NoAnswer::Unanswered(cause) => Setback::Unanswered(cause),
-    }
-}
-
-fn paused(error: SetupError) -> Setback {
-    Setback::Paused { reason: crate::chain::chain(&error) }
 }
 
 #[cfg(test)]

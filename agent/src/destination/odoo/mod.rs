@@ -5,13 +5,18 @@
 
 mod api;
 mod book;
+mod call;
 mod cell;
 mod clerk;
 mod create;
+mod denial;
 mod directory;
 mod interval;
+mod key_expiry;
 mod model;
+mod preflight;
 mod record;
+mod session;
 mod update;
 mod verdict;
 
@@ -23,11 +28,12 @@ use tokio::time::Instant;
 
 use super::pace::Pace;
 use super::streak::Streak;
-use super::{Batch, DeliverError, Delivery, Destination, Outcome};
-use crate::envelope::Envelope;
+use super::{Batch, DeliverError, Delivery, Destination, Expiry, Greet, Outcome};
+use crate::envelope::{Envelope, Site};
 use api::{Api, Server};
 use book::Book;
 use clerk::{Clerk, Fate};
+pub(crate) use preflight::{Finding, Preflight};
 use record::{Mapping, module};
 use verdict::Setback;
 
@@ -41,8 +47,7 @@ const EVENTS_MAX: usize = 100;
 /// One database of one Odoo.
 pub(crate) struct Odoo<S = Api> {
     clerk: Clerk<S>,
-    login: String,
-    database: String,
+    config: OdooDestination,
     mappings: Vec<Mapping>,
     pace: Pace,
     streak: Streak,
@@ -53,11 +58,11 @@ impl Odoo {
     /// that is settled later.
     pub(crate) fn new(
         config: &OdooDestination,
-        plant: &Name,
+        site: &Site,
         kept: Vec<Kept>,
         save: impl Fn(Vec<Kept>) + Send + 'static,
     ) -> Self {
-        Odoo::with_server(Api::new(config), config, plant, Book::new(kept, Box::new(save)))
+        Odoo::with_server(Api::new(config, &site.gateway), config, &site.plant, Book::new(kept, Box::new(save)))
     }
 }
 
@@ -65,8 +70,7 @@ impl<S: Server> Odoo<S> {
     fn with_server(server: S, config: &OdooDestination, plant: &Name, book: Book) -> Self {
         Odoo {
             clerk: Clerk::new(server, module(plant), book),
-            login: config.login.clone(),
-            database: config.database.clone(),
+            config: config.clone(),
             mappings: config.records.iter().map(Mapping::new).collect(),
             pace: Pace::new(EVENTS_MAX),
             streak: Streak::default(),
@@ -127,19 +131,7 @@ impl<S: Server> Odoo<S> {
                 DeliverError::Unreachable(cause)
             }
             Setback::Unreachable(cause) => DeliverError::Unreachable(cause),
-            Setback::Denied => DeliverError::Refused {
-                reason: format!(
-                    "Odoo refuses login `{}` for database `{}`: the login is wrong or archived, or the API key is wrong or \
-                     has expired",
-                    self.login, self.database
-                ),
-            },
-            Setback::NoDatabase => DeliverError::Refused {
-                reason: format!(
-                    "Odoo's server has no database `{}`: the name is wrong, or the database was removed or renamed",
-                    self.database
-                ),
-            },
+            Setback::Denied(denial) => DeliverError::Refused { reason: denial.told(&self.config) },
             Setback::Paused { reason } => DeliverError::Paused { reason },
         })
     }
@@ -161,6 +153,10 @@ impl<S: Server> Destination for Odoo<S> {
         let delivery = self.offer(batch).await;
         self.clerk.finish();
         delivery
+    }
+
+    fn expiry(&self) -> Option<Expiry> {
+        self.clerk.server.expiry()
     }
 
     /// Odoo knows no farewell: every answer is already the end of its connection.
@@ -223,6 +219,23 @@ impl<S: Server> Odoo<S> {
             }
         }
         Delivery { outcomes, rest: Ok(()) }
+    }
+}
+
+impl<S: Server> Greet for Odoo<S> {
+    async fn greet(&mut self) -> Result<(), DeliverError> {
+        match self.clerk.server.enter().await {
+            Ok(()) => Ok(()),
+            // It says nothing about the size of calls.
+            Err(Setback::Unanswered(cause)) => Err(DeliverError::Unreachable(cause)),
+            Err(setback) => match self.weigh(setback, 1) {
+                // There is no flow yet that it could concern alone.
+                Ok(Suspicion { reason, .. }) | Err(DeliverError::Paused { reason }) => {
+                    Err(DeliverError::Refused { reason })
+                }
+                Err(error) => Err(error),
+            },
+        }
     }
 }
 

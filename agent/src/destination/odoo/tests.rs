@@ -16,6 +16,7 @@ use super::*;
 use crate::envelope::Site;
 use api::Referent;
 use clerk::{RACE_PAUSE, RACES_MAX};
+use denial::Denial;
 use directory::Archived;
 use model::Model;
 use record::Load;
@@ -53,6 +54,15 @@ impl Scripted {
 }
 
 impl Server for Scripted {
+    async fn enter(&mut self) -> Result<(), Setback> {
+        let ahead = self.0.lock().unwrap().ahead.pop_front();
+        ahead.map_or(Ok(()), Err)
+    }
+
+    fn expiry(&self) -> Option<Expiry> {
+        None
+    }
+
     async fn model(&mut self, _: &str) -> Result<Arc<Model>, Setback> {
         Ok(Arc::default())
     }
@@ -117,6 +127,7 @@ fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
         database: "prod".to_owned(),
         login: "agent".to_owned(),
         api_key: Secret::Env("UNUSED".to_owned()),
+        api: None,
         pacing: Pacing::default(),
         records,
     };
@@ -241,7 +252,7 @@ async fn a_missing_right_pauses_and_blames_no_row() {
 #[tokio::test(start_paused = true)]
 async fn refused_credentials_are_named() {
     let (server, mut odoo) = requests();
-    server.set(|script| script.ahead.push_back(Setback::Denied));
+    server.set(|script| script.ahead.push_back(Setback::Denied(Denial::LoginOrKey)));
     let delivery = odoo.deliver(&alarms(1)).await;
     let reason = paused(&delivery);
     assert!(reason.contains("`agent`") && reason.contains("`prod`") && reason.contains("API key"), "{reason}");
@@ -250,10 +261,37 @@ async fn refused_credentials_are_named() {
 #[tokio::test(start_paused = true)]
 async fn a_database_that_is_not_there_is_named() {
     let (server, mut odoo) = requests();
-    server.set(|script| script.ahead.push_back(Setback::NoDatabase));
+    server.set(|script| script.ahead.push_back(Setback::Denied(Denial::Database)));
     let delivery = odoo.deliver(&alarms(1)).await;
     assert!(paused(&delivery).contains("no database `prod`"), "{}", paused(&delivery));
     assert_eq!(odoo.deliver(&alarms(1)).await.outcomes.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greeting_says_what_keeps_us_out_and_asks_for_no_smaller_calls() {
+    let (server, mut odoo) = requests();
+    let closed = || Setback::Unanswered("connection closed".into());
+    server.set(|script| script.ahead.extend([closed(), Setback::Paused { reason: "portal".to_owned() }]));
+    assert!(matches!(odoo.greet().await, Err(DeliverError::Unreachable(_))));
+    assert_eq!(odoo.batch_max(), EVENTS_MAX);
+    let refused = odoo.greet().await;
+    assert!(matches!(&refused, Err(DeliverError::Refused { reason }) if reason == "portal"), "{refused:?}");
+    assert!(odoo.greet().await.is_ok());
+}
+
+#[test]
+fn each_way_of_being_kept_out_names_what_a_person_has_to_correct() {
+    let (_, odoo) = requests();
+    let somebody = Denial::Login { key_of: "admin".to_owned() };
+    for (denial, words) in [
+        (Denial::LoginOrKey, ["`agent`", "`prod`", "API key"]),
+        (Denial::Key, ["`agent`", "`prod`", "API key"]),
+        (somebody, ["`agent`", "`admin`", "`login`"]),
+        (Denial::Database, ["`prod`", "no database", "renamed"]),
+    ] {
+        let told = denial.told(&odoo.config);
+        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

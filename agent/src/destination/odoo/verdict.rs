@@ -1,14 +1,17 @@
 //! What an answer means: pure, from bytes to what the sender does next.
 //!
 //! Odoo tells a lost race, a missing right and a bad row in the same shape: HTTP 200, `ids: false` and messages about rows. The
-//! shapes and sentences here were recorded from servers of version 18 and 19.
+//! shapes and sentences here were recorded from servers of version 18 and 19. JSON-RPC tells what went wrong inside HTTP 200,
+//! JSON-2 by a status with the same exception as its body.
 
 use std::time::Duration;
 
+use plantlink_config::OdooApi;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::api::Referent;
+use super::denial::Denial;
 use crate::destination::Cause;
 use crate::http::Answer;
 
@@ -37,10 +40,8 @@ pub(crate) enum Setback {
     Unreachable(Cause),
     /// The server asks for patience.
     Busy { retry_after: Option<Duration> },
-    /// Login or key are not accepted.
-    Denied,
-    /// The server has no database of this name.
-    NoDatabase,
+    /// We are not let into the database, whatever we ask.
+    Denied(Denial),
     /// Nothing about the rows is wrong, and only a person can mend it.
     Paused { reason: String },
 }
@@ -48,14 +49,14 @@ pub(crate) enum Setback {
 /// Why an answer is none of Odoo's.
 #[derive(Debug, thiserror::Error)]
 enum NoAnswer {
-    #[error("the server redirects to {location}: `url` is not the address of an Odoo that speaks JSON-RPC")]
+    #[error("the server redirects to {location}: `url` is not the address of an Odoo, or it has not this API")]
     Redirect { location: String },
     #[error("the server answers {status} with a page: a proxy, a maintenance page or a wrong `url`")]
     Page { status: u16 },
     #[error("the server answers {status}: {text}")]
     Status { status: u16, text: String },
-    #[error("the answer is not JSON-RPC: {text}")]
-    NotRpc { text: String },
+    #[error("the answer is not Odoo's: {text}")]
+    NotOdoo { text: String },
     #[error("Odoo cannot use its database: {text}")]
     Database { text: String },
     #[error("Odoo answers {answered} ids for {rows} rows")]
@@ -110,16 +111,16 @@ struct Message {
 
 /// What `common.authenticate` came to: the user's id.
 pub(super) fn of_login(answer: &Answer) -> Result<i64, Setback> {
-    let result = of_call(answer)?;
+    let result = of_call(OdooApi::JsonRpc, answer)?;
     if result == Value::Bool(false) {
-        return Err(Setback::Denied);
+        return Err(Setback::Denied(Denial::LoginOrKey));
     }
     result.as_i64().ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
 }
 
 /// Where `check_object_reference` says that an external id leads.
-pub(super) fn of_reference(answer: &Answer) -> Result<Option<Referent>, Setback> {
-    let result = match of_call(answer) {
+pub(super) fn of_reference(result: Result<Value, Setback>) -> Result<Option<Referent>, Setback> {
+    let result = match result {
         Err(Setback::Refused { reason }) if reason.starts_with(NO_REFERENCE) => return Ok(None),
         answered => answered?,
     };
@@ -131,9 +132,8 @@ pub(super) fn of_reference(answer: &Answer) -> Result<Option<Referent>, Setback>
     found.map(Some).ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
 }
 
-/// What a `load` of so many rows came to. Done is a list of as many ids, and nothing less.
-pub(super) fn of_load(answer: &Answer, rows: usize) -> Result<Vec<i64>, Setback> {
-    let result = of_call(answer)?;
+/// What the result of a `load` of so many rows means. Done is a list of as many ids, and nothing less.
+pub(super) fn of_load(result: Value, rows: usize) -> Result<Vec<i64>, Setback> {
     let text = quoted(&result.to_string());
     let Ok(loaded) = serde_json::from_value::<Loaded>(result) else {
         return Err(unreachable(NoAnswer::Shape { text }));
@@ -154,24 +154,36 @@ pub(super) fn of_load(answer: &Answer, rows: usize) -> Result<Vec<i64>, Setback>
 }
 
 /// What a call of any method came to: its result, `null` when it has none.
-pub(super) fn of_call(answer: &Answer) -> Result<Value, Setback> {
+pub(super) fn of_call(api: OdooApi, answer: &Answer) -> Result<Value, Setback> {
     let Answer { status, retry_after, used_up: _, location, body } = answer;
     let text = || quoted(&String::from_utf8_lossy(body));
-    Err(match *status {
-        200 => match serde_json::from_slice::<Rpc>(body) {
-            Ok(Rpc { error: None, result, .. }) => return Ok(result),
-            Ok(Rpc { error: Some(error), .. }) => of_error(error),
-            Err(_) if is_page(body) => unreachable(NoAnswer::Page { status: 200 }),
-            Err(_) => unreachable(NoAnswer::NotRpc { text: text() }),
+    Err(match (*status, api) {
+        (200, _) if is_page(body) => unreachable(NoAnswer::Page { status: 200 }),
+        (200, OdooApi::Json2) => match serde_json::from_slice(body) {
+            Ok(result) => return Ok(result),
+            Err(_) => unreachable(NoAnswer::NotOdoo { text: text() }),
         },
-        300..=399 => {
+        (200, OdooApi::JsonRpc) => match serde_json::from_slice::<Rpc>(body) {
+            Ok(Rpc { error: None, result, .. }) => return Ok(result),
+            Ok(Rpc { error: Some(RpcError { data: Some(exception), .. }), .. }) => of_exception(exception),
+            Ok(Rpc { error: Some(RpcError { data: None, message }), .. }) => {
+                of_exception(Exception { name: String::new(), message })
+            }
+            Err(_) => unreachable(NoAnswer::NotOdoo { text: text() }),
+        },
+        (300..=399, _) => {
             let location = location.clone().unwrap_or_else(|| "another address".to_owned());
             unreachable(NoAnswer::Redirect { location })
         }
-        413 => Setback::TooLarge,
-        429 | 503 => Setback::Busy { retry_after: *retry_after },
-        status if is_page(body) => unreachable(NoAnswer::Page { status }),
-        status => unreachable(NoAnswer::Status { status, text: text() }),
+        (413, _) => Setback::TooLarge,
+        (429 | 503, _) => Setback::Busy { retry_after: *retry_after },
+        (404, OdooApi::Json2) if is_no_database_page(body) => Setback::Denied(Denial::Database),
+        (status, _) if is_page(body) => unreachable(NoAnswer::Page { status }),
+        (status, OdooApi::Json2) => match serde_json::from_slice::<Exception>(body) {
+            Ok(exception) if !exception.name.is_empty() => of_exception(exception),
+            Ok(_) | Err(_) => unreachable(NoAnswer::Status { status, text: text() }),
+        },
+        (status, OdooApi::JsonRpc) => unreachable(NoAnswer::Status { status, text: text() }),
     })
 }
 
@@ -192,13 +204,16 @@ fn of_messages(messages: &[Message]) -> Setback {
     Setback::Refused { reason }
 }
 
-fn of_error(error: RpcError) -> Setback {
-    let Exception { name, message } = error.data.unwrap_or(Exception { name: String::new(), message: error.message });
+fn of_exception(exception: Exception) -> Setback {
+    let Exception { name, message } = exception;
     let text = quoted(&message);
     match name.as_str() {
-        "odoo.exceptions.AccessDenied" => Setback::Denied,
+        "odoo.exceptions.AccessDenied" => Setback::Denied(Denial::LoginOrKey),
+        "werkzeug.exceptions.Unauthorized" => Setback::Denied(Denial::Key),
         // The model does not exist, the user may not, or the call as such is not accepted.
-        "odoo.exceptions.AccessError" | "odoo.exceptions.UserError" => Setback::Paused { reason: text },
+        "odoo.exceptions.AccessError" | "odoo.exceptions.UserError" | "werkzeug.exceptions.NotFound" => {
+            Setback::Paused { reason: text }
+        }
         "builtins.ValueError" if message.starts_with("Invalid field name") => Setback::Paused { reason: text },
         // What Odoo's own code or the data brought about; what PostgreSQL refuses to store.
         name if name.starts_with("odoo.exceptions.") || name.starts_with("builtins.") => {
@@ -207,7 +222,7 @@ fn of_error(error: RpcError) -> Setback {
         name if name.ends_with("Violation") || name.ends_with("IntegrityError") || name.ends_with("DataError") => {
             Setback::Refused { reason: text }
         }
-        name if name.starts_with("psycopg2.") && is_no_database(&message) => Setback::NoDatabase,
+        name if name.starts_with("psycopg2.") && is_no_database(&message) => Setback::Denied(Denial::Database),
         name if name.starts_with("psycopg2.") => unreachable(NoAnswer::Database { text }),
         name => unreachable(NoAnswer::Exception { name: name.to_owned(), text }),
     }
@@ -216,6 +231,11 @@ fn of_error(error: RpcError) -> Setback {
 /// PostgreSQL's words, where its messages are English. In other languages it is a database that cannot be used, like any other.
 fn is_no_database(message: &str) -> bool {
     message.contains("FATAL:  database \"") && message.trim_end().ends_with("\" does not exist")
+}
+
+/// Odoo's own page for a request to JSON-2 that it can bring to no database.
+fn is_no_database_page(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).contains("X-Odoo-Database")
 }
 
 fn unreachable(why: NoAnswer) -> Setback {

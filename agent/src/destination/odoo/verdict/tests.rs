@@ -44,8 +44,8 @@ fn told<T: Debug>(verdict: Result<T, Setback>) -> (&'static str, String) {
         Err(Setback::Unanswered(cause)) => ("unanswered", cause.to_string()),
         Err(Setback::Unreachable(cause)) => ("unreachable", cause.to_string()),
         Err(Setback::Busy { retry_after }) => ("busy", format!("{retry_after:?}")),
-        Err(Setback::Denied) => ("denied", String::new()),
-        Err(Setback::NoDatabase) => ("no database", String::new()),
+        Err(Setback::Denied(Denial::Database)) => ("no database", String::new()),
+        Err(Setback::Denied(denial)) => ("denied", format!("{denial:?}")),
         Err(Setback::Paused { reason }) => ("paused", reason),
     }
 }
@@ -109,8 +109,68 @@ const CALLS: &[(&str, &str, &str)] = &[
 const LOGINS: &[(&str, &str, &str)] =
     &[("jsonrpc-authenticate-apikey", "done", "6"), ("jsonrpc-authenticate-wrong", "denied", "")];
 
-/// Recorded as a story of several requests, whose answers have the forms of `jsonrpc-load-race-loser` and `-create`.
-const STORY: &str = "jsonrpc-in-doubt";
+/// The same from JSON-2.
+const JSON2_LOADS: &[(&str, &str, &str)] = &[
+    ("json2-error-broken-json", "unreachable", "Odoo failed with werkzeug.exceptions.BadRequest: could not parse"),
+    (
+        "json2-error-chunked",
+        "unreachable",
+        "Odoo failed with werkzeug.exceptions.UnprocessableEntity: missing a required",
+    ),
+    ("json2-error-connection-cut", "unreachable", "Odoo cannot use its database: cursor already closed"),
+    ("json2-error-content-type", "unreachable", "the server answers 415 with a page"),
+    ("json2-error-db-down", "no database", ""),
+    ("json2-error-gzip-body", "unreachable", "Odoo failed with werkzeug.exceptions.BadRequest: could not parse"),
+    ("json2-error-load-json-bool", "refused", "'bool' object has no attribute"),
+    ("json2-error-load-unknown-field", "paused", "Invalid field name 'torque'"),
+    (
+        "json2-error-missing-arg",
+        "unreachable",
+        "Odoo failed with werkzeug.exceptions.UnprocessableEntity: missing a required",
+    ),
+    ("json2-error-no-db", "no database", ""),
+    ("json2-error-unknown-model", "paused", "the model 'quality.check' does not exist"),
+    ("json2-error-wrong-key", "denied", "Key"),
+    ("json2-load-bad-datetime", "refused", "'2026-11-20T08:00:00Z' does not seem to be a valid datetime"),
+    ("json2-load-bad-row", "refused", "No matching record found for external id 'plant_mill01.eq_unknown'"),
+    ("json2-load-busy-neighbour", "race", "could not serialize access"),
+    ("json2-load-create", "done", ""),
+    ("json2-load-id-other-model", "refused", "For external id plant_mill01.eq_mill01"),
+    ("json2-load-name-ambiguous", "done", ""),
+    ("json2-load-noaccess", "paused", "You are not allowed to create 'Workcenter Productivity Log'"),
+    ("json2-load-race-loser", "race", "could not serialize access"),
+    ("json2-load-repeat", "done", ""),
+    ("json2-load-resend-after-edit", "done", ""),
+    ("json2-on-odoo18-redirect", "unreachable", "the server redirects to /web/login"),
+    ("proxy-413", "too large", ""),
+    ("proxy-502", "unreachable", "the server answers 502 with a page"),
+    ("proxy-504", "unreachable", "the server answers 504 with a page"),
+];
+
+/// The same from JSON-2.
+const JSON2_CALLS: &[(&str, &str, &str)] = &[
+    ("json2-context-get", "done", "Object"),
+    ("json2-error-access", "paused", "You are not allowed to create 'Resources'"),
+    ("json2-error-missing-record", "refused", "Record does not exist or has been deleted."),
+    ("json2-error-private-method", "paused", "Private methods"),
+    ("json2-error-unknown-method", "paused", "The method 'maintenance.request.nope' does not exist"),
+    ("json2-error-user-deactivated", "denied", "Key"),
+    ("json2-error-validation", "refused", "\"Check Out\" time cannot be earlier"),
+    ("json2-has-access", "done", "Bool(true)"),
+    ("json2-has-access-no", "done", "Bool(false)"),
+    ("json2-object-reference", "done", "Array"),
+    ("json2-object-reference-unknown", "refused", "External ID not found in the system"),
+    ("json2-quant-apply-twice", "done", "Null"),
+    ("json2-result-none", "done", "Null"),
+];
+
+/// Recorded as stories of several requests, whose answers have the forms of `load-race-loser` and `load-create`.
+const STORIES: &[&str] = &["jsonrpc-in-doubt", "json2-in-doubt"];
+
+/// The result of a `load` over the API that the answer was recorded from, or made up for.
+fn loads(api: OdooApi) -> impl Fn(&Answer, usize) -> Result<Vec<i64>, Setback> {
+    move |answer, rows| of_load(of_call(api, answer)?, rows)
+}
 
 fn assert_told<T: Debug>(table: &[(&str, &str, &str)], verdict: impl Fn(&Answer, usize) -> Result<T, Setback>) {
     for (name, word, start) in table {
@@ -123,19 +183,22 @@ fn assert_told<T: Debug>(table: &[(&str, &str, &str)], verdict: impl Fn(&Answer,
 
 #[test]
 fn every_recorded_answer_has_its_verdict() {
-    assert_told(LOADS, of_load);
-    assert_told(CALLS, |answer, _| of_call(answer));
+    assert_told(LOADS, loads(OdooApi::JsonRpc));
+    assert_told(JSON2_LOADS, loads(OdooApi::Json2));
+    assert_told(CALLS, |answer, _| of_call(OdooApi::JsonRpc, answer));
+    assert_told(JSON2_CALLS, |answer, _| of_call(OdooApi::Json2, answer));
     assert_told(LOGINS, |answer, _| of_login(answer));
 }
 
 #[test]
-fn no_recorded_exchange_of_json_rpc_is_without_a_verdict() {
-    let tables = [LOADS, CALLS, LOGINS];
+fn no_recorded_exchange_with_an_api_is_without_a_verdict() {
+    let tables = [LOADS, JSON2_LOADS, CALLS, JSON2_CALLS, LOGINS];
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy();
         let judged = tables.iter().any(|table| table.iter().any(|(listed, _, _)| *listed == name));
-        assert!(judged || name == STORY || !name.starts_with("jsonrpc-") && !name.starts_with("proxy-"), "{name}");
+        let is_of_an_api = ["jsonrpc-", "json2-", "proxy-"].iter().any(|start| name.starts_with(start));
+        assert!(judged || STORIES.contains(&&*name) || !is_of_an_api, "{name}");
     }
 }
 
@@ -153,10 +216,10 @@ fn failed(name: &str, message: &str) -> Answer {
 #[test]
 fn nothing_less_than_an_id_for_every_row_is_success() {
     for ids in [json!([]), json!([1]), json!([1, 2, 3]), json!([1, null]), json!(true), json!(null), json!(7)] {
-        assert_eq!(told(of_load(&loaded(ids.clone(), json!([])), 2)).0, "unreachable", "{ids}");
+        assert_eq!(told(loads(OdooApi::JsonRpc)(&loaded(ids.clone(), json!([])), 2)).0, "unreachable", "{ids}");
     }
-    assert_eq!(told(of_load(&loaded(json!([1, 2]), json!([])), 2)).0, "done");
-    assert_eq!(told(of_load(&loaded(json!(false), json!([])), 2)).0, "refused");
+    assert_eq!(told(loads(OdooApi::JsonRpc)(&loaded(json!([1, 2]), json!([])), 2)).0, "done");
+    assert_eq!(told(loads(OdooApi::JsonRpc)(&loaded(json!(false), json!([])), 2)).0, "refused");
 }
 
 #[test]
@@ -173,7 +236,7 @@ fn a_race_is_known_by_its_shape_in_any_language_and_a_row_s_own_fault_is_none() 
         (json!([error("deadlock detected\nDETAIL:  Process 1 waits")]), "race"),
         (json!([error("could not obtain lock on row in relation \"x\"\n")]), "race"),
     ] {
-        assert_eq!(told(of_load(&loaded(json!(false), messages.clone()), 2)).0, word, "{messages}");
+        assert_eq!(told(loads(OdooApi::JsonRpc)(&loaded(json!(false), messages.clone()), 2)).0, word, "{messages}");
     }
 }
 
@@ -181,8 +244,8 @@ fn a_race_is_known_by_its_shape_in_any_language_and_a_row_s_own_fault_is_none() 
 fn a_missing_right_pauses_only_when_it_is_the_only_complaint() {
     let refused = json!({"type": "error", "message": "You are not allowed to create 'X' (x) records."});
     let other = json!({"type": "error", "message": "Missing required value", "field": "name"});
-    assert_eq!(told(of_load(&loaded(json!(false), json!([refused, refused])), 2)).0, "paused");
-    assert_eq!(told(of_load(&loaded(json!(false), json!([refused, other])), 2)).0, "refused");
+    assert_eq!(told(loads(OdooApi::JsonRpc)(&loaded(json!(false), json!([refused, refused])), 2)).0, "paused");
+    assert_eq!(told(loads(OdooApi::JsonRpc)(&loaded(json!(false), json!([refused, other])), 2)).0, "refused");
 }
 
 #[test]
@@ -196,7 +259,7 @@ fn what_postgresql_refuses_to_store_is_suspected_and_its_absence_is_not() {
         ("werkzeug.exceptions.ClientDisconnected", "unreachable"),
         ("odoo.exceptions.MissingError", "refused"),
     ] {
-        assert_eq!(told(of_load(&failed(name, "why"), 1)).0, word, "{name}");
+        assert_eq!(told(loads(OdooApi::JsonRpc)(&failed(name, "why"), 1)).0, word, "{name}");
     }
 }
 
@@ -204,7 +267,7 @@ fn what_postgresql_refuses_to_store_is_suspected_and_its_absence_is_not() {
 fn a_page_is_never_an_answer() {
     let page = |status| Answer { status, body: b"\n<!doctype html><title>Down</title>".to_vec(), ..Answer::default() };
     for status in [200, 401, 403, 404, 500, 502, 504] {
-        let (word, sentence) = told(of_load(&page(status), 1));
+        let (word, sentence) = told(loads(OdooApi::JsonRpc)(&page(status), 1));
         assert_eq!(word, "unreachable");
         assert!(sentence.contains(&status.to_string()) && sentence.contains("page"), "{sentence}");
     }
@@ -215,7 +278,7 @@ fn a_server_that_asks_for_patience_gets_it() {
     let after = Some(Duration::from_secs(7));
     for status in [429, 503] {
         let answer = Answer { status, retry_after: after, ..Answer::default() };
-        assert_eq!(told(of_load(&answer, 1)), ("busy", format!("{after:?}")));
+        assert_eq!(told(loads(OdooApi::JsonRpc)(&answer, 1)), ("busy", format!("{after:?}")));
     }
 }
 

@@ -1,0 +1,305 @@
+//! Asking an Odoo, before the first event, whether everything is there that the records of the configuration need.
+
+use std::collections::BTreeMap;
+
+use plantlink_config::{
+    Field, FieldValue, Find, KeyPath, OdooApi, OdooDestination, Record, Severity, Sharing, nearest,
+};
+use serde_json::{Map, Value, json};
+
+use super::api::{Api, Server as _};
+use super::call::Call;
+use super::denial::Denial;
+use super::verdict::Setback;
+use crate::chain::chain;
+use crate::clock::Clock;
+use crate::destination::Expiry;
+use crate::destination_health::is_soon;
+use crate::template::rfc3339;
+
+/// Something that is not as the configuration needs it, at a key of the destination.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    pub(crate) at: KeyPath,
+    pub(crate) severity: Severity,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+/// What was asked, and what came of it.
+pub(crate) struct Preflight {
+    api: Api,
+    config: OdooDestination,
+    /// The destination's table.
+    at: KeyPath,
+    findings: Vec<Finding>,
+}
+
+/// The fields of a model by name, with what Odoo says of them.
+type Fields = Map<String, Value>;
+
+impl Preflight {
+    pub(crate) fn new(config: &OdooDestination, gateway: &str, at: KeyPath) -> Self {
+        Preflight { api: Api::new(config, gateway), config: config.clone(), at, findings: Vec::new() }
+    }
+
+    /// Asks for everything. Gives what is wrong, and a sentence about who was met, when somebody was.
+    pub(crate) async fn run(mut self) -> (Vec<Finding>, Option<String>) {
+        let met = match self.meet().await {
+            Ok(met) => met,
+            Err(setback) => {
+                let at = self.place_of(&setback);
+                self.set_back(at, setback);
+                return (self.findings, None);
+            }
+        };
+        self.key_ends();
+        let mut known = BTreeMap::new();
+        for (number, record) in self.config.clone().records.iter().enumerate() {
+            let at = self.at.key("record").item(number);
+            if let Err(setback) = self.record(record, &at, &mut known).await {
+                self.set_back(at, setback);
+            }
+        }
+        (self.findings, Some(met))
+    }
+
+    async fn meet(&mut self) -> Result<String, Setback> {
+        self.api.enter().await?;
+        let version = self.api.version().await?;
+        let context = self.api.call(Call::new("res.users", "context_get")).await?;
+        let api = match self.api.spoken() {
+            Some(OdooApi::Json2) => "JSON-2",
+            Some(OdooApi::JsonRpc) | None => "JSON-RPC",
+        };
+        let zone = context["tz"].as_str().unwrap_or("none");
+        let ends = self.api.expiry().map(|Expiry { of, at_us }| format!(", {of} ends at {}", rfc3339(at_us)));
+        Ok(format!(
+            "Odoo {version} over {api}, database {}, user {} (time zone {zone}; all times are sent in UTC){}",
+            self.config.database,
+            self.config.login,
+            ends.unwrap_or_default(),
+        ))
+    }
+
+    fn key_ends(&mut self) {
+        if let Some(Expiry { of, at_us }) = self.api.expiry()
+            && is_soon(at_us, Clock.now().wall_us)
+        {
+            let message = format!("{of} ends at {}: make a new one in time", rfc3339(at_us));
+            self.add(self.at.key("api_key"), Severity::Warning, "expiry", message, None);
+        }
+    }
+
+    async fn record(
+        &mut self,
+        record: &Record,
+        at: &KeyPath,
+        known: &mut BTreeMap<String, Fields>,
+    ) -> Result<(), Setback> {
+        let Some(fields) = self.model(&record.model, &at.key("model"), known).await? else { return Ok(()) };
+        let (rights, close_fields): (&[&str], &[Field]) = match &record.sharing {
+            Sharing::Create { .. } => (&["create"], &[]),
+            Sharing::Update { .. } => (&["create", "write"], &[]),
+            Sharing::Interval { close_fields, .. } => (&["create", "write"], close_fields),
+        };
+        for right in rights {
+            self.right(&record.model, right, &at.key("model")).await?;
+        }
+        for (key, written) in [("fields", record.fields.as_slice()), ("close_fields", close_fields)] {
+            for field in written {
+                self.field(field, &fields, &at.key(key), known).await?;
+            }
+        }
+        self.required(record, &fields, &at.key("fields")).await
+    }
+
+    /// What the fields of a model are; `None` when it is not there, which is then found.
+    async fn model(
+        &mut self,
+        model: &str,
+        at: &KeyPath,
+        known: &mut BTreeMap<String, Fields>,
+    ) -> Result<Option<Fields>, Setback> {
+        if let Some(fields) = known.get(model) {
+            return Ok(Some(fields.clone()));
+        }
+        match self.fields(model).await {
+            Ok(fields) => {
+                known.insert(model.to_owned(), fields.clone());
+                Ok(Some(fields))
+            }
+            // The model does not exist, or may not be seen.
+            Err(setback @ Setback::Paused { .. }) => {
+                self.set_back(at.clone(), setback);
+                Ok(None)
+            }
+            Err(setback) => Err(setback),
+        }
+    }
+
+    async fn right(&mut self, model: &str, right: &str, at: &KeyPath) -> Result<(), Setback> {
+        let may = Call::on(model, "has_access", Vec::new()).argument("operation", right);
+        if self.api.call(may).await? == Value::Bool(false) {
+            let message = format!("`{}` may not {right} records of `{model}`", self.config.login);
+            let help = "an administrator gives the user a group that may".to_owned();
+            self.add(at.clone(), Severity::Error, "right", message, Some(help));
+        }
+        Ok(())
+    }
+
+    async fn field(
+        &mut self,
+        field: &Field,
+        fields: &Fields,
+        at: &KeyPath,
+        known: &mut BTreeMap<String, Fields>,
+    ) -> Result<(), Setback> {
+        match &field.value {
+            FieldValue::Template(template) => {
+                self.column(&field.column, template.constant(), fields, &at.key(&field.column)).await
+            }
+            FieldValue::Related(related) => match &related.find {
+                Find::ExternalId | Find::DatabaseId => {
+                    self.column(&field.column, related.value.constant(), fields, &at.key(&field.column)).await
+                }
+                Find::Search { model, by } => {
+                    // The file names the field alone.
+                    let at = at.key(field.name());
+                    self.column(&field.column, None, fields, &at).await?;
+                    let Some(found) = self.model(model, &at.key("find"), known).await? else { return Ok(()) };
+                    if !found.contains_key(by) {
+                        self.unknown(by, &found, at.key("by"));
+                    }
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    async fn fields(&mut self, model: &str) -> Result<Fields, Setback> {
+        let wanted = json!(["type", "string", "required", "readonly", "relation", "selection", "depends"]);
+        let fields = self.api.call(Call::new(model, "fields_get").option("attributes", wanted)).await?;
+        Ok(fields.as_object().cloned().unwrap_or_default())
+    }
+
+    async fn column(
+        &mut self,
+        column: &str,
+        constant: Option<&str>,
+        fields: &Fields,
+        at: &KeyPath,
+    ) -> Result<(), Setback> {
+        let (name, way) = column.split_once('/').map_or((column, None), |(name, way)| (name, Some(way)));
+        let Some(field) = fields.get(name) else {
+            self.unknown(name, fields, at.clone());
+            return Ok(());
+        };
+        if field["readonly"] == true {
+            let message = format!("Odoo computes `{name}` or keeps it to itself: what is written may be ignored");
+            self.add(at.clone(), Severity::Warning, "read-only", message, None);
+        }
+        match (way, field["relation"].as_str(), constant) {
+            (Some("id" | ".id"), None, _) => {
+                let kind = field["type"].as_str().unwrap_or("value");
+                let message = format!("`{name}` is a {kind} and points to no record");
+                self.add(at.clone(), Severity::Error, "no-relation", message, Some(format!("write `{name}`")));
+            }
+            (Some("id"), Some(relation), Some(external_id)) => self.reference(external_id, relation, at).await?,
+            (None, _, Some(constant)) => self.selection(constant, field, at),
+            (Some(_) | None, _, _) => {}
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, name: &str, fields: &Fields, at: KeyPath) {
+        let help = nearest(name, fields.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        self.add(at, Severity::Error, "unknown-field", format!("the model has no field `{name}`"), help);
+    }
+
+    /// A constant external id has to lead to a record of the right model.
+    async fn reference(&mut self, external_id: &str, relation: &str, at: &KeyPath) -> Result<(), Setback> {
+        let (module, name) = external_id.split_once('.').unwrap_or(("__import__", external_id));
+        let call =
+            Call::new("ir.model.data", "check_object_reference").argument("module", module).argument("xml_id", name);
+        let message = match self.api.call(call).await {
+            Ok(found) if found[0] == relation => return Ok(()),
+            Ok(found) => format!(
+                "`{external_id}` is a record of `{}`, and the field points to `{relation}`",
+                found[0].as_str().unwrap_or_default()
+            ),
+            Err(Setback::Refused { reason }) => reason,
+            Err(setback) => return Err(setback),
+        };
+        self.add(at.clone(), Severity::Error, "unknown-record", message, None);
+        Ok(())
+    }
+
+    /// A constant of a selection has to be one of its keys or labels, in any case.
+    fn selection(&mut self, constant: &str, field: &Value, at: &KeyPath) {
+        let Some(choices) = field["selection"].as_array() else { return };
+        let words = |place: usize| choices.iter().filter_map(move |choice| choice.get(place)?.as_str());
+        if words(0).chain(words(1)).any(|word| word.to_lowercase() == constant.to_lowercase()) {
+            return;
+        }
+        let keys: Vec<&str> = words(0).collect();
+        let message = format!("`{constant}` is none of the field's values (allowed: {})", keys.join(", "));
+        let help = nearest(constant, keys.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        self.add(at.clone(), Severity::Error, "unknown-value", message, help);
+    }
+
+    /// What has to be there, is not given, and is filled by nobody else.
+    async fn required(&mut self, record: &Record, fields: &Fields, at: &KeyPath) -> Result<(), Setback> {
+        let is_given = |name: &str| record.fields.iter().any(|field| field.name() == name);
+        let is_computed = |field: &Value| field["depends"].as_array().is_some_and(|fields| !fields.is_empty());
+        let open =
+            |(name, field): &(&String, &Value)| field["required"] == true && !is_given(name) && !is_computed(field);
+        let missing: Vec<&String> = fields.iter().filter(open).map(|(name, _)| name).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let defaults =
+            self.api.call(Call::new(&record.model, "default_get").argument("fields", json!(missing))).await?;
+        for name in missing.into_iter().filter(|name| defaults.get(name.as_str()).is_none()) {
+            let label = fields.get(name).and_then(|field| field["string"].as_str()).unwrap_or_default();
+            let message = format!("Odoo wants `{name}` ({label}), which is not given");
+            self.add(at.clone(), Severity::Error, "missing-field", message, None);
+        }
+        Ok(())
+    }
+
+    /// The key that is to be looked at first.
+    fn place_of(&self, setback: &Setback) -> KeyPath {
+        self.at.key(match setback {
+            Setback::Denied(Denial::LoginOrKey | Denial::Login { .. }) => "login",
+            Setback::Denied(Denial::Key | Denial::KeyUnread(_)) => "api_key",
+            Setback::Denied(Denial::Database) => "database",
+            Setback::Denied(Denial::Client(_))
+            | Setback::Race { .. }
+            | Setback::Refused { .. }
+            | Setback::TooLarge
+            | Setback::Unanswered(_)
+            | Setback::Unreachable(_)
+            | Setback::Busy { .. }
+            | Setback::Paused { .. } => "url",
+        })
+    }
+
+    fn set_back(&mut self, at: KeyPath, setback: Setback) {
+        let (code, message) = match setback {
+            Setback::Denied(denial) => ("denied", denial.told(&self.config)),
+            Setback::Refused { reason } | Setback::Paused { reason } | Setback::Race { reason, .. } => {
+                ("refused", reason)
+            }
+            Setback::Unanswered(cause) | Setback::Unreachable(cause) => ("unreachable", chain(cause.as_ref())),
+            Setback::TooLarge => ("refused", "the request is too large for a proxy before Odoo (413)".to_owned()),
+            Setback::Busy { .. } => ("unreachable", "the server asks for patience (429 or 503)".to_owned()),
+        };
+        self.add(at, Severity::Error, code, message, None);
+    }
+
+    fn add(&mut self, at: KeyPath, severity: Severity, code: &'static str, message: String, help: Option<String>) {
+        self.findings.push(Finding { at, severity, code, message, help });
+    }
+}

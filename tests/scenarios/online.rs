@@ -1,0 +1,160 @@
+//! `plantlink check --online`: what only the plant and the office can tell, each with its place in the file.
+
+use plantlink_tests::agent::Agent;
+use plantlink_tests::broker::Broker;
+use plantlink_tests::modbus::{ModbusLine, Table};
+use plantlink_tests::odoo::{GUEST, KEY, LOGIN, Odoo, Version};
+use plantlink_tests::ports;
+use serde_json::Value;
+
+fn config(line: u16, broker: u16, odoo: &str, login: &str, records: &str) -> String {
+    format!(
+        r#"
+[plant]
+id = "mill-07"
+gateway = "gw-1"
+
+[buffer]
+path = "buffer.db"
+
+[[source.modbus]]
+name = "line-3"
+address = "tcp://127.0.0.1:{line}"
+[[source.modbus.device]]
+name = "press-12"
+unit = 3
+every = "1s"
+tag = [{{ name = "good", at = "holding:12", type = "u16" }}]
+
+[[source.mqtt]]
+name = "mes"
+url = "mqtt://127.0.0.1:{broker}"
+[[source.mqtt.topic]]
+filter = "mes/+/finished"
+type = "workorder.finished"
+id = "{{/order}}"
+
+[[destination.odoo]]
+name = "erp"
+url = "{odoo}"
+database = "lab18"
+login = "{login}"
+api_key = {{ file = "odoo-key" }}
+{records}
+
+[[flow]]
+name = "all"
+events = ["workorder.finished"]
+to = "erp"
+"#
+    )
+}
+
+const RIGHT: &str = r#"
+[[destination.odoo.record]]
+name = "order"
+on = "workorder.finished"
+model = "maintenance.request"
+fields = { name = "{order}", priority = "2", "equipment_id/id" = "plant_mill01.eq_mill01" }
+"#;
+
+const WRONG: &str = r#"
+[[destination.odoo.record]]
+name = "order"
+on = "workorder.finished"
+model = "maintenance.request"
+fields = { priority = "urgent", descripton = "{order}", "equipment_id/id" = "plant_mill01.wc_01" }
+
+[[destination.odoo.record]]
+name = "stop"
+on = "workorder.finished"
+model = "mrp.workcenter.productivity"
+fields = { "workcenter_id/id" = "plant_mill01.wc_99", "loss_id/id" = "mrp.block_reason1", "description/id" = "x.y" }
+
+[[destination.odoo.record]]
+name = "check"
+on = "workorder.finished"
+model = "quality.check"
+fields = { name = "{order}" }
+"#;
+
+/// Each problem's place, code and sentence.
+fn problems(report: &Value) -> Vec<(&str, &str, &str)> {
+    let problems = report["problems"].as_array().expect("a list of problems");
+    problems
+        .iter()
+        .map(|found| {
+            let text = |key: &str| found[key].as_str().unwrap_or_default();
+            (text("path"), text("code"), text("message"))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plant_and_an_office_that_answer_as_they_should_have_no_problem() {
+    let mut line = ModbusLine::start(&[3]).await;
+    line.set(3, Table::Holding, 12, &[7]).await;
+    let broker = Broker::start().await;
+    for version in [Version::Eighteen, Version::Nineteen] {
+        let odoo = Odoo::start().await.expect("the fake Odoo finds a port");
+        odoo.set_manners(|manners| manners.version = version);
+        let toml = config(line.port(), broker.port(), &odoo.url(), LOGIN, RIGHT);
+        let checked = Agent::prepare(&toml, &[("odoo-key", KEY)]).run(&["check", "--online", "--json"]);
+        let report = checked.json();
+        assert!(checked.status.success(), "{report:#}");
+        assert_eq!(problems(&report), [], "{report:#}");
+        let met: Vec<&str> =
+            report["met"].as_array().into_iter().flatten().filter_map(|met| met["path"].as_str()).collect();
+        assert_eq!(met, ["source.modbus[0].device[0]", "source.mqtt[0]", "destination.odoo[0]"]);
+        assert_eq!(odoo.loads(), [], "nothing is written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_odoo_is_told_at_its_key() {
+    let mut line = ModbusLine::start(&[3]).await;
+    line.set(3, Table::Holding, 12, &[7]).await;
+    let broker = Broker::start().await;
+    let odoo = Odoo::start().await.expect("the fake Odoo finds a port");
+    odoo.database(|db| {
+        db.set_key(GUEST, "guest-key");
+        db.set_key_expiry(GUEST, "2000-01-01 00:00:00");
+    });
+    let toml = config(line.port(), broker.port(), &odoo.url(), GUEST, WRONG);
+    let checked = Agent::prepare(&toml, &[("odoo-key", "guest-key")]).run(&["check", "--online", "--json"]);
+    assert_eq!(checked.status.code(), Some(78));
+    let report = checked.json();
+    let found = problems(&report);
+    for (path, code, words) in [
+        ("api_key", "expiry", "ends at 2000-01-01"),
+        ("record[0].fields.priority", "unknown-value", "allowed: 0, 1, 2, 3"),
+        ("record[0].fields.descripton", "unknown-field", "no field `descripton`"),
+        ("record[0].fields.\"equipment_id/id\"", "unknown-record", "`mrp.workcenter`"),
+        ("record[0].fields", "missing-field", "`name` (Subjects)"),
+        ("record[1].model", "right", "may not create"),
+        ("record[1].fields.\"workcenter_id/id\"", "unknown-record", "plant_mill01.wc_99"),
+        ("record[1].fields.\"description/id\"", "no-relation", "is a char"),
+        ("record[2].model", "refused", "quality.check"),
+    ] {
+        let path = format!("destination.odoo[0].{path}");
+        let is_there = found.iter().any(|(at, kind, text)| *at == path && *kind == code && text.contains(words));
+        assert!(is_there, "no {code} with {words} at {path}: {report:#}");
+    }
+    assert_eq!(found.len(), 9, "{report:#}");
+    let misspelled = report["problems"].as_array().into_iter().flatten().find(|found| found["code"] == "unknown-field");
+    assert_eq!(misspelled.map(|found| &found["help"]), Some(&Value::from("did you mean `description`?")));
+    let lines = toml.lines().position(|line| line.contains("descripton")).map(|line| line + 1);
+    assert_eq!(misspelled.and_then(|found| found["line"].as_u64()), lines.and_then(|line| u64::try_from(line).ok()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_answer_is_told_with_the_key_that_leads_there() {
+    let dead = ports::free();
+    let toml = config(dead, dead, &format!("http://127.0.0.1:{dead}"), LOGIN, RIGHT);
+    let checked = Agent::prepare(&toml, &[("odoo-key", KEY)]).run(&["check", "--online", "--json"]);
+    assert_eq!(checked.status.code(), Some(78));
+    let report = checked.json();
+    let found: Vec<(&str, &str)> = problems(&report).into_iter().map(|(path, code, _)| (path, code)).collect();
+    let wanted = ["source.modbus[0].address", "source.mqtt[0].url", "destination.odoo[0].url"];
+    assert_eq!(found, wanted.map(|path| (path, "unreachable")), "{report:#}");
+}
