@@ -7,18 +7,15 @@ use bytes::BytesMut;
 use plantlink_buffer::{Event, SenderEntry, Stored};
 use plantlink_config::{Config, EnvelopeFormat, Name, Source, Stage};
 use serde_json::Value;
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use crate::envelope::{Envelope, Site};
-use crate::mapping::{Entry, LineMapper, Mapper, Memory, MessageMapper, Receipts, SENDERS_MAX};
+use crate::mapping::{Entry, FreshIds, LineMapper, Mapper, Memory, MessageMapper, Receipts, SENDERS_MAX};
 use crate::mqtt::Arrival;
 use crate::provenance::Provenance;
 use crate::recording::Brought;
 use crate::routes::Routes;
 use crate::source::{Ack, Content, Intake};
-
-/// A version 7 id is made of the time and of chance.
-const VERSION_BY_TIME: usize = 7;
 
 /// What one agent remembers and has made since the recording began.
 pub(crate) struct Rehearsal<'a> {
@@ -29,7 +26,8 @@ pub(crate) struct Rehearsal<'a> {
     routes: Routes<usize>,
     /// The last number of each flow.
     sequences: Vec<u64>,
-    made: u64,
+    /// Two runs make the same.
+    ids: FreshIds,
 }
 
 struct Rehearsed {
@@ -58,9 +56,10 @@ pub(crate) struct Enacted {
 impl<'a> Rehearsal<'a> {
     /// Remembers nothing.
     pub(crate) fn new(config: &'a Config) -> Self {
+        let ids = FreshIds::counted();
         let fresh = |source| {
             let (memory, senders) = (Memory::new(), VecDeque::new());
-            Rehearsed { mapper: mapper(config, source, &memory, &senders), memory, senders }
+            Rehearsed { mapper: mapper(config, source, &memory, &senders, &ids), memory, senders }
         };
         Rehearsal {
             config,
@@ -73,7 +72,7 @@ impl<'a> Rehearsal<'a> {
             sources: config.sources.iter().map(fresh).collect(),
             routes: Routes::new(config.flows.iter().cloned().enumerate().collect()),
             sequences: vec![0; config.flows.len()],
-            made: 0,
+            ids,
         }
     }
 
@@ -82,7 +81,7 @@ impl<'a> Rehearsal<'a> {
         match brought {
             Brought::Restart => {
                 for (source, rehearsed) in self.config.sources.iter().zip(&mut self.sources) {
-                    rehearsed.mapper = mapper(self.config, source, &rehearsed.memory, &rehearsed.senders);
+                    rehearsed.mapper = mapper(self.config, source, &rehearsed.memory, &rehearsed.senders, &self.ids);
                 }
                 Scene::default()
             }
@@ -99,8 +98,6 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn enacted(&mut self, mut event: Event, stage: Stage) -> Enacted {
-        self.made += 1;
-        event.id = repeatable(&event, self.made);
         Provenance::Simulation.mark(&mut event.metadata);
         let taken = self.routes.of(&event.event_type, &event.source, stage);
         let mut flows = Vec::with_capacity(taken.len());
@@ -157,13 +154,19 @@ impl Rehearsed {
     }
 }
 
-fn mapper(config: &Config, source: &Source, memory: &Memory, senders: &VecDeque<SenderEntry>) -> Mapper {
+fn mapper(
+    config: &Config,
+    source: &Source,
+    memory: &Memory,
+    senders: &VecDeque<SenderEntry>,
+    ids: &FreshIds,
+) -> Mapper {
     let (plant, buffer) = (&config.plant, &config.buffer);
     match source {
-        Source::Modbus(line) => Mapper::Line(LineMapper::new(plant, line, buffer.commit_within, memory)),
+        Source::Modbus(line) => Mapper::Line(LineMapper::new(plant, line, buffer.commit_within, memory, ids)),
         Source::Mqtt(mqtt) => {
             let (receipts, senders) = (Receipts::new(mqtt, memory), senders.iter().copied().collect());
-            Mapper::Messages(Box::new(MessageMapper::new(plant, mqtt, buffer.linger, memory, senders, receipts)))
+            Mapper::Messages(Box::new(MessageMapper::new(plant, mqtt, buffer.linger, memory, senders, receipts, ids)))
         }
     }
 }
@@ -188,18 +191,6 @@ fn remark(entry: &Entry, is_retained: bool) -> Option<String> {
         });
     }
     (received.counts.repeated > 0).then(|| "makes no event: the sender gave this id before".to_owned())
-}
-
-/// The sender's id as it is; what would be made of chance is made of the moment and the event's place in the recording, so
-/// that two runs print the same.
-fn repeatable(event: &Event, number: u64) -> [u8; 16] {
-    if Uuid::from_bytes(event.id).get_version_num() != VERSION_BY_TIME {
-        return event.id;
-    }
-    let mut place = [0; 10];
-    place[2..].copy_from_slice(&number.to_be_bytes());
-    let millis = u64::try_from(event.stamp.wall_us / 1_000).unwrap_or(0);
-    Builder::from_unix_timestamp_millis(millis, &place).into_uuid().into_bytes()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::FreshIds;
 use super::since::{Since, seconds};
 use crate::template::rfc3339;
 
@@ -54,11 +55,12 @@ impl Phase {
         delay: Duration,
         hold_off: Duration,
         now: Stamp,
+        ids: &FreshIds,
     ) -> (Option<Self>, Option<Change>) {
         match (phase, is_on) {
             (None | Some(Phase::Pending { .. }), false) => (None, None),
-            (None, true) => Self::rise(now.into(), delay, now),
-            (Some(Phase::Pending { since }), true) => Self::rise(since, delay, now),
+            (None, true) => Self::rise(now.into(), delay, now, ids),
+            (Some(Phase::Pending { since }), true) => Self::rise(since, delay, now, ids),
             (Some(Phase::Raised(raised)), true) => {
                 let repeats = raised.repeats + u64::from(raised.off_since.is_some());
                 (Some(Phase::Raised(Raised { repeats, off_since: None, ..raised })), None)
@@ -74,11 +76,11 @@ impl Phase {
         }
     }
 
-    fn rise(since: Since, delay: Duration, now: Stamp) -> (Option<Self>, Option<Change>) {
+    fn rise(since: Since, delay: Duration, now: Stamp, ids: &FreshIds) -> (Option<Self>, Option<Change>) {
         if !since.has_lasted(delay, now) {
             return (Some(Phase::Pending { since }), None);
         }
-        let alarm_id = Uuid::now_v7();
+        let alarm_id = ids.next(now);
         let raised = Raised { alarm_id, since, repeats: 0, off_since: None };
         (Some(Phase::Raised(raised)), Some(Change::Raised { alarm_id }))
     }
@@ -127,7 +129,7 @@ mod tests {
         for (second, seen) in (0..).zip(seen.chars()) {
             let now = Stamp { wall_us: second * 1_000_000, boottime_us: second * 1_000_000, synced: true };
             let [delay, hold_off] = [delay_s, hold_off_s].map(Duration::from_secs);
-            let (next, change) = Phase::look(phase, seen == 'x', delay, hold_off, now);
+            let (next, change) = Phase::look(phase, seen == 'x', delay, hold_off, now, &FreshIds::ByChance);
             phase = next;
             told.extend(change.map(|change| match change {
                 Change::Raised { .. } => format!("{second} raised"),
@@ -167,7 +169,8 @@ mod tests {
     #[test]
     fn raised_and_cleared_are_one_alarm() {
         let at = |second: i64| Stamp { wall_us: second * 1_000_000, boottime_us: second * 1_000_000, synced: true };
-        let look = |phase, is_on, second| Phase::look(phase, is_on, Duration::ZERO, Duration::ZERO, at(second));
+        let ids = FreshIds::counted();
+        let look = |phase, is_on, second| Phase::look(phase, is_on, Duration::ZERO, Duration::ZERO, at(second), &ids);
         let (phase, Some(Change::Raised { alarm_id })) = look(None, true, 1) else { panic!("not raised") };
         let (None, Some(Change::Cleared { raised, .. })) = look(phase, false, 2) else { panic!("not cleared") };
         assert_eq!(raised.alarm_id, alarm_id);

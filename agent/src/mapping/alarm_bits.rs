@@ -49,7 +49,7 @@ impl AlarmBits {
         for (number, bit) in (0..).zip(&mut self.bits) {
             let Some(is_on) = is_set(value, number, bit.label.as_ref()) else { return };
             let before = bit.phase;
-            let (phase, change) = Phase::look(before, is_on, self.alarmed.delay, bit.alarm.hold_off, stamp);
+            let (phase, change) = Phase::look(before, is_on, self.alarmed.delay, bit.alarm.hold_off, stamp, &made.ids);
             bit.phase = phase;
             is_new |= phase != before;
             made.events.extend(change.map(|change| {

@@ -12,7 +12,7 @@ use super::edge::EdgeWatch;
 use super::limit::Limited;
 use super::state::States;
 use super::tally::Tally;
-use super::{Memory, Remembered};
+use super::{FreshIds, Memory, Remembered};
 
 /// A derivation that looks at whole scans. Samples are no such: they are of what is reported.
 pub(super) enum Derived {
@@ -24,10 +24,17 @@ pub(super) enum Derived {
 }
 
 /// What a scan became: types and data of events, and changes of memory.
-#[derive(Default)]
 pub(super) struct Made {
     pub(super) events: Vec<(Arc<str>, Map<String, Value>)>,
     pub(super) memory: Vec<Remembered>,
+    /// For what begins with it.
+    pub(super) ids: FreshIds,
+}
+
+impl Made {
+    pub(super) fn new(ids: &FreshIds) -> Self {
+        Made { events: Vec::new(), memory: Vec::new(), ids: ids.clone() }
+    }
 }
 
 impl Derived {

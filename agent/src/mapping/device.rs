@@ -13,7 +13,7 @@ use super::description::Description;
 use super::presence::{Presence, Turn};
 use super::reported::Reported;
 use super::sample::{Sample, Sampler};
-use super::{Entry, Memory, event, json, shared_members};
+use super::{Entry, FreshIds, Memory, event, json, shared_members};
 use crate::catalog;
 use crate::reading::{self, Caveat, Quality, Reading};
 use crate::source::Scan;
@@ -32,10 +32,11 @@ pub(super) struct DeviceMapper {
     reported: Reported,
     samplers: Vec<Sampler>,
     derived: Vec<Derived>,
+    ids: FreshIds,
 }
 
 impl DeviceMapper {
-    pub(super) fn new(device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(device: &Device, memory: &Memory, ids: &FreshIds) -> Self {
         let mut samplers = Vec::new();
         for (place, derivation) in device.events.iter().enumerate() {
             if let Derivation::Sampled(sampled) = derivation {
@@ -52,6 +53,7 @@ impl DeviceMapper {
             places: device.tags.iter().enumerate().map(|(place, tag)| (tag.name.clone(), place)).collect(),
             device: device.clone(),
             samplers,
+            ids: ids.clone(),
         }
     }
 
@@ -129,7 +131,7 @@ impl DeviceMapper {
         mut each: impl FnMut(&mut Derived, &ScanScope<'_>, &mut Made),
     ) {
         let scope = ScanScope { plant, places: &self.places, readings: &scan.readings };
-        let mut made = Made::default();
+        let mut made = Made::new(&self.ids);
         self.derived.iter_mut().for_each(|derived| each(derived, &scope, &mut made));
         entry.memory.extend(made.memory);
         entry.events.extend(made.events.into_iter().map(|(event_type, mut data)| {
@@ -149,7 +151,7 @@ impl DeviceMapper {
     }
 
     fn event(&self, event_type: &str, scan: &Scan, data: &Map<String, Value>) -> Event {
-        event(&self.source, event_type, scan.stamp, data, self.metadata.clone())
+        event(&self.ids, &self.source, event_type, scan.stamp, data, self.metadata.clone())
     }
 
     fn sampled(&self, scan: &Scan, sample: &Sample) -> Event {
@@ -158,7 +160,7 @@ impl DeviceMapper {
             metadata.extend_from_slice(br#","quality":"#);
             metadata.extend_from_slice(&json(&sample.quality));
         }
-        event(&self.source, "measurement.sampled", scan.stamp, &sample.data, metadata)
+        event(&self.ids, &self.source, "measurement.sampled", scan.stamp, &sample.data, metadata)
     }
 }
 

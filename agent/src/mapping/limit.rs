@@ -47,7 +47,8 @@ impl Limited {
         let was = before.filter(|before| before.phase.is_on()).map(|before| before.side);
         let beyond = beyond(&self.limit, number, was);
         let phase = before.map(|before| before.phase);
-        let (phase, change) = Phase::look(phase, beyond.is_some(), self.alarmed.delay, self.alarm.hold_off, stamp);
+        let (phase, change) =
+            Phase::look(phase, beyond.is_some(), self.alarmed.delay, self.alarm.hold_off, stamp, &made.ids);
         let side = beyond.or(before.map(|before| before.side));
         self.crossed = side.zip(phase).map(|(side, phase)| Crossed { side, phase });
         made.events.extend(change.map(|change| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plantlink_config::{ModbusLine, Plant};
 
 use super::device::DeviceMapper;
-use super::{Entry, Memory};
+use super::{Entry, FreshIds, Memory};
 use crate::source::{Ack, Scan};
 
 /// Keeps what the devices of one line have shown so far.
@@ -17,8 +17,14 @@ pub(crate) struct LineMapper {
 
 impl LineMapper {
     /// `commit_within` is the most that a power cut may cost; `memory` is what was remembered at the last stop.
-    pub(crate) fn new(plant: &Plant, line: &ModbusLine, commit_within: Duration, memory: &Memory) -> Self {
-        let devices = line.devices.iter().map(|device| DeviceMapper::new(device, memory)).collect();
+    pub(crate) fn new(
+        plant: &Plant,
+        line: &ModbusLine,
+        commit_within: Duration,
+        memory: &Memory,
+        ids: &FreshIds,
+    ) -> Self {
+        let devices = line.devices.iter().map(|device| DeviceMapper::new(device, memory, ids)).collect();
         LineMapper { plant: plant.clone(), devices, wait: commit_within }
     }
 

@@ -10,7 +10,7 @@ use super::receipt::{Receipts, Recognized};
 use super::sender::{Known, Senders};
 use super::sparkplug::Sparkplug;
 use super::topic::{Origin, Topic};
-use super::{Entry, Memory, Remembered, json};
+use super::{Entry, FreshIds, Memory, Remembered, json};
 use crate::clip::clip;
 use crate::mqtt::{Arrival, Payload};
 use crate::source::{Ack, Connected, Message, Subscribed};
@@ -42,11 +42,17 @@ impl MessageMapper {
         memory: &Memory,
         senders: Vec<SenderEntry>,
         receipts: Receipts,
+        ids: &FreshIds,
     ) -> Self {
         MessageMapper {
-            origin: Origin { plant: plant.clone(), source: (&*source.name).into(), stage: source.stage },
+            origin: Origin {
+                plant: plant.clone(),
+                source: (&*source.name).into(),
+                stage: source.stage,
+                ids: ids.clone(),
+            },
             topics: source.topics.iter().cloned().map(Topic::new).collect(),
-            sparkplug: Sparkplug::new(plant, source, memory),
+            sparkplug: Sparkplug::new(plant, source, memory, ids),
             takes_retained: source.retained,
             filters: remembered_filters(&source.name, memory),
             senders: Senders::new(senders),

@@ -1,4 +1,4 @@
-//! From what came in to what happened: `(memory, intake) -> (memory, events)`, without a clock, a disk or a network.
+//! From what came in to what happened: `(memory, intake) -> (memory, events)`, without a clock, a disk, a network or chance.
 
 mod alarm;
 mod alarm_bits;
@@ -7,6 +7,7 @@ mod derived;
 mod description;
 mod device;
 mod edge;
+mod fresh_ids;
 mod gauge;
 mod limit;
 mod line;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 use crate::source::sparkplug::NodeId;
 use crate::source::{Ack, Content, Intake};
 
+pub(crate) use fresh_ids::FreshIds;
 pub(crate) use line::LineMapper;
 pub(crate) use message::{MessageMapper, remembered_filters};
 pub(crate) use receipt::{Doubt, Receipts};
@@ -123,8 +125,9 @@ impl Mapper {
     }
 }
 
-/// An event of a device, made now.
+/// An event of a device.
 fn event(
+    ids: &FreshIds,
     source: &std::sync::Arc<str>,
     event_type: &str,
     stamp: Stamp,
@@ -132,7 +135,7 @@ fn event(
     metadata: Vec<u8>,
 ) -> Event {
     Event {
-        id: Uuid::now_v7().into_bytes(),
+        id: ids.next(stamp).into_bytes(),
         event_type: event_type.into(),
         source: source.clone(),
         at: EventTime::Own,

@@ -97,7 +97,7 @@ impl States {
     }
 
     fn begin(&mut self, kind: Kind, since: Since, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
-        let begun = Interval { id: Uuid::now_v7(), kind, since, reason: None };
+        let begun = Interval { id: made.ids.next(stamp), kind, since, reason: None };
         let mut data = begun.data(stamp);
         if let Some(previous) = self.memory.current.replace(begun) {
             let mut ended = previous.data(stamp);

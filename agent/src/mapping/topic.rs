@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::sight;
-use super::{json, sender_event_id, shared_members};
+use super::{FreshIds, json, sender_event_id, shared_members};
 use crate::catalog;
 use crate::source::Message;
 use crate::template::{self, Scope};
@@ -25,6 +25,8 @@ pub(super) struct Origin {
     /// The source's name.
     pub(super) source: Arc<str>,
     pub(super) stage: Stage,
+    /// For messages whose senders give none.
+    pub(super) ids: FreshIds,
 }
 
 /// A topic mapping and what it asks of a payload.
@@ -164,7 +166,7 @@ impl Element<'_> {
     }
 
     fn id(&self) -> Result<Uuid, String> {
-        let Some(template) = &self.topic.mapping.id else { return Ok(Uuid::now_v7()) };
+        let Some(template) = &self.topic.mapping.id else { return Ok(self.origin.ids.next(self.message.stamp)) };
         let found = template::value(template, self);
         let sender_id = match &found {
             Some(Value::String(text)) if !text.is_empty() => Cow::Borrowed(text.as_str()),
@@ -174,7 +176,7 @@ impl Element<'_> {
             }
             Some(Value::String(_)) | None => return Err("the message has no id where its topic names one".into()),
         };
-        let Origin { plant, source, stage: _ } = self.origin;
+        let Origin { plant, source, stage: _, ids: _ } = self.origin;
         Ok(sender_event_id(plant, source, &self.topic.mapping.event_type, &sender_id, self.index))
     }
 

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::collect::collect;
 use crate::control::Lines;
 use crate::crew::Crew;
-use crate::mapping::{LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
+use crate::mapping::{FreshIds, LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
 use crate::premises::Premises;
 use crate::run::RunError;
 use crate::seal::{Seal, Sealer};
@@ -134,13 +134,14 @@ pub(crate) fn restore(
     reader: &Reader,
 ) -> Result<(Mapper, Memory), ReadError> {
     let memory: Memory = reader.memory()?.into_iter().collect();
+    let ids = FreshIds::ByChance;
     let mapper = match source {
-        Source::Modbus(line) => Mapper::Line(LineMapper::new(plant, line, wait, &memory)),
+        Source::Modbus(line) => Mapper::Line(LineMapper::new(plant, line, wait, &memory, &ids)),
         Source::Mqtt(mqtt) => {
             let senders = reader.senders(&mqtt.name)?;
             let mut receipts = Receipts::new(mqtt, &memory);
             receipts.restore(reader.receipts(&mqtt.name, receipts.session())?);
-            Mapper::Messages(Box::new(MessageMapper::new(plant, mqtt, wait, &memory, senders, receipts)))
+            Mapper::Messages(Box::new(MessageMapper::new(plant, mqtt, wait, &memory, senders, receipts, &ids)))
         }
     };
     Ok((mapper, memory))

@@ -22,7 +22,7 @@ fn watched(event_type: &str, direction: Direction) -> ModbusLine {
 }
 
 fn mapper(line: &ModbusLine, memory: &Memory) -> LineMapper {
-    LineMapper::new(&plant(), line, Duration::ZERO, memory)
+    LineMapper::new(&plant(), line, Duration::ZERO, memory, &FreshIds::ByChance)
 }
 
 fn shows(second: i64, done: bool) -> Scan {

@@ -65,12 +65,12 @@ fn reporting_line() -> ModbusLine {
 fn told(scans: &[Seen], restarts: &[bool]) -> Vec<(String, Value)> {
     let line = reporting_line();
     let mut memory = Memory::new();
-    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
     let (mut told, mut total) = (Vec::new(), 0);
     for ((number, seen), restart) in (1..).zip(scans).zip(restarts.iter().cycle()) {
         let second = number * PACE_S;
         if *restart {
-            mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+            mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
         }
         let scan = match seen {
             Seen::Values { parts, speed, state, alarms } => {
@@ -157,12 +157,12 @@ proptest! {
     ) {
         let line = line(vec![sampled(None)]);
         let mut memory = Memory::new();
-        let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+        let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
         let (mut second, mut told) = (0, Value::Null);
         for (pause_s, speed, restart) in scans {
             second += pause_s;
             if restart {
-                mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+                mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
             }
             let entry = mapper.map(scan(second, 7, speed.into()), Ack::none());
             for (_, data) in events(&entry).into_iter().filter(|(kind, _)| kind == "measurement.sampled") {

@@ -50,7 +50,7 @@ pub(super) fn state_changed(debounce_s: u64) -> StateChanged {
 /// The states that are told of these scans: the second, the state, its beginning, and the one before with its duration.
 fn told(changed: StateChanged, scans: impl IntoIterator<Item = Scan>) -> Vec<String> {
     let line = machine(vec![Derivation::StateChanged(changed)]);
-    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new());
+    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let mut told = Vec::new();
     let mut last_id = None;
     for scan in scans {
@@ -78,7 +78,7 @@ fn told(changed: StateChanged, scans: impl IntoIterator<Item = Scan>) -> Vec<Str
 #[test]
 fn a_state_is_told_with_what_it_means_and_with_the_one_before() {
     let line = machine(vec![Derivation::StateChanged(state_changed(0))]);
-    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new());
+    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let mut states = Vec::new();
     for (second, state) in (1..).zip(["stopped", "stopped", "run", "changeover", "fault"]) {
         let entry = mapper.map(shown(second, state, 0, 1.0), Ack::none());
@@ -165,7 +165,7 @@ fn a_state_that_changed_while_the_agent_was_down_began_when_it_was_seen_first() 
     let mut durations = Vec::new();
     for (second, state) in [(1, "run"), (20, "stopped"), (30, "stopped")] {
         // A restart before every scan.
-        let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+        let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
         let entry = mapper.map(shown(second, state, 0, 1.0), Ack::none());
         let states = events(&entry).into_iter().filter(|(kind, _)| kind == "machine.state_changed");
         durations.extend(states.map(|(_, data)| data["previous"]["duration_s"].clone()));
@@ -181,7 +181,7 @@ fn a_state_that_the_configuration_gives_another_meaning_begins_anew() {
     for (second, mode) in [(1, Mode::Setup), (2, Mode::Maintenance), (3, Mode::Maintenance)] {
         let modes = HashMap::from([("changeover".into(), mode)]);
         let line = machine(vec![Derivation::StateChanged(StateChanged { modes, ..state_changed(0) })]);
-        let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+        let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
         let entry = mapper.map(shown(second, "changeover", 0, 1.0), Ack::none());
         let states = events(&entry).into_iter().filter(|(kind, _)| kind == "machine.state_changed");
         told.extend(states.map(|(_, data)| data["mode"].clone()));
@@ -194,7 +194,7 @@ fn a_state_that_the_configuration_gives_another_meaning_begins_anew() {
 fn the_reason_that_was_given_last_goes_with_the_state_that_is_over() {
     let reason = Some(plantlink_config::Template::new("{order_no}").unwrap());
     let line = machine(vec![Derivation::StateChanged(StateChanged { reason, ..state_changed(0) })]);
-    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new());
+    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let mut reasons = Vec::new();
     for (second, state, reason) in [(1, "stopped", 0), (2, "stopped", 17), (3, "run", 5), (4, "stopped", 6)] {
         let mut scan = shown(second, state, 0, 1.0);

@@ -96,7 +96,7 @@ fn counting(accumulate: Duration) -> ModbusLine {
 fn sums(accumulate: Duration, all: Vec<Happens>) -> (u64, u64, u64) {
     let line = counting(accumulate);
     let mut memory = Memory::new();
-    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
     let mut machine = Machine { second: 0, count: 65_000, order: 1 };
     let mut made = 0;
     let mut told = Vec::new();
@@ -133,7 +133,7 @@ fn sums(accumulate: Duration, all: Vec<Happens>) -> (u64, u64, u64) {
                 if in_scan {
                     mapper.map(machine.scan(), Ack::none());
                 }
-                mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+                mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
                 continue;
             }
         };

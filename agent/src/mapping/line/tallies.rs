@@ -99,7 +99,7 @@ fn a_restart_keeps_what_was_collected_and_a_long_one_ends_it() {
     let mut memory = Memory::new();
     let mut all = Vec::new();
     for (second, parts) in [(1, 10), (2, 12), (4, 15), (8, 16), (9, 18), (40, 30)] {
-        let mut mapper = LineMapper::new(&plant(), &config, Duration::ZERO, &memory);
+        let mut mapper = LineMapper::new(&plant(), &config, Duration::ZERO, &memory, &FreshIds::ByChance);
         let entry = mapper.map(of_order(second, parts, 42), Ack::none());
         all.extend(data(&entry).iter().map(|data| (data["good"].clone(), data["cause"].clone())));
         remember(&mut memory, entry);
@@ -196,7 +196,7 @@ fn the_steps_of_a_meter_add_up_to_what_it_shows() {
         data: vec![order()],
     })]);
     config.devices[0].tags[1].unit_of_measure = Some("kW.h".to_owned());
-    let mut mapper = LineMapper::new(&plant(), &config, Duration::ZERO, &Memory::new());
+    let mut mapper = LineMapper::new(&plant(), &config, Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let mut deltas = Vec::new();
     let mut last = Value::Null;
     for (second, shown) in [(1, 1_000.1), (2, 1_000.2), (3, 1_000.4), (4, 1_000.7), (5, 1_001.3)] {

@@ -104,7 +104,7 @@ pub(super) fn events(entry: &Entry) -> Vec<(String, Value)> {
 }
 
 pub(super) fn mapper(events: Vec<Derivation>) -> LineMapper {
-    LineMapper::new(&plant(), &line(events), Duration::ZERO, &Memory::new())
+    LineMapper::new(&plant(), &line(events), Duration::ZERO, &Memory::new(), &FreshIds::ByChance)
 }
 
 /// What is remembered after the entry.
@@ -140,8 +140,8 @@ fn pieces_made_while_the_agent_was_down_are_caught_up_and_none_is_counted_twice(
     let mut deltas = 0;
     for (second, parts) in [(1, 65_500), (2, 65_510), (3, 65_510), (4, 4), (5, 9)] {
         // A restart before every scan.
-        let entry =
-            LineMapper::new(&plant(), &config, Duration::ZERO, &memory).map(scan(second, parts, 1.0), Ack::none());
+        let entry = LineMapper::new(&plant(), &config, Duration::ZERO, &memory, &FreshIds::ByChance)
+            .map(scan(second, parts, 1.0), Ack::none());
         for event in data(&entry) {
             assert_eq!(event["cause"], "catch_up");
             deltas += event["good"].as_u64().unwrap();
@@ -222,7 +222,8 @@ fn a_long_period_goes_on_after_a_restart_and_its_memory_is_small() {
     let mut seconds = Vec::new();
     for second in (0..7_500).step_by(500) {
         // A restart before every scan.
-        let entry = LineMapper::new(&plant(), &config, Duration::ZERO, &memory).map(scan(second, 7, 1.5), Ack::none());
+        let entry = LineMapper::new(&plant(), &config, Duration::ZERO, &memory, &FreshIds::ByChance)
+            .map(scan(second, 7, 1.5), Ack::none());
         if !data(&entry).is_empty() {
             seconds.push(second);
         }

@@ -66,7 +66,8 @@ fn a_periodic_sample_stops_with_its_device_and_begins_with_it() {
 fn a_device_is_described_when_it_is_seen_first_and_when_its_tags_change() {
     let mut memory = Memory::new();
     let mut first = |line: &ModbusLine, second| {
-        let entry = LineMapper::new(&plant(), line, Duration::ZERO, &memory).map(scan(second, 7, 1.5), Ack::none());
+        let entry = LineMapper::new(&plant(), line, Duration::ZERO, &memory, &FreshIds::ByChance)
+            .map(scan(second, 7, 1.5), Ack::none());
         let described = events(&entry).into_iter().find(|(kind, _)| kind == "device.described");
         remember(&mut memory, entry);
         described.map(|(_, data)| data)
@@ -92,7 +93,8 @@ fn a_device_is_described_with_its_profile_and_anew_when_that_has_another_version
     let mut described = |second, version: Option<&str>| {
         let name = Name::new("press-4000").unwrap();
         line.devices[0].profile = Some(Profile { name, version: version.map(str::to_owned) });
-        let entry = LineMapper::new(&plant(), &line, Duration::ZERO, &memory).map(scan(second, 7, 1.5), Ack::none());
+        let entry = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance)
+            .map(scan(second, 7, 1.5), Ack::none());
         let described = events(&entry).into_iter().find(|(kind, _)| kind == "device.described");
         remember(&mut memory, entry);
         described.map(|(_, data)| [&data["cause"], &data["profile"], &data["profile_version"]].map(Clone::clone))
@@ -119,7 +121,7 @@ fn as_firmware(scan: Scan, firmware: u64) -> Scan {
 
 #[test]
 fn another_firmware_makes_values_uncertain_and_the_right_one_gives_counters_a_new_baseline() {
-    let mut mapper = LineMapper::new(&plant(), &identified(), Duration::ZERO, &Memory::new());
+    let mut mapper = LineMapper::new(&plant(), &identified(), Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let start = mapper.map(as_firmware(scan(1, 10, 1.5), 412), Ack::none());
     let described = only(&start, "device.described");
     assert_eq!((&described["cause"], &described["firmware"]), (&json!("start"), &json!("412")));
@@ -154,7 +156,8 @@ fn a_firmware_is_remembered_until_the_device_says_another() {
         let scan = scan(second, parts, 1.5);
         let scan = firmware.map_or_else(|| scan.clone(), |firmware| as_firmware(scan.clone(), firmware));
         // A restart before every scan.
-        let entry = LineMapper::new(&plant(), &identified(), Duration::ZERO, &memory).map(scan, Ack::none());
+        let entry = LineMapper::new(&plant(), &identified(), Duration::ZERO, &memory, &FreshIds::ByChance)
+            .map(scan, Ack::none());
         let pieces = events(&entry).into_iter().filter(|(kind, _)| kind == "production.counted");
         counted += pieces.map(|(_, data)| data["good"].as_u64().unwrap()).sum::<u64>();
         remember(&mut memory, entry);
@@ -165,13 +168,13 @@ fn a_firmware_is_remembered_until_the_device_says_another() {
 #[test]
 fn a_firmware_that_nobody_expects_any_more_is_trusted() {
     let mut memory = Memory::new();
-    let first = LineMapper::new(&plant(), &identified(), Duration::ZERO, &memory)
+    let first = LineMapper::new(&plant(), &identified(), Duration::ZERO, &memory, &FreshIds::ByChance)
         .map(as_firmware(scan(1, 10, 1.5), 500), Ack::none());
     assert_eq!(only(&first, "device.described")["cause"], "identity");
     remember(&mut memory, first);
     let mut line = identified();
     line.devices[0].identity = None;
-    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory);
+    let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance);
     assert_eq!(only(&mapper.map(scan(2, 11, 1.5), Ack::none()), "device.described")["cause"], "config");
     assert_eq!(only(&mapper.map(scan(3, 12, 1.5), Ack::none()), "production.counted")["good"], 1);
 }
@@ -189,7 +192,8 @@ fn a_nameplate_is_in_the_description_and_makes_a_new_one_when_it_says_something_
     let mut memory = Memory::new();
     let mut described = |scan: Scan| {
         // A restart before every scan.
-        let entry = LineMapper::new(&plant(), &line, Duration::ZERO, &memory).map(scan, Ack::none());
+        let entry =
+            LineMapper::new(&plant(), &line, Duration::ZERO, &memory, &FreshIds::ByChance).map(scan, Ack::none());
         let described = events(&entry).into_iter().find(|(kind, _)| kind == "device.described");
         remember(&mut memory, entry);
         described.map(|(_, data)| ["cause", "vendor", "model", "firmware"].map(|key| data[key].clone()))
@@ -203,7 +207,7 @@ fn a_nameplate_is_in_the_description_and_makes_a_new_one_when_it_says_something_
 
 #[test]
 fn the_firmware_that_a_profile_looks_for_counts_more_than_that_on_the_nameplate() {
-    let mut mapper = LineMapper::new(&plant(), &identified(), Duration::ZERO, &Memory::new());
+    let mut mapper = LineMapper::new(&plant(), &identified(), Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let described = mapper.map(with_nameplate(as_firmware(scan(1, 10, 1.5), 412), "1.4"), Ack::none());
     assert_eq!(only(&described, "device.described")["firmware"], "412");
 }

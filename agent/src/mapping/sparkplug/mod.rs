@@ -14,7 +14,7 @@ use std::sync::Arc;
 use plantlink_buffer::Stamp;
 use plantlink_config::{Ids, MqttSource, Name, Plant, SparkplugMapping};
 
-use super::{Entry, Memory};
+use super::{Entry, FreshIds, Memory};
 use crate::source::sparkplug::{NodeId, Payload, Topic};
 use node::Node;
 
@@ -28,13 +28,15 @@ pub(super) struct Sparkplug {
     owner: String,
     mappings: Vec<Arc<SparkplugMapping>>,
     nodes: BTreeMap<NodeId, Node>,
+    ids: FreshIds,
 }
 
 impl Sparkplug {
-    pub(super) fn new(plant: &Plant, source: &MqttSource, memory: &Memory) -> Self {
+    pub(super) fn new(plant: &Plant, source: &MqttSource, memory: &Memory, ids: &FreshIds) -> Self {
         let mappings: Vec<_> = source.sparkplug.iter().cloned().map(Arc::new).collect();
         let owner = format!("sparkplug/{}", source.name);
-        let mut sparkplug = Sparkplug { plant: plant.clone(), owner, mappings, nodes: BTreeMap::new() };
+        let mut sparkplug =
+            Sparkplug { plant: plant.clone(), owner, mappings, nodes: BTreeMap::new(), ids: ids.clone() };
         for mapping in sparkplug.mappings.clone() {
             if let Ids::This(node) = &mapping.node {
                 sparkplug.insert(NodeId { group: mapping.group.clone(), node: node.clone() });
@@ -60,7 +62,7 @@ impl Sparkplug {
     }
 
     fn insert(&mut self, id: NodeId) {
-        self.nodes.entry(id).or_insert_with_key(|id| Node::new(id, &self.owner, &self.mappings));
+        self.nodes.entry(id).or_insert_with_key(|id| Node::new(id, &self.owner, &self.mappings, &self.ids));
     }
 
     /// The topic, when it is one of the nodes that are mapped.

@@ -7,7 +7,7 @@ use plantlink_buffer::Stamp;
 use plantlink_config::{Name, Plant, SparkplugMapping};
 use serde::{Deserialize, Serialize};
 
-use super::super::{Entry, Memory, json};
+use super::super::{Entry, FreshIds, Memory, json};
 use super::birth::{Announced, Birth};
 use super::published::Published;
 use crate::reading::Fault;
@@ -28,6 +28,7 @@ pub(super) struct Node {
     birth_death_sequence: Option<u64>,
     /// By device; `None`: its own metrics.
     published: BTreeMap<Option<String>, Published>,
+    ids: FreshIds,
 }
 
 /// Whether its last birth certificate and what came after it are all that it has published.
@@ -51,7 +52,7 @@ struct BirthMemory {
 }
 
 impl Node {
-    pub(super) fn new(id: &NodeId, owner: &str, mappings: &[Arc<SparkplugMapping>]) -> Self {
+    pub(super) fn new(id: &NodeId, owner: &str, mappings: &[Arc<SparkplugMapping>], ids: &FreshIds) -> Self {
         let mappings = mappings.iter().filter(|mapping| mapping.has_node(&id.group, &id.node));
         Node {
             owner: format!("{owner}/{}/{}", id.group, id.node),
@@ -61,6 +62,7 @@ impl Node {
             seq: None,
             birth_death_sequence: None,
             published: BTreeMap::new(),
+            ids: ids.clone(),
         }
     }
 
@@ -71,7 +73,7 @@ impl Node {
             self.birth_death_sequence = remembered.birth_death_sequence;
         }
         if let Some((mapping, name)) = self.mapping(device) {
-            let published = Published::new(&mapping, name, Birth::new(remembered.metrics), memory);
+            let published = Published::new(&mapping, name, Birth::new(remembered.metrics), memory, &self.ids);
             self.published.insert(device.map(str::to_owned), published);
         }
     }
@@ -227,8 +229,8 @@ impl Node {
         }
         let Some((mapping, name)) = mapping else { return };
         let mut published = match known {
-            Some(known) => known.reborn(&mapping, birth),
-            None => Published::new(&mapping, name, birth, &Memory::new()),
+            Some(known) => known.reborn(&mapping, birth, &self.ids),
+            None => Published::new(&mapping, name, birth, &Memory::new(), &self.ids),
         };
         published.born(plant, payload, stamp, entry);
         self.published.insert(key, published);

@@ -7,7 +7,7 @@ use plantlink_buffer::{EventTime, Stamp};
 use plantlink_config::{Device, Name, Plant, SparkplugMapping, Tag, TagName};
 
 use super::super::device::DeviceMapper;
-use super::super::{Entry, Memory};
+use super::super::{Entry, FreshIds, Memory};
 use super::birth::{Announced, Birth};
 use crate::reading::{Fault, Quality, Reading, Value};
 use crate::source::Scan;
@@ -29,7 +29,13 @@ pub(super) struct Published {
 
 impl Published {
     /// A device with its certificate. `memory` may hold rows of others.
-    pub(super) fn new(mapping: &Arc<SparkplugMapping>, name: Name, birth: Birth, memory: &Memory) -> Self {
+    pub(super) fn new(
+        mapping: &Arc<SparkplugMapping>,
+        name: Name,
+        birth: Birth,
+        memory: &Memory,
+        ids: &FreshIds,
+    ) -> Self {
         let (tags, places) = tags(mapping, birth.announced());
         let device = mapping.device(name, tags);
         let of_device = |owner: &str| {
@@ -41,15 +47,15 @@ impl Published {
             .filter(|(owner, _)| of_device(owner))
             .map(|(owner, value)| (owner.clone(), value.clone()))
             .collect();
-        Published { birth, mapper: DeviceMapper::new(&device, &memory), device, tags: places, memory }
+        Published { birth, mapper: DeviceMapper::new(&device, &memory, ids), device, tags: places, memory }
     }
 
     /// The same device with another certificate, or with the same one.
-    pub(super) fn reborn(self, mapping: &Arc<SparkplugMapping>, birth: Birth) -> Self {
+    pub(super) fn reborn(self, mapping: &Arc<SparkplugMapping>, birth: Birth, ids: &FreshIds) -> Self {
         if self.birth.announced() == birth.announced() {
             return self;
         }
-        Published::new(mapping, self.device.name, birth, &self.memory)
+        Published::new(mapping, self.device.name, birth, &self.memory, ids)
     }
 
     pub(super) fn birth(&self) -> &Birth {

@@ -66,12 +66,12 @@ impl Bench {
             topics: Vec::new(),
             sparkplug: vec![mapping],
         };
-        let sparkplug = Sparkplug::new(&plant(), &source, &Memory::new());
+        let sparkplug = Sparkplug::new(&plant(), &source, &Memory::new(), &FreshIds::ByChance);
         Bench { source, sparkplug, memory: Memory::new(), now_s: 100 }
     }
 
     fn restart(&mut self) {
-        self.sparkplug = Sparkplug::new(&plant(), &self.source, &self.memory);
+        self.sparkplug = Sparkplug::new(&plant(), &self.source, &self.memory, &FreshIds::ByChance);
     }
 
     fn stamp(&self) -> Stamp {
