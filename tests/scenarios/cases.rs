@@ -1,15 +1,23 @@
 //! The folders of `cases/`: what a configuration makes of a recording, without a line of code (`cases/README.md`).
 
 use plantlink_tests::agent::program;
-use serde_json::Value;
+use plantlink_tests::client::Message;
+use plantlink_tests::schemas;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a restart may change in the data of a type: it is known less exactly then, or said that it was counted meanwhile.
-const CHANGED_BY_A_RESTART: [(&str, &str); 3] =
-    [("production.counted", "cause"), ("production.counted", "from_at"), ("device.offline", "last_good_at")];
+const CHANGED_BY_A_RESTART: [(&str, &str); 5] = [
+    ("production.counted", "cause"),
+    ("production.counted", "from_at"),
+    ("consumption.counted", "from_at"),
+    ("device.offline", "last_good_at"),
+    ("cycle.completed", "duration_s"),
+];
 
 struct Case {
     folder: PathBuf,
@@ -77,10 +85,11 @@ impl Case {
     }
 
     fn compare(&self, run: &Run, may_differ: &[(&str, &str)]) {
+        let mut named = Named::default();
         for (place, (event, expected)) in run.events.iter().zip(&self.expected).enumerate() {
             let left_out =
                 may_differ.iter().filter(|(kind, _)| event["event_type"] == *kind).map(|(_, member)| *member);
-            if let Some(difference) = difference(expected, event, "", &left_out.collect::<Vec<_>>()) {
+            if let Some(difference) = named.difference(expected, event, "", &left_out.collect::<Vec<_>>()) {
                 panic!("{}: event {}: {difference}\n{event}\n{}", self.name, place + 1, run.said);
             }
         }
@@ -95,23 +104,60 @@ impl Case {
     }
 }
 
-/// Where an event is not what is expected of it. Of `data` every member has to be named, elsewhere those that count. `"*"`
-/// stands for any value, `null` for none.
-fn difference(expected: &Value, found: &Value, at: &str, left_out: &[&str]) -> Option<String> {
-    match (expected, found) {
-        (Value::String(any), _) if any == "*" => None,
-        (Value::Object(expected), Value::Object(found)) => {
-            let counts = |key: &str| !left_out.contains(&key);
-            let too_many =
-                found.keys().find(|key| at.starts_with("/data") && counts(key) && !expected.contains_key(*key));
-            if let Some(key) = too_many {
-                return Some(format!("{at}/{key} is not expected"));
+/// What the names in a case stand for.
+#[derive(Default)]
+struct Named(BTreeMap<String, Value>);
+
+impl Named {
+    /// Where an event is not what is expected of it. Of `data` every member has to be named, elsewhere those that count.
+    /// `"*"` stands for any value, `null` for none, and a name that begins with `$` for the same value wherever it is, and
+    /// for another one than any other name.
+    fn difference(&mut self, expected: &Value, found: &Value, at: &str, left_out: &[&str]) -> Option<String> {
+        match (expected, found) {
+            (Value::String(any), _) if any == "*" => None,
+            (Value::String(name), found) if name.starts_with('$') => {
+                let before = self.0.iter().find(|(known, value)| *known == name || *value == found);
+                match before {
+                    Some((known, value)) if known == name && value == found => None,
+                    Some((known, value)) => Some(format!("{at} is {found}, but `{known}` is {value}")),
+                    None => {
+                        self.0.insert(name.clone(), found.clone());
+                        found.is_null().then(|| format!("{at} is not there, and has to be `{name}`"))
+                    }
+                }
             }
-            expected.iter().filter(|(key, _)| counts(key)).find_map(|(key, expected)| {
-                difference(expected, found.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"), left_out)
-            })
+            (Value::Object(expected), Value::Object(found)) => {
+                let counts = |key: &str| !left_out.contains(&key);
+                let too_many =
+                    found.keys().find(|key| at.starts_with("/data") && counts(key) && !expected.contains_key(*key));
+                if let Some(key) = too_many {
+                    return Some(format!("{at}/{key} is not expected"));
+                }
+                expected.iter().filter(|(key, _)| counts(key)).find_map(|(key, expected)| {
+                    let found = found.get(key).unwrap_or(&Value::Null);
+                    self.difference(expected, found, &format!("{at}/{key}"), left_out)
+                })
+            }
+            (expected, found) => (expected != found).then(|| format!("{at} is {found}, {expected} expected")),
         }
-        (expected, found) => (expected != found).then(|| format!("{at} is {found}, {expected} expected")),
+    }
+}
+
+/// Every event is as its schema says, once it has what only a flow gives it, and has its id alone: several flows carry the
+/// same one.
+fn assert_as_promised(case: &str, run: &Run) {
+    let mut known = BTreeMap::new();
+    for event in &run.events {
+        let mut carried = event.clone();
+        if event["metadata"].get("flow").is_none() {
+            let metadata = carried["metadata"].as_object_mut().expect("metadata");
+            let epoch = event["event_id"].clone();
+            metadata.extend([("flow".into(), json!("none")), ("sequence".into(), json!(1)), ("epoch".into(), epoch)]);
+        }
+        schemas::assert_valid(&Message::new(case, carried.to_string()));
+        let is = ["event_type", "source", "timestamp", "data"].map(|member| event[member].clone());
+        let before = known.entry(event["event_id"].to_string()).or_insert_with(|| is.clone());
+        assert_eq!(*before, is, "{case}: two events have the id {}", event["event_id"]);
     }
 }
 
@@ -122,10 +168,11 @@ fn objects(lines: &str) -> Vec<Value> {
 #[test]
 fn every_case_makes_the_events_it_expects() {
     let cases = cases();
-    assert!(cases.len() >= 20, "there were more cases before: {}", cases.len());
+    assert!(cases.len() >= 40, "there were more cases before: {}", cases.len());
     for case in cases {
         let run = case.simulate(&case.input);
         case.compare(&run, &[]);
+        assert_as_promised(&case.name, &run);
         let mut said = run.said.lines();
         for remark in &case.remarks {
             assert!(said.any(|line| line.contains(remark)), "{}: not said: {remark}\n{}", case.name, run.said);
@@ -139,6 +186,7 @@ fn every_case_makes_the_events_it_expects() {
 fn a_restart_before_every_line_changes_no_event_of_any_case() {
     for mut case in cases() {
         let mut run = case.simulate(&case.cut());
+        assert_as_promised(&case.name, &run);
         // A tag that changes often is sampled once more after a restart.
         for events in [&mut run.events, &mut case.expected] {
             events.retain(|event| event["event_type"] != "measurement.sampled");
