@@ -10,11 +10,12 @@
 use std::time::{Duration, Instant};
 
 use plantlink_tests::agent::Agent;
-use plantlink_tests::broker::{Broker, Rules};
+use plantlink_tests::broker::Broker;
 use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
 use plantlink_tests::proxy::{Cut, Mode, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
+use plantlink_tests::workload::{broker, setting};
 use serde_json::Value;
 
 /// Events a second, and how often a second they are published.
@@ -29,17 +30,13 @@ const ALARMS: usize = 60;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let outage = Duration::from_secs(setting("PLANTLINK_OUTAGE_S", 5));
+    let outage = Duration::from_secs(setting("PLANTLINK_OUTAGE_S", 5) as u64);
     println!("{RATE} events/s, an outage of {} s", outage.as_secs());
     for order in ["strict", "live-first"] {
         runtime.block_on(through_an_outage(order, outage));
     }
     let backlog = setting("PLANTLINK_BACKLOG", 30_000);
-    runtime.block_on(critical_events(usize::try_from(backlog).expect("a number of events")));
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    runtime.block_on(critical_events(backlog));
 }
 
 /// Two brokers, a link to the second that can be cut, and the agent between them.
@@ -54,9 +51,7 @@ struct Bench {
 
 impl Bench {
     async fn start(flows: &str) -> Bench {
-        // Without this mosquitto lets a publisher have 20 messages on their way, whatever our window is.
-        let rules = || Rules { settings: vec!["max_inflight_messages 1000"], ..Rules::default() };
-        let (plant, centre) = (Broker::start_with(rules()).await, Broker::start_with(rules()).await);
+        let (plant, centre) = (broker().await, broker().await);
         let link = Proxy::start(centre.port(), Random::new(1)).await;
         let received = Subscriber::start(Options::new(centre.back_port(), "observer", Version::V5), "#").await;
         let agent = Agent::start(&configuration(plant.port(), link.port(), flows));

@@ -10,8 +10,8 @@
 use std::time::Duration;
 
 use plantlink_tests::agent::Agent;
-use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
+use plantlink_tests::workload::{broker, finished};
 
 const RATES: [u32; 4] = [1, 10, 100, 1_000];
 const SECONDS: u32 = 15;
@@ -30,15 +30,13 @@ fn main() {
 
 /// The bytes written and the bytes of payload for an event.
 async fn measure(rate: u32, seconds: u32) -> (f64, f64) {
-    // Without this mosquitto lets a publisher have 20 messages on their way, whatever our window is.
-    let rules = || Rules { settings: vec!["max_inflight_messages 1000"], ..Rules::default() };
-    let (plant, centre) = (Broker::start_with(rules()).await, Broker::start_with(rules()).await);
+    let (plant, centre) = (broker().await, broker().await);
     let received = Subscriber::start(Options::new(centre.port(), "centre", Version::V5), "#").await;
     let agent = Agent::start(&configuration(plant.port(), centre.port()));
     agent.wait_until("the connection to the plant", LIMIT, |status| status["sources"][0]["state"] == "up").await;
     let mut mes = Publisher::new(Options::new(plant.port(), "mes", Version::V5));
     // What a start writes is not counted.
-    mes.publish_all(&[message(0)]).await;
+    mes.publish_all(&[finished(0)]).await;
     agent.wait_until("the first event", LIMIT, |status| delivered(status) == 1).await;
     let before = written(&agent);
 
@@ -48,7 +46,7 @@ async fn measure(rate: u32, seconds: u32) -> (f64, f64) {
     let together = rate.div_ceil(100);
     for first in (1..=events).step_by(together as usize) {
         pace.tick().await;
-        let messages: Vec<Message> = (first..first + together).map(message).collect();
+        let messages: Vec<Message> = (first..first + together).map(|index| finished(index as usize)).collect();
         payload += messages.iter().map(|message| message.payload.len()).sum::<usize>();
         mes.publish_all(&messages).await;
     }
@@ -65,18 +63,6 @@ fn delivered(status: &serde_json::Value) -> u64 {
 fn written(agent: &Agent) -> f64 {
     let status = agent.status().expect("the agent answers");
     status["buffer"]["flash"]["bytes_written"].as_f64().expect("the kernel keeps an account")
-}
-
-fn message(index: u32) -> Message {
-    let text = format!(
-        r#"{{"order":"WO/{index:06}","line":"L{}","good":{},"scrap":{},"operator":"op-{}","program":"{}","finished":true}}"#,
-        index % 7,
-        index % 1_000,
-        index % 13,
-        index % 40,
-        "P".repeat(190),
-    );
-    Message::new(format!("mes/L{}/finished", index % 7), text)
 }
 
 fn configuration(plant: u16, centre: u16) -> String {

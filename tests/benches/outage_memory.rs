@@ -8,10 +8,10 @@
 use std::time::{Duration, Instant};
 
 use plantlink_tests::agent::Agent;
-use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::client::{Message, Options, Publisher, Version};
 use plantlink_tests::ports;
 use plantlink_tests::usage::{memory_mb, peak_memory_mb};
+use plantlink_tests::workload::{broker, finished, setting};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -21,13 +21,12 @@ const TOGETHER: usize = 1_000;
 const STAGES: usize = 10;
 
 fn main() {
-    let events = std::env::var("PLANTLINK_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(50_000);
+    let events = setting("PLANTLINK_EVENTS", 50_000);
     tokio::runtime::Runtime::new().expect("a runtime").block_on(outage(events));
 }
 
 async fn outage(events: usize) {
-    let rules = Rules { settings: vec!["max_inflight_messages 1000"], ..Rules::default() };
-    let plant = Broker::start_with(rules).await;
+    let plant = broker().await;
     let centre = ports::free();
     let mut agent = Agent::start(&configuration(plant.port(), centre));
     agent.wait_until("the connection to the plant", LIMIT, |status| status["sources"][0]["state"] == "up").await;
@@ -35,7 +34,7 @@ async fn outage(events: usize) {
     println!("{:>9}  {:>11}  {:>8}  {:>11}", "events", "resident MB", "most MB", "bytes/event");
     let stage = (events / STAGES).max(TOGETHER);
     for first in (0..events).step_by(TOGETHER) {
-        let messages: Vec<Message> = (first..first + TOGETHER).map(message).collect();
+        let messages: Vec<Message> = (first..first + TOGETHER).map(finished).collect();
         mes.publish_all(&messages).await;
         let published = first + TOGETHER;
         if published % stage < TOGETHER {
@@ -58,18 +57,6 @@ async fn outage(events: usize) {
 
 fn depth(status: &Value) -> u64 {
     status["flows"][0]["depth"].as_u64().unwrap_or(0)
-}
-
-fn message(index: usize) -> Message {
-    let text = format!(
-        r#"{{"order":"WO/{index:06}","line":"L{}","good":{},"scrap":{},"operator":"op-{}","program":"{}","finished":true}}"#,
-        index % 7,
-        index % 1_000,
-        index % 13,
-        index % 40,
-        "P".repeat(190),
-    );
-    Message::new(format!("mes/L{}/finished", index % 7), text)
 }
 
 /// Nobody listens at the center's port.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use plantlink_tests::agent::Agent;
-use plantlink_tests::broker::{Broker, Rules};
-use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
+use plantlink_tests::client::{Options, Subscriber, Version};
 use plantlink_tests::usage::{cpu_s, peak_memory_mb};
+use plantlink_tests::workload::{broker, queue, setting};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Codec, Connect, ConnectProperties, Filter, Packet, PubAck, Publish, Subscribe};
 use tokio::net::TcpStream;
@@ -45,10 +45,6 @@ fn number(text: &str) -> u16 {
     text.parse().expect("a port")
 }
 
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 async fn compare() {
     let events = setting("PLANTLINK_BENCH_EVENTS", 60_000);
     let rounds = setting("PLANTLINK_BENCH_ROUNDS", 3);
@@ -75,13 +71,7 @@ async fn compare() {
 
 /// Queues the events, lets the contender at them, and waits until the last one has arrived.
 async fn run<T>(events: usize, start: fn(u16, u16) -> T, process: fn(&T) -> u32, end: fn(T)) -> Run {
-    let settings = vec!["max_inflight_messages 1000"];
-    let plant = Broker::start_with(Rules { settings: settings.clone(), ..Rules::default() }).await;
-    let centre = Broker::start_with(Rules { settings, ..Rules::default() }).await;
-    // The session that the contender takes over.
-    drop(Subscriber::start(Options::new(plant.port(), CLIENT, Version::V5), FILTER).await);
-    let messages: Vec<Message> = (0..events).map(message).collect();
-    Publisher::new(Options::new(plant.port(), "mes", Version::V5)).publish_all(&messages).await;
+    let (plant, centre) = (queue(CLIENT, events).await, broker().await);
     let received = Subscriber::start(Options::new(centre.port(), "centre", Version::V5), "#").await;
 
     let contender = start(plant.port(), centre.port());
@@ -106,18 +96,6 @@ async fn arrived(received: &Subscriber, count: usize) {
         }
     };
     tokio::time::timeout(LIMIT, all).await.expect("the contender passes everything on");
-}
-
-fn message(index: usize) -> Message {
-    let text = format!(
-        r#"{{"order":"WO/{index:06}","line":"L{}","good":{},"scrap":{},"operator":"op-{}","program":"{}","finished":true}}"#,
-        index % 7,
-        index % 1_000,
-        index % 13,
-        index % 40,
-        "P".repeat(190),
-    );
-    Message::new(format!("mes/L{}/finished", index % 7), text)
 }
 
 fn start_agent(plant: u16, centre: u16) -> Agent {

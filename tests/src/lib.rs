@@ -28,3 +28,4 @@ pub mod trace;
 pub mod usage;
 pub mod wait;
 pub mod webhook;
+pub mod workload;
