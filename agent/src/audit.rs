@@ -17,8 +17,10 @@ const CONFIGURATION: &str = "configuration";
 pub(crate) enum Act {
     /// Another configuration was taken up; the hashes are those of the files.
     Config { old: String, new: String, changed: Vec<String> },
-    /// The backlog of a flow was given up.
-    Drop { flow: String },
+    /// The backlog of a flow was given up, or dead letters were.
+    Drop { what: String },
+    /// Dead letters are offered again.
+    Retry { letters: String },
     /// Delivered events of a flow are offered again.
     Replay { flow: String },
 }
@@ -38,13 +40,14 @@ impl Act {
     }
 
     fn data(&self, by: &str) -> Value {
-        let flow = |action: &str, flow: &str| json!({"action": action, "by": by, "changed": [format!("flow {flow}")]});
+        let act = |action: &str, what: &str| json!({"action": action, "by": by, "changed": [what]});
         match self {
             Act::Config { old, new, changed } => {
                 json!({"action": "config", "by": by, "old": old, "new": new, "changed": changed})
             }
-            Act::Drop { flow: name } => flow("drop", name),
-            Act::Replay { flow: name } => flow("replay", name),
+            Act::Drop { what } => act("drop", what),
+            Act::Retry { letters } => act("retry", letters),
+            Act::Replay { flow } => act("replay", &format!("flow {flow}")),
         }
     }
 }
@@ -69,7 +72,7 @@ mod tests {
     fn each_act_has_what_the_catalogue_requires() {
         let flow = || "orders".to_owned();
         let config = Act::Config { old: "a".to_owned(), new: "b".to_owned(), changed: vec![flow()] };
-        for act in [config, Act::Drop { flow: flow() }, Act::Replay { flow: flow() }] {
+        for act in [config, Act::Drop { what: flow() }, Act::Retry { letters: flow() }, Act::Replay { flow: flow() }] {
             let event = act.event("root", Stamp { wall_us: 0, boottime_us: 0, synced: true });
             let data = serde_json::from_slice(&event.data).unwrap();
             assert!(catalog::check(RECORDED, &data).is_ok(), "{data:?}");

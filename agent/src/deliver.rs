@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plantlink_buffer::Refusal;
 use plantlink_config::Name;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,10 +51,11 @@ pub(crate) async fn deliver(
             }
         };
         let began = Instant::now();
-        let mut delivery = tokio::select! {
+        let delivery = tokio::select! {
             delivery = destination.deliver(&turn.batch) => delivery,
             () = overdue(&stop) => break,
         };
+        let mut delivery = schedule.weigh(&turn, delivery);
         schedule.let_wait(&turn, &mut delivery);
         tokio::select! {
             settled = store.settle(&turn, &delivery.outcomes, Clock.now().wall_us) => settled?,
@@ -116,7 +118,7 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
         match outcome {
             Outcome::Delivered => {}
             // It stays what it was settled as.
-            Outcome::Unheard | Outcome::Unused | Outcome::Waits { .. } | Outcome::Rejected { .. }
+            Outcome::Unheard | Outcome::Unused | Outcome::Waits { .. } | Outcome::Rejected(_)
                 if turn.part == Part::Replay => {}
             Outcome::Unheard => health.unheard(flow),
             Outcome::Unused => health.unused(flow),
@@ -125,9 +127,9 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
                     warn!(%flow, destination = %name, %reason, "events wait; the others of the flow go on");
                 }
             }
-            Outcome::Rejected { reason } => {
+            Outcome::Rejected(Refusal { code, reason }) => {
                 if health.dead(flow, reason) == Turned::Yes {
-                    warn!(%flow, destination = %name, %reason, "events become dead letters");
+                    warn!(%flow, destination = %name, %code, %reason, "events become dead letters");
                 }
             }
         }
@@ -143,7 +145,7 @@ pub(crate) fn stands(
     schedule: &Schedule,
     health: &Health,
 ) {
-    use crate::destination::DeliverError::{Busy, Paused, Refused, Unreachable};
+    use crate::destination::DeliverError::{Broken, Busy, Paused, Refused, Unreachable};
     match answer {
         Ok(()) => {
             if health.destination_up(name) == Turned::Yes {
@@ -172,7 +174,7 @@ pub(crate) fn stands(
                 warn!(destination = %name, %reason, "destination refuses us; its flows are paused");
             }
         }
-        Err(error @ Unreachable(_)) => {
+        Err(error @ (Unreachable(_) | Broken(_))) => {
             if health.destination_down(name, Trouble::Unreachable, &chain(error)) == Turned::Yes {
                 warn!(destination = %name, error = %chain(error), "destination is down");
             }
@@ -195,7 +197,7 @@ fn delays(turn: &Turn, delivery: &Delivery, health: &Health) {
     let now = Clock.now();
     let delivered = turn.batch.events.iter().zip(&delivery.outcomes).filter(|(_, outcome)| match outcome {
         Outcome::Delivered | Outcome::Unheard => true,
-        Outcome::Unused | Outcome::Waits { .. } | Outcome::Rejected { .. } => false,
+        Outcome::Unused | Outcome::Waits { .. } | Outcome::Rejected(_) => false,
     });
     health.delivered(&turn.batch.flow, delivered.filter_map(|(event, _)| age(event.recorded(), now)));
 }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::trip::{Answered, Phase, Trip};
 use crate::clock::Clock;
 use crate::deliver::{Ended, GOODBYE, overdue, tell, unreadable};
-use crate::destination::mqtt::{unanswered, verdict};
+use crate::destination::mqtt::{interrupted, unanswered, verdict};
 use crate::destination::{DeliverError, Delivery, Outcome};
 use crate::health::Health;
 use crate::mqtt::{Exchange, Link};
@@ -240,13 +240,13 @@ impl Airline {
                     trip.phase = Phase::Completed;
                 }
                 if let Some(trip) = next.and_then(|next| self.trips.remove(next)) {
-                    self.answered(trip, answers.into_iter().map(verdict).collect());
+                    self.schedule.held(trip.turn.flow);
+                    let config = &self.config;
+                    let verdicts = answers.into_iter().map(|answer| verdict(answer, config)).collect();
+                    self.answered(trip, verdicts);
                 }
             }
-            Err(error) => {
-                self.trips.iter_mut().for_each(Trip::interrupted);
-                self.down(None, unanswered(error.into()));
-            }
+            Err(error) => self.interrupted(next, events, interrupted(error)),
         }
     }
 
@@ -254,7 +254,10 @@ impl Airline {
     fn answered(&mut self, trip: Trip, verdicts: Vec<Result<Outcome, DeliverError>>) {
         let first_packet_id = trip.flight.first_packet_id;
         self.schedule.let_go(&trip.turn);
-        let Answered { received, open, failure } = trip.answered(verdicts);
+        let schedule = &mut self.schedule;
+        let weigh =
+            |turn: &Turn, outcomes: &[Option<Outcome>]| schedule.paused_from(turn, outcomes.iter().map(Option::as_ref));
+        let Answered { received, open, failure } = trip.answered(verdicts, weigh);
         if received.first().is_none_or(|trip| trip.flight.first_packet_id != first_packet_id) {
             self.gone.push(first_packet_id);
         }
@@ -262,8 +265,23 @@ impl Airline {
             self.schedule.claim(&trip.turn);
             self.trips.push_back(trip);
         }
+        open.iter().skip(1).for_each(|turn| self.schedule.unanswered(turn));
         if let (Some(turn), Some(error)) = (open.first(), failure) {
             self.tell(turn, &Delivery { outcomes: Vec::new(), rest: Err(error) });
+        }
+    }
+
+    /// The connection ended while so many messages of a trip were on their way.
+    fn interrupted(&mut self, trip: Option<usize>, messages: usize, error: DeliverError) {
+        self.trips.iter_mut().for_each(Trip::interrupted);
+        let sent = trip.and_then(|trip| self.trips.get(trip));
+        let refusal = sent.and_then(|sent| self.schedule.broke(&sent.turn, messages, &error));
+        match refusal.and_then(|refusal| Some((self.trips.remove(trip?)?, refusal))) {
+            Some((trip, refusal)) => {
+                self.link = None;
+                self.answered(trip, vec![Ok(Outcome::Rejected(refusal))]);
+            }
+            None => self.down(None, error),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::certificates::{CertificateStatus, Certificates};
 use crate::clock::Clock;
+use crate::control::Wording;
 use crate::destination_health::DestinationHealth;
 use crate::device_health::DeviceHealth;
 use crate::envelope::Site;
@@ -133,6 +134,11 @@ impl Reporter {
     /// A way of its own to read the buffer.
     pub(crate) fn reader(&self) -> Result<Reader, ReadError> {
         Reader::open(&self.0.buffer)
+    }
+
+    /// What bodies of events are made with.
+    pub(crate) fn wording(&self) -> Wording {
+        Wording::new(&self.0.config.borrow(), self.0.site.clone())
     }
 
     /// Reads the disk, so it takes its time elsewhere than on the runtime's threads.

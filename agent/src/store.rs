@@ -220,7 +220,9 @@ fn settled(turn: &Turn, outcomes: &[Outcome], at_us: i64) -> Vec<(u64, Settled)>
         let settled = match outcome {
             Outcome::Delivered | Outcome::Unheard | Outcome::Unused => Settled::Delivered,
             Outcome::Waits { .. } => Settled::Waiting,
-            Outcome::Rejected { reason } => Settled::Dead { attempts: turn.attempts, reason: reason.clone(), at_us },
+            Outcome::Rejected(refusal) => {
+                Settled::Dead { attempts: turn.attempts(event.sequence()), refusal: refusal.clone(), at_us }
+            }
         };
         (event.sequence(), settled)
     });

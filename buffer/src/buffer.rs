@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::append;
 use crate::dead_stock::DeadStock;
+use crate::dispose;
 use crate::error::{OpenError, ReadError, WriteError};
 use crate::flight::{self, Flight, Flights};
 use crate::flow::{self, FlowSpec, FlowState, Flows};
@@ -271,7 +272,7 @@ impl Buffer {
         durability: Durability,
     ) -> Result<(), WriteError> {
         let work = work.into_iter();
-        let purpose = match work.clone().any(|work| matches!(work, Work::Append(_))) {
+        let purpose = match work.clone().any(Work::adds) {
             true => Purpose::Append,
             false => Purpose::Settle,
         };
@@ -342,6 +343,7 @@ impl Buffer {
                     waiting::resume(&transaction, state.flows.get_mut(*flow)?, outcomes)?;
                 }
                 Work::Keep(work) => keep::save(&transaction, work)?,
+                Work::Dispose(work) => dispose::dispose(work, &mut state, &transaction, &mut self.pen)?,
                 Work::Fly(work) => {
                     flight::fly(work, &self.state.flows, &mut state.flows, &mut state.flights, &transaction)?;
                 }

@@ -62,7 +62,13 @@ impl DeadStock {
         Ok(())
     }
 
-    fn see_new(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Some that were counted here are gone.
+    pub(crate) fn forget(&mut self, count: u64, bytes: u64) {
+        self.count = self.count.saturating_sub(count);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    pub(crate) fn see_new(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let (count, bytes, latest): (u64, u64, Option<i64>) = connection
             .prepare_cached("SELECT count(*), coalesce(sum(length(bytes)), 0), max(id) FROM dead WHERE id > ?1")?
             .query_row([self.latest], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;

@@ -17,7 +17,7 @@ use rusqlite::{Connection, params};
 use crate::error::{Malformed, WriteError};
 use crate::flow::{Flow, FlowId, Flows, Flying};
 use crate::replay::Replayed;
-use crate::settle::{self, Settle};
+use crate::settle::{self, Refusal, Settle};
 use crate::varint::{self, Cursor};
 use crate::waiting::{self, Resume};
 
@@ -42,7 +42,7 @@ pub struct Aloft {
     /// The event's number in the flow.
     pub sequence: u64,
     /// Why the broker will never take it, if it said so. There is nothing to release then.
-    pub refused: Option<String>,
+    pub refused: Option<Refusal>,
 }
 
 /// What changes in a destination's flights, in one commit.
@@ -96,7 +96,9 @@ impl Fly {
         let session = self.session.as_ref().map_or(0, String::len);
         let messages = self.aloft.iter().flat_map(|flight| &flight.messages);
         session
-            + messages.map(|message| size_of::<u64>() + message.refused.as_ref().map_or(0, String::len)).sum::<usize>()
+            + messages
+                .map(|message| size_of::<u64>() + message.refused.as_ref().map_or(0, Refusal::bytes))
+                .sum::<usize>()
     }
 }
 
@@ -244,7 +246,7 @@ fn owed_before(flow: &Flow, number: u64) -> Option<u64> {
 }
 
 /// `flight.positions`: where the span stood, then for each message the numbers left out before it and whether it was
-/// refused, with the reason if it was.
+/// refused, with code and reason if it was.
 struct Positions {
     from: u64,
     messages: Vec<Aloft>,
@@ -257,7 +259,8 @@ fn positions(flight: &Flight) -> Vec<u8> {
     for message in &flight.messages {
         let gap = message.sequence.saturating_sub(expected);
         varint::put(&mut bytes, (gap << 1) | u64::from(message.refused.is_some()));
-        if let Some(reason) = &message.refused {
+        if let Some(Refusal { code, reason }) = &message.refused {
+            varint::put_bytes(&mut bytes, code.as_bytes());
             varint::put_bytes(&mut bytes, reason.as_bytes());
         }
         expected = message.sequence + 1;
@@ -276,7 +279,7 @@ impl Positions {
             let sequence = expected.checked_add(mark >> 1).ok_or(Malformed("a flight is past the end of its log"))?;
             let refused = match mark & 1 {
                 0 => None,
-                _ => Some(text(cursor.bytes()?)?),
+                _ => Some(Refusal { code: text(cursor.bytes()?)?, reason: text(cursor.bytes()?)? }),
             };
             messages.push(Aloft { sequence, refused });
             expected = sequence.saturating_add(1);

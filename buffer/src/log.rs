@@ -60,24 +60,40 @@ impl Pen {
 
     /// Gives the event the flow's next number.
     pub(crate) fn write(&mut self, transaction: &Connection, flow: &mut Flow, event: &Event) -> Result<(), WriteError> {
+        self.put(transaction, flow, event, self.boot)?;
+        flow.matched += 1;
+        Ok(())
+    }
+
+    /// Gives an event that the flow has matched before, maybe in another boot, a new number.
+    pub(crate) fn write_again(
+        &mut self,
+        transaction: &Connection,
+        flow: &mut Flow,
+        stored: &Stored,
+    ) -> Result<(), WriteError> {
+        self.put(transaction, flow, &stored.event, stored.boot)
+    }
+
+    fn put(&mut self, transaction: &Connection, flow: &mut Flow, event: &Event, boot: i64) -> Result<(), WriteError> {
         if flow.next >= SEQUENCE_END || flow.id.0 >= FLOW_END {
             return Err(WriteError::Inconsistent(format!("flow {} has no number left", flow.name)));
         }
         let index = self.drafts.iter().position(|draft| draft.flow == flow.id).unwrap_or_else(|| {
-            self.drafts.push(Draft { flow: flow.id, first: flow.next, boot: self.boot, block: Builder::default() });
+            self.drafts.push(Draft { flow: flow.id, first: flow.next, boot, block: Builder::default() });
             self.drafts.len() - 1
         });
         let draft = &mut self.drafts[index];
-        if draft.block.is_full() {
+        if draft.block.is_full() || draft.boot != boot && !draft.block.is_empty() {
             draft.insert(transaction, &mut self.compressor)?;
         }
         if draft.block.is_empty() {
             draft.first = flow.covered;
+            draft.boot = boot;
         }
         draft.block.push(event, flow.next.saturating_sub(flow.covered))?;
         flow.next += 1;
         flow.covered = flow.next;
-        flow.matched += 1;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
 use zstd::bulk::Decompressor;
 
 use crate::block;
@@ -20,6 +21,7 @@ use crate::loss::Losses;
 use crate::memory;
 use crate::receipt::{self, ReceiptEntry};
 use crate::salvage;
+use crate::schema;
 use crate::sender::{self, SenderEntry};
 use crate::span::{self, Span};
 use crate::waiting;
@@ -253,12 +255,37 @@ impl Reader {
         Hold::take(&self.holds.clone(), flow, || Ok((self.waiting(flow, from, count_max)?, 0..0)))
     }
 
-    /// Up to `count_max` dead letters of flows and sources, the latest first.
+    /// Up to `count_max` dead letters of flows and sources, the latest first; with `before` only earlier ones than that.
     ///
     /// # Errors
     /// One of them is damaged, or the database does not answer.
-    pub fn dead_letters(&mut self, count_max: usize) -> Result<Vec<DeadLetter>, ReadError> {
-        dead_letter::latest(&self.connection, &mut self.decompressor, count_max)
+    pub fn dead_letters(&mut self, before: Option<i64>, count_max: usize) -> Result<Vec<DeadLetter>, ReadError> {
+        let Self { connection, decompressor, path: _, holds: _ } = self;
+        dead_letter::before(connection, decompressor, before.unwrap_or(i64::MAX), count_max)
+    }
+
+    /// The dead letter with this id, if there is one.
+    ///
+    /// # Errors
+    /// It is damaged, or the database does not answer.
+    pub fn dead_letter(&mut self, id: i64) -> Result<Option<DeadLetter>, ReadError> {
+        dead_letter::find(&self.connection, &mut self.decompressor, id)
+    }
+
+    /// The dead letters of the event with this id, one for each flow whose destination refused it; the latest first.
+    ///
+    /// # Errors
+    /// One of them is damaged, or the database does not answer.
+    pub fn dead_letters_of(&mut self, event_id: [u8; 16]) -> Result<Vec<DeadLetter>, ReadError> {
+        dead_letter::of_event(&self.connection, &mut self.decompressor, event_id)
+    }
+
+    /// The identity of this store; sequence numbers count within it.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn epoch(&self) -> Result<Uuid, ReadError> {
+        Ok(schema::meta(&self.connection, "epoch").map(Uuid::from_bytes)?)
     }
 
     /// All flows, as of the last commit.

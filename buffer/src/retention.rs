@@ -54,7 +54,8 @@ impl Retention {
             | Work::Replayed(_)
             | Work::Drop(_)
             | Work::Resume(_)
-            | Work::Keep(_) => None,
+            | Work::Keep(_)
+            | Work::Dispose(_) => None,
         });
         self.latest = stamps.last().or(self.latest);
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::append::Append;
+use crate::dead_letter;
+use crate::dispose::{Dispose, Fate};
 use crate::error::WriteError;
 use crate::event::Event;
 use crate::flow::FlowId;
@@ -178,6 +180,7 @@ pub(crate) fn pages<'a>(connection: &Connection, work: impl Iterator<Item = &'a 
         .map(|work| match work {
             Work::Append(append) => append_bytes(append),
             Work::Settle(settle) => settle_bytes(connection, settle),
+            Work::Dispose(dispose) => dispose_bytes(connection, dispose),
             Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) => 0,
             Work::Resume(resume) => resume_bytes(connection, resume),
             Work::Keep(keep) => keep.bytes() as u64 + PAGE_BYTES * keep.rows.len() as u64,
@@ -208,13 +211,22 @@ fn append_bytes(append: &Append) -> u64 {
     rows + (events.sum::<usize>() + received.sum::<usize>() + memory.sum::<usize>()) as u64
 }
 
+/// An event that is offered again takes no more in its flow's log than it took as a dead letter.
+fn dispose_bytes(connection: &Connection, dispose: &Dispose) -> u64 {
+    let bytes = |id: &i64| EVENT_BYTES + dead_letter::bytes(connection, *id).unwrap_or(0);
+    match dispose.fate {
+        Fate::Retry => dispose.letters.iter().map(bytes).sum(),
+        Fate::Discard => 0,
+    }
+}
+
 /// A dead letter is a copy of its event, and so is an event that waits. One that cannot be read is the settlement's to report.
 fn settle_bytes(connection: &Connection, settle: &Settle) -> u64 {
     let dead = settle.outcomes.iter().map(|(sequence, settled)| match settled {
         Settled::Delivered => 0,
         Settled::Waiting => EVENT_BYTES + event_bytes(connection, settle.flow, *sequence),
-        Settled::Dead { reason, .. } => {
-            EVENT_BYTES + event_bytes(connection, settle.flow, *sequence) + reason.len() as u64
+        Settled::Dead { refusal, .. } => {
+            EVENT_BYTES + event_bytes(connection, settle.flow, *sequence) + refusal.bytes() as u64
         }
     });
     dead.sum()
@@ -229,8 +241,8 @@ fn event_bytes(connection: &Connection, flow: FlowId, sequence: u64) -> u64 {
 fn resume_bytes(connection: &Connection, resume: &Resume) -> u64 {
     let dead = resume.outcomes.iter().map(|(sequence, settled)| match settled {
         Settled::Delivered | Settled::Waiting => 0,
-        Settled::Dead { reason, .. } => {
-            EVENT_BYTES + waiting::bytes(connection, resume.flow, *sequence).unwrap_or(0) + reason.len() as u64
+        Settled::Dead { refusal, .. } => {
+            EVENT_BYTES + waiting::bytes(connection, resume.flow, *sequence).unwrap_or(0) + refusal.bytes() as u64
         }
     });
     dead.sum()

@@ -31,11 +31,27 @@ pub enum Settled {
     Dead {
         /// How often it was offered.
         attempts: u32,
-        /// What the destination said.
-        reason: String,
+        /// Why.
+        refusal: Refusal,
         /// Unix microseconds, UTC.
         at_us: i64,
     },
+}
+
+/// Why a destination will never take an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The destination's own short name for the reason, which stays the same from event to event.
+    pub code: String,
+    /// What it said, in words for a person.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// What it takes on the disk, near enough.
+    pub(crate) fn bytes(&self) -> usize {
+        self.code.len() + self.reason.len()
+    }
 }
 
 /// Settles events of the log as it was `committed`: nobody can have been offered later ones.
@@ -63,9 +79,9 @@ pub(crate) fn settle(
         match settled {
             Settled::Delivered => flow.delivered += 1,
             Settled::Waiting => waits.push(log::event(transaction, work.flow, *sequence)?),
-            Settled::Dead { attempts, reason, at_us } => {
+            Settled::Dead { attempts, refusal, at_us } => {
                 let stored = log::event(transaction, work.flow, *sequence)?;
-                dead_letter::insert_event(transaction, work.flow, &stored, *attempts, reason, *at_us)?;
+                dead_letter::insert_event(transaction, work.flow, &stored, *attempts, refusal, *at_us)?;
                 flow.dead += 1;
             }
         }

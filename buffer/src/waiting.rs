@@ -49,8 +49,8 @@ pub(crate) fn resume(transaction: &Connection, flow: &mut Flow, outcomes: &[(u64
         match settled {
             Settled::Waiting => continue,
             Settled::Delivered => flow.delivered += 1,
-            Settled::Dead { attempts, reason, at_us } => {
-                dead_letter::insert_event(transaction, flow.id, &stored, *attempts, reason, *at_us)?;
+            Settled::Dead { attempts, refusal, at_us } => {
+                dead_letter::insert_event(transaction, flow.id, &stored, *attempts, refusal, *at_us)?;
                 flow.dead += 1;
             }
         }

@@ -1,6 +1,7 @@
 //! What changes a buffer, and what the change outlives.
 
 use crate::append::Append;
+use crate::dispose::{Dispose, Fate};
 use crate::flight::Fly;
 use crate::flow::FlowId;
 use crate::keep::Keep;
@@ -27,11 +28,29 @@ pub enum Work {
     Resume(Resume),
     /// What a destination remembers of its records.
     Keep(Keep),
+    /// What a person has decided about dead letters.
+    Dispose(Dispose),
     /// What goes on its way to a destination with QoS 2, and what has arrived there.
     Fly(Fly),
 }
 
 impl Work {
+    /// Whether something comes into a log with it, for which there has to be room.
+    pub(crate) fn adds(&self) -> bool {
+        match self {
+            Self::Append(_) | Self::Dispose(Dispose { fate: Fate::Retry, .. }) => true,
+            Self::Settle(_)
+            | Self::Cut(_)
+            | Self::Replay(_)
+            | Self::Replayed(_)
+            | Self::Drop(_)
+            | Self::Resume(_)
+            | Self::Keep(_)
+            | Self::Dispose(Dispose { fate: Fate::Discard, .. })
+            | Self::Fly(_) => false,
+        }
+    }
+
     /// Whether it leaves everything as it is.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
@@ -39,6 +58,7 @@ impl Work {
             Self::Settle(work) => work.outcomes.is_empty(),
             Self::Resume(work) => work.outcomes.is_empty(),
             Self::Keep(work) => work.rows.is_empty(),
+            Self::Dispose(work) => work.letters.is_empty(),
             Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
         }
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     check::Check,
+    envelope_format::EnvelopeFormat,
     items::Items,
     mqtt_destination::{MqttDestination, MqttDestinationTable},
     name::Name,
@@ -29,6 +30,15 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// What its events look like. For records in Odoo, which have no envelope, what fields are filled from.
+    pub fn format(&self) -> EnvelopeFormat {
+        match self {
+            Self::Odoo(_) => EnvelopeFormat::Plant,
+            Self::Mqtt(mqtt) => mqtt.format,
+            Self::Webhook(webhook) => webhook.format,
+        }
+    }
+
     /// The name that flows use.
     pub fn name(&self) -> &Name {
         match self {

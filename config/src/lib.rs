@@ -97,7 +97,7 @@ pub use name::{EventType, Name, TagName};
 pub use odoo::{OdooApi, OdooDestination};
 pub use pacing::{Drain, Pacing, Rate};
 pub use path::Path as KeyPath;
-pub use pattern::{EventPattern, NamePattern};
+pub use pattern::{EventPattern, NamePattern, wild};
 pub use places::Places;
 pub use plant::Plant;
 pub use problem::{Problem, Severity, Spot};

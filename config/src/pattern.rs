@@ -71,7 +71,7 @@ fn overlap(one: &str, other: &str) -> bool {
 }
 
 /// Whether the whole text fits, each `*` standing for any run of characters, also none.
-pub(crate) fn wild(pattern: &str, text: &str) -> bool {
+pub fn wild(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;
     };

@@ -2,6 +2,7 @@
 
 mod access;
 mod check;
+mod dead;
 mod event_line;
 mod flows;
 mod identify;
@@ -22,6 +23,7 @@ mod status;
 mod subject;
 mod tail;
 mod target;
+mod trail;
 mod why;
 
 use std::path::PathBuf;
@@ -59,7 +61,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Reads registers or tags of a device now, through the running agent if it holds the line
     Read(read::ReadArgs),
-    /// Follows a tag's value: raw words, decoding, quality, the last event that carried it and whether that was delivered
+    /// Follows a tag's value: raw words, decoding, quality, the last event that carried it and whether that was delivered;
+    /// or an event by its id: where it is, and what its destinations said
     Why(why::WhyArgs),
     /// Shows every way to read the registers at an address, the one nearest to the value on the machine's panel first
     Probe(probe::ProbeArgs),
@@ -73,6 +76,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Shows every flow: what it takes, where that goes, and how far it is; `drop` ends one that is no longer configured
     Flows(flows::FlowsArgs),
+    /// Dead letters, which were refused for good: lists and shows them, offers them again, gives them up
+    Dead(dead::DeadArgs),
     /// Offers delivered events of a flow again, as far as they are kept; the event ids stay as they were
     Replay(replay::ReplayArgs),
     /// Writes a first configuration and a first tag sheet; what is there already stays as it is
@@ -110,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Init(args) => init::init(&args),
         Command::Flows(args) => on_one_thread(flows::flows(args)),
+        Command::Dead(args) => on_one_thread(dead::dead(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),
         Command::Schema(args) => schema::schema(&args),
         #[cfg(feature = "demo")]

@@ -1,4 +1,4 @@
-//! `plantlink why`: the way of a tag's value, from the device's words to the destination's answer.
+//! `plantlink why TAG`: the way of a tag's value, from the device's words to the destination's answer.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -8,16 +8,18 @@ use clap::Args;
 use plantlink_buffer::Reader;
 use plantlink_config::{Config, Tag};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::access::{Access, AccessError};
 use super::order::configuration;
 use super::read::{plain, quality};
 use super::subject::Subject;
 use super::target::TargetError;
+use super::trail::trail;
 use super::{ConfigArgs, failed, print};
 use crate::chain::chain;
 use crate::clock::Clock;
-use crate::control::{Carried, Carrier, ControlError, Request, Stage, ask};
+use crate::control::{Carried, Carrier, ControlError, Request, Stage, Trail, ask};
 use crate::reading::{Fault, Quality};
 use crate::source::modbus::{LineTime, Seen, inspect};
 use crate::template::rfc3339;
@@ -26,8 +28,9 @@ use crate::template::rfc3339;
 pub(super) struct WhyArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// A tag of the configuration, as in press-12/pressure; the tag's name alone where one device has it
-    tag: String,
+    /// A tag of the configuration, as in press-12/pressure; the tag's name alone where one device has it. Or an event's id
+    #[arg(value_name = "TAG|EVENT-ID")]
+    subject: String,
     /// One JSON object, for scripts
     #[arg(long)]
     json: bool,
@@ -50,7 +53,10 @@ pub(super) async fn why(args: WhyArgs) -> ExitCode {
 
 async fn told(args: &WhyArgs) -> Result<String, Box<dyn Error>> {
     let config = configuration(&args.config.config).ok_or(TargetError::NoConfiguration)?;
-    let subject = Subject::find(&args.tag, &config)?;
+    if let Ok(event_id) = args.subject.parse::<Uuid>() {
+        return trail(&config, Trail { event_id }, args.json).await;
+    }
+    let subject = Subject::find(&args.subject, &config)?;
     let keys = subject.keys();
     // Neither half hides the other: what one of them meets is told in its place.
     let live = subject.live(&config).await.map_err(|error| chain(&error));

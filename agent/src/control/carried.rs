@@ -82,7 +82,7 @@ impl Carried {
     }
 }
 
-fn stage(level: &FlowState, stored: &Stored, reader: &Reader) -> Result<Stage, ReadError> {
+pub(super) fn stage(level: &FlowState, stored: &Stored, reader: &Reader) -> Result<Stage, ReadError> {
     let holds =
         |next: u64, until: Option<u64>| next <= stored.sequence && until.is_none_or(|until| stored.sequence < until);
     let span = level.spans.iter().find(|span| holds(span.next, span.until));
@@ -101,7 +101,7 @@ mod tests {
     use std::time::Duration;
 
     use plantlink_buffer::{
-        Append, Buffer, Durability, EventTime, FlowSpec, Options, Routed, Settle, Settled, Stamp, Work,
+        Append, Buffer, Durability, EventTime, FlowSpec, Options, Refusal, Routed, Settle, Settled, Stamp, Work,
     };
 
     use super::*;
@@ -145,7 +145,14 @@ mod tests {
         let settle =
             |flow, second| Work::Settle(Settle { flow, from: 1, outcomes: vec![(1, Settled::Delivered), (2, second)] });
         apply(settle(ids[0], Settled::Delivered));
-        apply(settle(ids[1], Settled::Dead { attempts: 1, reason: "no such tank".to_owned(), at_us: 7 }));
+        apply(settle(
+            ids[1],
+            Settled::Dead {
+                attempts: 1,
+                refusal: Refusal { code: "0x99".to_owned(), reason: "no such tank".to_owned() },
+                at_us: 7,
+            },
+        ));
 
         let keys = vec![(sampled.to_owned(), "oil".to_owned())];
         let found = Carried { device: "press-1".to_owned(), keys }.find(&mut buffer.reader().unwrap()).unwrap();

@@ -111,7 +111,7 @@ async fn refuse(error: &TailError, write: &mut OwnedWriteHalf) -> io::Result<()>
 }
 
 /// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),

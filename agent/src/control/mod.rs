@@ -4,11 +4,14 @@
 mod caller;
 mod carried;
 mod client;
+mod dead;
+mod disposal;
 mod follow;
 mod lines;
 mod order;
 mod server;
 mod tail;
+mod trail;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,11 +24,13 @@ use crate::source::modbus::Question;
 pub(crate) use caller::own;
 pub(crate) use carried::{Carried, Carrier, Stage};
 pub(crate) use client::{Followed, ask};
+pub(crate) use dead::{Dead, Selection, Wording};
 pub(crate) use follow::Follow;
 pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
 pub(crate) use server::{Control, FrontDesk};
 pub(crate) use tail::Tail;
+pub(crate) use trail::{Found, Trail, Whereabouts};
 
 const SOCKET: &str = "plantlink.sock";
 /// Where systemd puts it, for commands that are not started by systemd.
@@ -39,8 +44,12 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(crate) enum Request {
     /// What the agent is doing.
     Status,
-    /// A change of a flow.
+    /// What a person may have done: the one way in for manual acts.
     Order(Order),
+    /// Dead letters.
+    Dead(Dead),
+    /// Where an event is.
+    Trail(Trail),
     /// Whether the agent holds the Modbus line of this address, and what a unit on it holds.
     Line { address: String, question: Option<Question> },
     /// The last events that carried a tag's value.

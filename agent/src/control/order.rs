@@ -1,4 +1,4 @@
-//! What a person may have done to a flow, by the running agent or on the buffer of one that does not run.
+//! What a person may have done to a flow or to dead letters, by the running agent or on the buffer of one that does not run.
 
 use std::ops::Range;
 
@@ -7,12 +7,15 @@ use plantlink_config::Stage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::dead::Selection;
+use super::disposal;
+use super::follow::aside;
 use crate::audit::Act;
 use crate::clock::Clock;
 use crate::routes::Routes;
 use crate::store::{Stopped, Store};
 
-/// A change of a flow.
+/// A manual act. Each passes through [`Order::submit`] or [`Order::apply`], and no other way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Order {
@@ -20,6 +23,10 @@ pub(crate) enum Order {
     Replay(Replay),
     /// Gives up the backlog of a flow that is no longer configured.
     Drop { flow: String },
+    /// Offers dead letters again.
+    Retry(Selection),
+    /// Gives up dead letters.
+    Discard(Selection),
 }
 
 /// Which delivered events are to be offered again, by the time at which they were recorded.
@@ -46,6 +53,13 @@ pub(crate) enum OrderError {
          {destination} out of the configuration first"
     )]
     Flying { flow: String, destination: String },
+    #[error("there is no dead letter {0}")]
+    NoLetter(i64),
+    #[error(
+        "dead letter {0} is a message that no mapping took: it was never an event, and its topic is not kept, so that only \
+         its sender can send it again"
+    )]
+    NoEvent(i64),
     #[error("cannot read the buffer")]
     Read(#[from] ReadError),
     #[error("cannot write to the buffer")]
@@ -54,87 +68,107 @@ pub(crate) enum OrderError {
     Stopped(#[from] Stopped),
 }
 
-/// An order that can be carried out: the flow as it stands, and the work.
-struct Task {
-    before: FlowState,
-    work: Work,
+/// An order that can be carried out.
+pub(super) struct Task {
+    /// One commit after the other.
+    pub(super) work: Vec<Work>,
+    pub(super) about: About,
+}
+
+/// What is told of it afterwards.
+pub(super) enum About {
+    /// The flow as it stood.
+    Flow(FlowState),
+    /// So many dead letters that it disposes of, and so many that it leaves.
+    Letters { disposed: usize, left: usize },
 }
 
 impl Order {
     /// Has the running agent do it, which is on record before there is an answer.
     pub(super) async fn submit(&self, by: &str, store: &Store, reader: Reader) -> Result<Value, OrderError> {
-        let flows = store.levels().borrow().clone();
+        let mut flows = store.levels().borrow().clone();
         let order = self.clone();
-        let planned = tokio::task::spawn_blocking(move || order.plan(&flows, reader)).await;
-        let Task { before, work } = match planned {
-            Ok(planned) => planned?,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
-        let flows = store.commit(work).await?;
+        let known = flows.clone();
+        let Task { about, work } = aside(move || order.plan(&known, reader)).await?;
+        for work in work {
+            flows = store.commit(work).await?;
+        }
         let events = store.routed(vec![self.act().event(by, Clock.now())], Stage::Production);
         store.commit(Work::Append(Append { events, ..Append::default() })).await?;
-        Ok(self.outcome(&before, &flows))
+        Ok(self.outcome(&about, &flows))
     }
 
     /// Does it on a buffer that nobody else uses, and records it there.
     pub(crate) fn apply(&self, by: &str, buffer: &mut Buffer, routes: &Routes) -> Result<Value, OrderError> {
-        let Task { before, work } = self.plan(&buffer.flows(), buffer.reader()?)?;
+        let Task { about, mut work } = self.plan(&buffer.flows(), buffer.reader()?)?;
         let event = self.act().event(by, Clock.now());
         let flows = routes.of(&event.event_type, &event.source, Stage::Production).to_vec();
-        let record = Append { events: vec![Routed { event, flows }], ..Append::default() };
-        buffer.apply([&work, &Work::Append(record)], Durability::Synced)?;
-        Ok(self.outcome(&before, &buffer.flows()))
+        work.push(Work::Append(Append { events: vec![Routed { event, flows }], ..Append::default() }));
+        for work in &work {
+            buffer.apply([work], Durability::Synced)?;
+        }
+        Ok(self.outcome(&about, &buffer.flows()))
     }
 
     fn act(&self) -> Act {
         match self {
             Order::Replay(Replay { flow, .. }) => Act::Replay { flow: flow.clone() },
-            Order::Drop { flow } => Act::Drop { flow: flow.clone() },
-        }
-    }
-
-    /// The flow it is about.
-    pub(crate) fn flow(&self) -> &str {
-        match self {
-            Order::Replay(Replay { flow, .. }) | Order::Drop { flow } => flow,
+            Order::Drop { flow } => Act::Drop { what: format!("flow {flow}") },
+            Order::Retry(selection) => Act::Retry { letters: selection.to_string() },
+            Order::Discard(selection) => Act::Drop { what: selection.to_string() },
         }
     }
 
     fn plan(&self, flows: &[FlowState], mut reader: Reader) -> Result<Task, OrderError> {
-        let flow = self.flow();
-        let before = flows.iter().find(|state| *state.name == *flow).cloned().ok_or_else(|| OrderError::Unknown {
-            flow: flow.to_owned(),
-            known: flows.iter().map(|state| state.name.to_string()).collect(),
-        })?;
-        let work = match (self, before.retired) {
-            (Order::Replay(_), true) => return Err(OrderError::Retired { flow: flow.to_owned() }),
-            (Order::Drop { .. }, false) => return Err(OrderError::Configured { flow: flow.to_owned() }),
-            (Order::Replay(replay), false) => {
-                let range = replay.range(&before, &mut reader)?;
-                Work::Replay(plantlink_buffer::Replay { flow: before.id, range })
-            }
-            // No new flight begins for a flow that is not configured.
-            (Order::Drop { .. }, true) => match &before.flying_to {
-                Some(destination) => {
-                    return Err(OrderError::Flying { flow: flow.to_owned(), destination: destination.to_string() });
+        match self {
+            Order::Replay(replay) => {
+                let before = named(&replay.flow, flows)?;
+                if before.retired {
+                    return Err(OrderError::Retired { flow: replay.flow.clone() });
                 }
-                None => Work::Drop(before.id),
-            },
-        };
-        Ok(Task { before, work })
+                let range = replay.range(&before, &mut reader)?;
+                let work = vec![Work::Replay(plantlink_buffer::Replay { flow: before.id, range })];
+                Ok(Task { work, about: About::Flow(before) })
+            }
+            Order::Drop { flow } => {
+                let before = named(flow, flows)?;
+                // No new flight begins for a flow that is not configured.
+                match (before.retired, &before.flying_to) {
+                    (false, _) => Err(OrderError::Configured { flow: flow.clone() }),
+                    (true, Some(destination)) => {
+                        Err(OrderError::Flying { flow: flow.clone(), destination: destination.to_string() })
+                    }
+                    (true, None) => Ok(Task { work: vec![Work::Drop(before.id)], about: About::Flow(before) }),
+                }
+            }
+            Order::Retry(selection) => disposal::retry(selection, flows, &mut reader),
+            Order::Discard(selection) => disposal::discard(selection, flows, &mut reader),
+        }
     }
 
     /// What has become of it, as the command prints it.
-    fn outcome(&self, before: &FlowState, after: &[FlowState]) -> Value {
-        let after = after.iter().find(|state| state.id == before.id).unwrap_or(before);
-        match self {
-            Order::Replay(_) => {
+    fn outcome(&self, about: &About, after: &[FlowState]) -> Value {
+        let after = |before: &FlowState| after.iter().find(|state| state.id == before.id).unwrap_or(before).clone();
+        match (self, about) {
+            (Order::Retry(_), About::Letters { disposed, left }) => json!({ "retried": disposed, "left": left }),
+            (_, About::Letters { disposed, .. }) => json!({ "dropped": disposed }),
+            (Order::Replay(_), About::Flow(before)) => {
                 let ordered = |state: &FlowState| state.replaying + state.replayed + state.replay_lost;
-                json!({ "flow": self.flow(), "replaying": ordered(after).saturating_sub(ordered(before)) })
+                let replaying = ordered(&after(before)).saturating_sub(ordered(before));
+                json!({ "flow": &*before.name, "replaying": replaying })
             }
-            Order::Drop { .. } => json!({ "flow": self.flow(), "dropped": after.dropped - before.dropped }),
+            (Order::Drop { .. } | Order::Retry(_) | Order::Discard(_), About::Flow(before)) => {
+                json!({ "flow": &*before.name, "dropped": after(before).dropped - before.dropped })
+            }
         }
     }
+}
+
+fn named(flow: &str, flows: &[FlowState]) -> Result<FlowState, OrderError> {
+    flows.iter().find(|state| *state.name == *flow).cloned().ok_or_else(|| OrderError::Unknown {
+        flow: flow.to_owned(),
+        known: flows.iter().map(|state| state.name.to_string()).collect(),
+    })
 }
 
 impl Replay {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plantlink_buffer::{ReadError, Reader};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -15,7 +16,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{ANSWER, Carried, ControlError, Follow, Lines, Order, Request, SOCKET, beside, caller};
+use super::follow::aside;
+use super::{ANSWER, ControlError, Follow, Lines, Order, Request, SOCKET, beside, caller};
 use crate::chain::chain;
 use crate::reload::Asked;
 use crate::status::Reporter;
@@ -139,10 +141,26 @@ impl Answers {
                 let held = lines.borrow().clone();
                 held.answer(&address, question).await
             }
-            Ok(Request::Carried(carried)) => look_back(carried, reporter).await,
+            Ok(Request::Carried(carried)) => {
+                self.look(move |reader| Ok(json!({ "carriers": carried.find(reader)? }))).await
+            }
+            Ok(Request::Dead(dead)) => {
+                let wording = reporter.wording();
+                self.look(move |reader| Ok(json!({ "dead": dead.answer(&wording, reader)? }))).await
+            }
+            Ok(Request::Trail(trail)) => self.look(move |reader| Ok(json!({ "trail": trail.find(reader)? }))).await,
             Ok(Request::Reload) => self.reload(by).await,
             Err(error) => json!({ "error": format!("not a request: {error}") }),
         }))
+    }
+
+    /// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
+    async fn look(&self, look: impl FnOnce(&mut Reader) -> Result<Value, ReadError> + Send + 'static) -> Value {
+        let reader = self.desk.reporter.reader();
+        match aside(move || look(&mut reader?)).await {
+            Ok(answer) => answer,
+            Err(error) => json!({ "error": chain(&error) }),
+        }
     }
 }
 
@@ -179,16 +197,5 @@ async fn obey(order: &Order, by: &str, reporter: &Reporter, store: &Store) -> Va
     match done {
         Ok(outcome) => outcome,
         Err(error) => json!({ "error": chain(&error) }),
-    }
-}
-
-/// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
-async fn look_back(carried: Carried, reporter: &Reporter) -> Value {
-    let reader = reporter.reader();
-    let found = tokio::task::spawn_blocking(move || carried.find(&mut reader?)).await;
-    match found {
-        Ok(Ok(carriers)) => json!({ "carriers": carriers }),
-        Ok(Err(error)) => json!({ "error": chain(&error) }),
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }

@@ -3,11 +3,11 @@
 pub(crate) mod mqtt;
 pub(crate) mod odoo;
 mod pace;
-mod streak;
 pub(crate) mod webhook;
 
 use std::time::Duration;
 
+use plantlink_buffer::Refusal;
 use plantlink_config::Name;
 
 use crate::envelope::Envelope;
@@ -74,7 +74,7 @@ pub(crate) enum Outcome {
     /// The destination lacks something that the event points to: it is put aside, and offered again until that is there.
     Waits { reason: String },
     /// The destination will never take it.
-    Rejected { reason: String },
+    Rejected(Refusal),
 }
 
 impl Outcome {
@@ -96,6 +96,9 @@ pub(crate) enum DeliverError {
     /// Down, slow or in between: the same events are offered again after a while.
     #[error("cannot reach the destination")]
     Unreachable(#[source] Cause),
+    /// It was reached, and the connection ended while the events were on their way: by chance, or because of one of them.
+    #[error("the destination ended the connection")]
+    Broken(#[source] Cause),
     /// The destination asks for patience.
     #[error("the destination is busy")]
     Busy { retry_after: Option<Duration> },

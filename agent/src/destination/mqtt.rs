@@ -1,11 +1,12 @@
 //! The MQTT destination: an event is delivered when the broker has acknowledged it.
 
 use bytes::BytesMut;
-use plantlink_config::{EnvelopeFormat, MqttDestination, MqttVersion};
+use plantlink_buffer::Refusal;
+use plantlink_config::{EnvelopeFormat, MqttDestination, MqttVersion, Part, Reference, Template};
 
 use super::{Batch, DeliverError, Delivery, Destination, Outcome};
 use crate::envelope::Envelope;
-use crate::mqtt::{Answer, Link, MqttError, Network, Publish, Qos, Reason, Session, Tcp, open};
+use crate::mqtt::{Answer, Link, LinkError, MqttError, Network, Publish, Qos, Reason, Session, Tcp, open};
 use crate::template;
 
 /// The memory for an ordinary payload.
@@ -93,7 +94,7 @@ impl<N: Network> Destination for Broker<N> {
             match packet(&self.config, event, Qos::AtLeastOnce, &mut payloads) {
                 Ok(message) => messages.push(message),
                 Err(error) if messages.is_empty() => {
-                    let outcomes = vec![Outcome::Rejected { reason: error.to_string() }];
+                    let outcomes = vec![Outcome::Rejected(error.into())];
                     return Delivery { outcomes, rest: Ok(()) };
                 }
                 // What stands before it goes first.
@@ -111,12 +112,12 @@ impl<N: Network> Destination for Broker<N> {
         }
         let mut outcomes = Vec::with_capacity(published.answers.len());
         for answer in published.answers {
-            match verdict(answer) {
+            match verdict(answer, &self.config) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(error) => return Delivery { outcomes, rest: Err(error) },
             }
         }
-        Delivery { outcomes, rest: published.rest.map_err(|error| unanswered(error.into())) }
+        Delivery { outcomes, rest: published.rest.map_err(interrupted) }
     }
 
     async fn close(self) {
@@ -126,8 +127,14 @@ impl<N: Network> Destination for Broker<N> {
     }
 }
 
-/// What an answer means for the event. A refusal may concern the broker and our rights there instead.
-pub(crate) fn verdict(answer: Answer) -> Result<Outcome, DeliverError> {
+impl From<NoTopic> for Refusal {
+    fn from(error: NoTopic) -> Self {
+        Refusal { code: "no_topic".to_owned(), reason: error.to_string() }
+    }
+}
+
+/// What an answer means for the event. A refusal may concern the broker, and our rights or our topic there, instead.
+pub(crate) fn verdict(answer: Answer, config: &MqttDestination) -> Result<Outcome, DeliverError> {
     let reason = match answer {
         Answer::Accepted => return Ok(Outcome::Delivered),
         Answer::Unheard => return Ok(Outcome::Unheard),
@@ -137,8 +144,35 @@ pub(crate) fn verdict(answer: Answer) -> Result<Outcome, DeliverError> {
         Reason::NOT_AUTHORIZED => {
             Err(DeliverError::Paused { reason: format!("the broker refuses to let us publish: {reason}") })
         }
+        Reason::TOPIC_NAME_INVALID if is_of_all(&config.topic) => {
+            Err(DeliverError::Paused { reason: format!("the broker refuses the topic: {reason}") })
+        }
         Reason::QUOTA_EXCEEDED => Err(DeliverError::Busy { retry_after: None }),
-        _ => Ok(Outcome::Rejected { reason: format!("the broker refuses the event: {reason}") }),
+        // 0x99 and 0x95 are about the payload. Where 0x80 and 0x83, which say nothing, concern every event, that shows.
+        code => {
+            let reason = format!("the broker refuses the event: {reason}");
+            Ok(Outcome::Rejected(Refusal { code: format!("0x{code:02X}"), reason }))
+        }
+    }
+}
+
+/// Whether nothing in the topic depends on the single event.
+fn is_of_all(topic: &Template) -> bool {
+    topic.parts.iter().all(|part| match part {
+        Part::Text(_) => true,
+        Part::Look { up: Reference::Name(name), .. } => matches!(&**name, "plant" | "gateway" | "event_type"),
+        Part::Look { up: Reference::Pointer(_), .. } => false,
+    })
+}
+
+/// What the end of a connection means while messages were on their way.
+pub(crate) fn interrupted(error: LinkError) -> DeliverError {
+    match error {
+        LinkError::Closed { reason: Some(reason) } if reason.code == Reason::NOT_AUTHORIZED => {
+            DeliverError::Paused { reason: format!("the broker ends the connection when we publish: {reason}") }
+        }
+        error if error.may_be_of_a_packet() => DeliverError::Broken(error.into()),
+        error => unanswered(error.into()),
     }
 }
 

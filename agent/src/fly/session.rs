@@ -111,6 +111,7 @@ impl Airline {
         let mut is_divided = false;
         for mut trip in std::mem::take(&mut self.trips) {
             self.schedule.let_go(&trip.turn);
+            let window = self.schedule.careful_max(trip.flight.flow).unwrap_or(window).min(window);
             while trip.phase == Phase::Recorded
                 && let Some(rest) = trip.split_off(window)
             {

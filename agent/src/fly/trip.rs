@@ -1,6 +1,6 @@
 //! One flight from its record to its settlement.
 
-use plantlink_buffer::{Aloft, Flight};
+use plantlink_buffer::{Aloft, Flight, Refusal};
 use plantlink_config::MqttDestination;
 
 use crate::destination::mqtt::{packet, payloads, topic};
@@ -48,10 +48,11 @@ pub(super) struct Answered {
 impl Trip {
     /// A new flight. Messages that have no topic are refused before they begin.
     pub(super) fn new(config: &MqttDestination, turn: Turn, first_packet_id: u16) -> Self {
-        let messages = turn.batch.events.iter().map(|event| Aloft {
-            sequence: event.sequence(),
-            refused: topic(config, event).err().map(|error| error.to_string()),
-        });
+        let messages = turn
+            .batch
+            .events
+            .iter()
+            .map(|event| Aloft { sequence: event.sequence(), refused: topic(config, event).err().map(Refusal::from) });
         let flight =
             Flight { first_packet_id, flow: turn.flow, from: turn.from, messages: messages.collect(), released: false };
         Trip::recorded(flight, turn, false)
@@ -61,7 +62,7 @@ impl Trip {
     pub(super) fn recorded(flight: Flight, turn: Turn, dup: bool) -> Self {
         let phase = if flight.released { Phase::Released } else { Phase::Recorded };
         let outcome = |message: &Aloft| match &message.refused {
-            Some(reason) => Some(Outcome::Rejected { reason: reason.clone() }),
+            Some(refusal) => Some(Outcome::Rejected(refusal.clone())),
             None if flight.released => Some(Outcome::Delivered),
             None => None,
         };
@@ -99,20 +100,30 @@ impl Trip {
     }
 
     /// Takes in the answers to all that [`Self::messages`] gave. What concerns the broker rather than an event ends this
-    /// event's handshake: its id is free, and it is to be offered again. What the broker has goes on without it.
-    pub(super) fn answered(mut self, verdicts: Vec<Result<Outcome, DeliverError>>) -> Answered {
+    /// event's handshake: its id is free, and it is to be offered again. What the broker has goes on without it. `weigh`
+    /// sees all outcomes, and says from which on it is the flow that is refused.
+    pub(super) fn answered(
+        mut self,
+        verdicts: Vec<Result<Outcome, DeliverError>>,
+        weigh: impl FnOnce(&Turn, &[Option<Outcome>]) -> Option<(usize, DeliverError)>,
+    ) -> Answered {
         let mut failure = None;
         let open = self.outcomes.iter_mut().zip(&mut self.flight.messages).filter(|(outcome, _)| outcome.is_none());
         for ((outcome, message), verdict) in open.zip(verdicts) {
             match verdict {
                 Ok(found) => {
-                    if let Outcome::Rejected { reason } = &found {
-                        message.refused = Some(reason.clone());
+                    if let Outcome::Rejected(refusal) = &found {
+                        message.refused = Some(refusal.clone());
                     }
                     *outcome = Some(found);
                 }
                 Err(error) => failure = failure.or(Some(error)),
             }
+        }
+        if let Some((place, paused)) = weigh(&self.turn, &self.outcomes) {
+            self.outcomes.iter_mut().skip(place).for_each(|outcome| *outcome = None);
+            self.flight.messages.iter_mut().skip(place).for_each(|message| message.refused = None);
+            failure = Some(paused);
         }
         let mut answered = Answered { received: Vec::new(), open: Vec::new(), failure };
         let mut rest = Some(self);
@@ -151,7 +162,7 @@ impl Trip {
             flow: self.turn.flow,
             part: self.turn.part,
             from,
-            attempts: self.turn.attempts,
+            offers: self.turn.offers.clone(),
             cuts: false,
             batch: Batch { flow: self.turn.batch.flow.clone(), is_replay: self.turn.batch.is_replay, events },
             hold: self.turn.hold.clone(),
@@ -162,7 +173,7 @@ impl Trip {
 
     /// The connection broke while it was on its way.
     pub(super) fn interrupted(&mut self) {
-        self.turn.attempts = self.turn.attempts.saturating_add(1);
+        self.turn.offers.unanswered(self.turn.numbers());
         self.dup = true;
     }
 

@@ -76,6 +76,22 @@ impl LinkError {
             | LinkError::Ended => false,
         }
     }
+
+    /// Whether the broker may have ended the connection because of what it was sent. With MQTT 3.1.1, and with many brokers
+    /// at all, it does so without a word.
+    pub(crate) fn may_be_of_a_packet(&self) -> bool {
+        match self {
+            LinkError::Io(_) | LinkError::Closed { reason: None } => true,
+            LinkError::Closed { reason: Some(reason) } => reason.is_of_a_packet(),
+            LinkError::Timeout { .. }
+            | LinkError::Refused { .. }
+            | LinkError::HungUp { .. }
+            | LinkError::Protocol(_)
+            | LinkError::Subscribe { .. }
+            | LinkError::Unsubscribe { .. }
+            | LinkError::Ended => false,
+        }
+    }
 }
 
 impl From<io::Error> for LinkError {

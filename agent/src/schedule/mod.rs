@@ -1,15 +1,19 @@
 //! Which flow of a destination is served next, and when.
 
 mod breaker;
+mod breaks;
 mod bucket;
 mod claims;
 mod draining;
 mod limits;
+mod offers;
 mod outlet;
 mod recovery;
 mod rota;
+mod streak;
 mod stride;
 mod turn;
+mod weigh;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,17 +32,14 @@ use crate::slot::Slot;
 use claims::Claims;
 pub(crate) use limits::Limit;
 use limits::Limits;
-use outlet::{Lane, Outlet};
+use offers::Offers;
+use outlet::Outlet;
 use recovery::Recovery;
 pub(crate) use rota::Part;
 use rota::Rota;
 use stride::Stride;
 pub(crate) use turn::Turn;
 
-/// A paused flow is offered again after this long, to see whether the cause is gone.
-const PROBE: Duration = Duration::from_secs(5);
-/// From here on a flow that was paused is offered in whole batches again.
-const CAREFUL_MAX: usize = 64;
 /// A batch is not read on beyond this, whatever the number of its events.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 /// So many events that wait are offered at once: they share a turn with nobody, and most of them go on waiting.
@@ -195,15 +196,12 @@ impl Schedule {
         let left = stored.last().map_or(0, |last| level.next - last.sequence - 1);
         let cuts = outlet.is_some_and(|outlet| self.cuts(outlet, part, left, stored.len()));
         let events = self.envelopes(&name, stored);
-        Ok(Some(Turn {
-            flow,
-            part,
-            from,
-            attempts: 1,
-            cuts,
-            batch: Batch { flow: name, is_replay: part == Part::Replay, events },
-            hold,
-        }))
+        let batch = Batch { flow: name, is_replay: part == Part::Replay, events };
+        Ok(Some(Turn { flow, part, from, offers: Offers::default(), cuts, batch, hold }))
+    }
+
+    fn outlet(&mut self, flow: FlowId) -> Option<&mut Outlet> {
+        self.outlets.iter_mut().find(|outlet| outlet.flow == flow)
     }
 
     /// Its flows.
@@ -266,26 +264,17 @@ impl Schedule {
         if self.recovery.learn(delivery, now) {
             self.limits.returned(now);
         }
-        if let Some(outlet) = self.outlets.iter_mut().find(|outlet| outlet.flow == turn.flow) {
-            if turn.part == Part::Waiting && delivery.outcomes.iter().all(Outcome::waits) {
-                outlet.lanes.iter_mut().filter(|lane| lane.part == Part::Waiting).for_each(Lane::wait);
-            }
-            match &delivery.rest {
-                Err(DeliverError::Paused { .. }) => {
-                    outlet.batch_max = Some(1);
-                    outlet.was_away = true;
-                    outlet.not_before = Some(now + PROBE);
-                }
-                Ok(()) => {
-                    outlet.was_away &= delivery.outcomes.is_empty();
-                    outlet.batch_max = outlet.batch_max.map(|max| max * 2).filter(|max| *max < CAREFUL_MAX);
-                }
-                Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. } | DeliverError::Refused { .. }) => {}
-            }
+        if let Some(outlet) = self.outlet(turn.flow) {
+            outlet.learn(turn, delivery, now);
         }
         match &delivery.rest {
             Ok(()) | Err(DeliverError::Paused { .. }) => {}
-            Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. } | DeliverError::Refused { .. }) => {
+            Err(
+                DeliverError::Unreachable(_)
+                | DeliverError::Broken(_)
+                | DeliverError::Busy { .. }
+                | DeliverError::Refused { .. },
+            ) => {
                 self.outlets.iter_mut().for_each(|outlet| outlet.was_away = true);
             }
         }
@@ -379,20 +368,14 @@ impl Schedule {
             Part::Waiting => 0,
         };
         self.rota.served(seat, left == 0);
-        let attempts = lane.offers(from, last.sequence);
+        lane.passes(last.sequence);
+        let offers = served.offers.clone();
         self.limits.take(stored.len() as u64, served.draining.is_backlog(part));
         served.draining.goes(part, served.was_away, left, ordinary, numbers.end);
         let cuts = self.outlets.get(outlet).is_some_and(|outlet| self.cuts(outlet, part, left, ordinary));
         let events = self.envelopes(&name, stored);
-        Ok(Some(Turn {
-            flow,
-            part,
-            from,
-            attempts,
-            cuts,
-            batch: Batch { flow: name, is_replay: part == Part::Replay, events },
-            hold,
-        }))
+        let batch = Batch { flow: name, is_replay: part == Part::Replay, events };
+        Ok(Some(Turn { flow, part, from, offers, cuts, batch, hold }))
     }
 
     /// Whether so much is left behind a batch that it becomes a backlog. Behind another one on its way that is decided.

@@ -7,11 +7,19 @@ use plantlink_buffer::{FlowId, FlowState, Span, SpanKind};
 use plantlink_config::{Flow, Name, Order};
 use tokio::time::Instant;
 
-use super::PROBE;
+use super::breaks::Breaks;
 use super::claims::Claims;
 use super::draining::Draining;
+use super::offers::Offers;
 use super::rota::{Part, Rota};
+use super::streak::Streak;
+use super::turn::Turn;
+use crate::destination::{DeliverError, Delivery, Outcome};
 
+/// A paused flow is offered again after this long, to see whether the cause is gone.
+const PROBE: Duration = Duration::from_secs(5);
+/// From here on a flow that was paused is offered in whole batches again.
+const CAREFUL_MAX: usize = 64;
 /// Kept events that cannot be read are tried again after this long: nobody waits for them.
 const REPLAY_PROBE: Duration = Duration::from_secs(60);
 
@@ -20,7 +28,7 @@ pub(super) struct Outlet {
     pub(super) name: Name,
     pub(super) order: Order,
     pub(super) not_before: Option<Instant>,
-    /// The flow was paused: one event shows whether the cause is gone, then two, then four. What a refused event has
+    /// The flow was paused, or a connection broke with its events: one event shows whether the cause is gone, then two, then four. What a refused event has
     /// behind it in its batch was taken, and goes out again; this keeps that small.
     pub(super) batch_max: Option<usize>,
     /// Nothing has gone out since the start or the last outage.
@@ -29,6 +37,9 @@ pub(super) struct Outlet {
     pub(super) lanes: Vec<Lane>,
     /// Of its kept events, how many were gone before they could be offered again.
     pub(super) replay_lost: u64,
+    pub(super) offers: Offers,
+    pub(super) streak: Streak,
+    pub(super) breaks: Breaks,
 }
 
 /// A part of a flow's log.
@@ -37,14 +48,13 @@ pub(super) struct Lane {
     /// Its number in the rota.
     pub(super) seat: usize,
     pub(super) not_before: Option<Instant>,
-    /// The first event of the last batch; of what waits, the last one.
+    /// Of what waits, the last event that was offered.
     pub(super) offered: u64,
-    pub(super) attempts: u32,
 }
 
 impl Outlet {
     pub(super) fn new(id: FlowId, flow: &Flow, replay_lost: u64, rota: &mut Rota) -> Self {
-        let lane = |part| Lane { part, seat: rota.add(flow.priority, part), not_before: None, offered: 0, attempts: 0 };
+        let lane = |part| Lane { part, seat: rota.add(flow.priority, part), not_before: None, offered: 0 };
         Outlet {
             flow: id,
             name: flow.name.clone(),
@@ -55,6 +65,44 @@ impl Outlet {
             draining: Draining::new(flow.order),
             lanes: Part::ALL.map(lane).into(),
             replay_lost,
+            offers: Offers::default(),
+            streak: Streak::default(),
+            breaks: Breaks::default(),
+        }
+    }
+
+    /// Takes in what came of a turn, as far as it concerns this flow alone.
+    pub(super) fn learn(&mut self, turn: &Turn, delivery: &Delivery, now: Instant) {
+        match turn.part {
+            Part::Live | Part::Backlog => {
+                let answered = turn.numbers_of(delivery.outcomes.len());
+                self.offers.answered(&answered);
+                if delivery.rest.is_err() {
+                    self.offers.unanswered(answered.end..turn.numbers().end);
+                }
+            }
+            // What waits was answered, and what is offered again became what it is at its first time.
+            Part::Waiting | Part::Replay => {}
+        }
+        if turn.part == Part::Waiting && delivery.outcomes.iter().all(Outcome::waits) {
+            self.lanes.iter_mut().filter(|lane| lane.part == Part::Waiting).for_each(Lane::wait);
+        }
+        match &delivery.rest {
+            Err(DeliverError::Paused { .. }) => {
+                self.batch_max = Some(1);
+                self.was_away = true;
+                self.not_before = Some(now + PROBE);
+            }
+            Ok(()) => {
+                self.was_away &= delivery.outcomes.is_empty();
+                self.batch_max = self.batch_max.map(|max| max * 2).filter(|max| *max < CAREFUL_MAX);
+            }
+            Err(
+                DeliverError::Unreachable(_)
+                | DeliverError::Broken(_)
+                | DeliverError::Busy { .. }
+                | DeliverError::Refused { .. },
+            ) => {}
         }
     }
 }
@@ -79,16 +127,13 @@ impl Lane {
         free.filter(|numbers| !numbers.is_empty()).min_by_key(|numbers| numbers.start)
     }
 
-    /// Its events from `from` to `last` are offered. Says how often that has been so for the first of them.
-    pub(super) fn offers(&mut self, from: u64, last: u64) -> u32 {
+    /// Its events up to this one are offered.
+    pub(super) fn passes(&mut self, last: u64) {
         match self.part {
-            Part::Live | Part::Backlog | Part::Replay => {
-                self.attempts = if self.offered == from { self.attempts.saturating_add(1) } else { 1 };
-                self.offered = from;
-            }
-            Part::Waiting => (self.attempts, self.offered) = (1, last),
+            // Their span says where they stand.
+            Part::Live | Part::Backlog | Part::Replay => {}
+            Part::Waiting => self.offered = last,
         }
-        self.attempts
     }
 
     /// It is not looked at again at once.

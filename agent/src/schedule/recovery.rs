@@ -55,7 +55,10 @@ impl Recovery {
         }
         self.is_refused = matches!(delivery.rest, Err(DeliverError::Refused { .. }))
             || (self.is_refused
-                && matches!(delivery.rest, Err(DeliverError::Unreachable(_) | DeliverError::Busy { .. })));
+                && matches!(
+                    delivery.rest,
+                    Err(DeliverError::Unreachable(_) | DeliverError::Broken(_) | DeliverError::Busy { .. })
+                ));
         let pause = match &delivery.rest {
             Ok(()) => {
                 self.retry.reset();
@@ -63,7 +66,7 @@ impl Recovery {
             }
             // The flow waits, its neighbors do not.
             Err(DeliverError::Paused { .. }) => return false,
-            Err(DeliverError::Unreachable(_)) => {
+            Err(DeliverError::Unreachable(_) | DeliverError::Broken(_)) => {
                 if has_answered {
                     self.retry.reset();
                     self.retry.pause()

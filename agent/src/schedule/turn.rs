@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use plantlink_buffer::{FlowId, Hold};
 
+use super::offers::Offers;
 use super::rota::Part;
 use crate::destination::Batch;
 
@@ -15,8 +16,8 @@ pub(crate) struct Turn {
     pub(crate) part: Part,
     /// Where that part stands: its first sequence number that has no answer yet.
     pub(crate) from: u64,
-    /// How often the first of these events has been offered, this time included.
-    pub(crate) attempts: u32,
+    /// What was offered before, and got no answer.
+    pub(crate) offers: Offers,
     /// The destination is back, and so much waits behind this batch that new events should not: once there is an answer,
     /// the rest becomes a backlog.
     pub(crate) cuts: bool,
@@ -26,8 +27,18 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    /// How often this event has been offered, this time included.
+    pub(crate) fn attempts(&self, sequence: u64) -> u32 {
+        self.offers.of(sequence).saturating_add(1)
+    }
+
     /// From where it stands to behind its last event.
     pub(crate) fn numbers(&self) -> Range<u64> {
-        self.from..self.batch.events.last().map_or(self.from, |last| last.sequence() + 1)
+        self.numbers_of(self.batch.events.len())
+    }
+
+    /// From where it stands to behind the last of its first so many events.
+    pub(super) fn numbers_of(&self, count: usize) -> Range<u64> {
+        self.from..self.batch.events.iter().take(count).last().map_or(self.from, |last| last.sequence() + 1)
     }
 }

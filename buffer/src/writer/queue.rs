@@ -97,18 +97,8 @@ impl Queue {
     }
 
     fn lane(&mut self, work: &Work) -> &mut Lane {
-        match work {
-            Work::Append(_) => &mut self.appends,
-            // None of them needs more room than a settlement, and each comes in its order with those.
-            Work::Settle(_)
-            | Work::Fly(_)
-            | Work::Cut(_)
-            | Work::Replay(_)
-            | Work::Replayed(_)
-            | Work::Drop(_)
-            | Work::Resume(_)
-            | Work::Keep(_) => &mut self.settles,
-        }
+        // What adds nothing needs no more room than a settlement, and comes in its order with those.
+        if work.adds() { &mut self.appends } else { &mut self.settles }
     }
 }
 
@@ -156,6 +146,7 @@ fn events(work: &Work) -> usize {
         Work::Settle(settle) => settle.outcomes.len().max(1),
         Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) | Work::Keep(_) => 1,
         Work::Resume(resume) => resume.outcomes.len().max(1),
+        Work::Dispose(dispose) => dispose.letters.len().max(1),
         Work::Fly(fly) => fly.settle.iter().map(|settle| settle.outcomes.len()).sum::<usize>().max(1),
     }
 }
@@ -174,7 +165,8 @@ fn bytes(work: &Work) -> usize {
         | Work::Replayed(_)
         | Work::Drop(_)
         | Work::Resume(_)
-        | Work::Keep(_) => 0,
+        | Work::Keep(_)
+        | Work::Dispose(_) => 0,
     }
 }
 
@@ -234,7 +226,8 @@ mod tests {
             | Work::Replayed(_)
             | Work::Drop(_)
             | Work::Resume(_)
-            | Work::Keep(_)) => format!("{work:?}"),
+            | Work::Keep(_)
+            | Work::Dispose(_)) => format!("{work:?}"),
         };
         group.members.iter().map(name).collect::<Vec<_>>().join(" ")
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plantlink_buffer::{
-    Append, Buffer, Durability, Event, EventTime, FlowId, FlowSpec, FlowState, Options, Routed, Settle, Settled, Stamp,
-    Stored, Work,
+    Append, Buffer, Durability, Event, EventTime, FlowId, FlowSpec, FlowState, Options, Refusal, Routed, Settle,
+    Settled, Stamp, Stored, Work,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -61,6 +61,11 @@ pub(crate) fn append(numbers: impl IntoIterator<Item = u64>, flows: &[FlowId]) -
 pub(crate) fn delivered(flow: FlowId, from: u64, count: u64) -> Work {
     let outcomes = (from..from + count).map(|sequence| (sequence, Settled::Delivered)).collect();
     Work::Settle(Settle { flow, from, outcomes })
+}
+
+/// A destination's reason.
+pub(crate) fn refusal(reason: &str) -> Refusal {
+    Refusal { code: "0x99".to_owned(), reason: reason.to_owned() }
 }
 
 pub(crate) fn flow(buffer: &Buffer, name: &str) -> FlowState {

@@ -8,7 +8,7 @@ use plantlink_buffer::{
     Work,
 };
 
-use crate::case::{self, Case, append, apply, backlog, numbers};
+use crate::case::{self, Case, append, apply, backlog, numbers, refusal};
 
 const CENTRAL: &str = "central";
 
@@ -46,7 +46,7 @@ fn ten() -> (Case, Buffer, FlowId) {
 #[test]
 fn a_crash_leaves_the_flights_as_they_were_recorded() {
     let (case, mut buffer, flow) = ten();
-    let refused = Aloft { sequence: 2, refused: Some("nicht erwünscht".to_owned()) };
+    let refused = Aloft { sequence: 2, refused: Some(refusal("nicht erwünscht")) };
     let mut first = flight(flow, 65_534, 1..=3);
     first.messages[1] = refused;
     let second = flight(flow, 2, [5, 9]);

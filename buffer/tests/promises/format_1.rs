@@ -11,7 +11,7 @@ use plantlink_buffer::{
     Work,
 };
 
-use crate::case::{Case, append, apply, delivered, event, flow, options};
+use crate::case::{Case, append, apply, delivered, event, flow, options, refusal};
 
 const FLOWS: [&str; 2] = ["orders", "samples"];
 const FILES: [&str; 2] = ["buffer.db", "buffer.db-wal"];
@@ -28,7 +28,7 @@ fn make() {
     apply(&mut buffer, append(1..=30, &[orders]));
     apply(&mut buffer, append(31..=50, &[orders, samples]));
     apply(&mut buffer, delivered(orders, 1, 10));
-    let dead = Settled::Dead { attempts: 3, reason: "no such order".to_owned(), at_us: 7 };
+    let dead = Settled::Dead { attempts: 3, refusal: refusal("no such order"), at_us: 7 };
     apply(&mut buffer, Work::Settle(Settle { flow: orders, from: 11, outcomes: vec![(11, dead)] }));
     apply(&mut buffer, Work::Cut(orders));
     let received = Received {
@@ -79,7 +79,7 @@ fn what_the_first_release_has_left_opens_with_its_exact_books() {
     let orders = reader.read(flow(&buffer, "orders").id, 12, 100, 1 << 20).unwrap();
     assert_eq!(orders.iter().map(|stored| stored.sequence).collect::<Vec<_>>(), (12..=50).collect::<Vec<_>>());
     assert!(orders.iter().all(|stored| stored.event == event(stored.sequence)));
-    assert_eq!(reader.dead_letters(10).unwrap().len(), 2);
+    assert_eq!(reader.dead_letters(None, 10).unwrap().len(), 2);
     assert_eq!(buffer.reader().unwrap().memory().unwrap(), [("counter/press-12/good_parts".to_owned(), vec![4; 20])]);
     assert_eq!(
         buffer.reader().unwrap().senders("mes").unwrap(),

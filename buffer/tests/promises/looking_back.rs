@@ -2,7 +2,7 @@
 
 use plantlink_buffer::{Event, Settle, Settled, Work};
 
-use crate::case::{Case, append, apply, flow};
+use crate::case::{Case, append, apply, flow, refusal};
 
 fn is(number: u64) -> impl Fn(&Event) -> bool {
     move |event| u128::from_be_bytes(event.id) == number.into()
@@ -34,7 +34,7 @@ fn a_refused_event_is_known_by_its_number() {
     let mut buffer = case.open(&["orders", "samples"]);
     let (orders, samples) = (flow(&buffer, "orders").id, flow(&buffer, "samples").id);
     apply(&mut buffer, append(0..2, &[orders, samples]));
-    let refused = Settled::Dead { attempts: 3, reason: "no such order".to_owned(), at_us: 7 };
+    let refused = Settled::Dead { attempts: 3, refusal: refusal("no such order"), at_us: 7 };
     let outcomes = vec![(1, Settled::Delivered), (2, refused)];
     apply(&mut buffer, Work::Settle(Settle { flow: orders, from: 1, outcomes }));
     let reader = buffer.reader().unwrap();

@@ -10,7 +10,7 @@ use plantlink_buffer::{
     Settle, Settled, SourceCounts, Stored, Work,
 };
 
-use crate::case::{Case, append, apply, delivered, flow, options};
+use crate::case::{Case, append, apply, delivered, flow, options, refusal};
 
 const NAMES: [&str; 3] = ["orders", "samples", "alarms"];
 const PAGE: usize = 4_096;
@@ -60,7 +60,7 @@ fn before() -> Before {
         apply(&mut buffer, received(commit));
     }
     apply(&mut buffer, delivered(ids[0], 1, 300));
-    let dead = Settled::Dead { attempts: 2, reason: "no such order".to_owned(), at_us: 7 };
+    let dead = Settled::Dead { attempts: 2, refusal: refusal("no such order"), at_us: 7 };
     let outcomes = (1..=30).map(|sequence| (sequence, dead.clone())).collect();
     apply(&mut buffer, Work::Settle(Settle { flow: ids[1], from: 1, outcomes }));
     let flows = buffer.flows();

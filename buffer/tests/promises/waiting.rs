@@ -2,10 +2,10 @@
 
 use plantlink_buffer::{Append, Keep, Kept, Resume, Settle, Settled, Work};
 
-use crate::case::{Case, append, apply, backlog, event, flow, numbers};
+use crate::case::{Case, append, apply, backlog, event, flow, numbers, refusal};
 
 fn dead() -> Settled {
-    Settled::Dead { attempts: 2, reason: "no such work center".to_owned(), at_us: 7 }
+    Settled::Dead { attempts: 2, refusal: refusal("no such work center"), at_us: 7 }
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn an_event_that_waits_is_still_to_deliver_and_out_of_the_way_of_its_flow() {
     let buffer = case.open(&["orders"]);
     let state = flow(&buffer, "orders");
     assert_eq!((state.delivered, state.waiting, state.buffered, state.dead), (2, 1, 6, 2));
-    assert_eq!(buffer.reader().unwrap().dead_letters(9).unwrap().len(), 2);
+    assert_eq!(buffer.reader().unwrap().dead_letters(None, 9).unwrap().len(), 2);
 }
 
 /// A release that does not know of waiting events checks the books of each flow that it writes.

@@ -22,12 +22,11 @@ mod verdict;
 
 use std::time::Duration;
 
-use plantlink_buffer::Kept;
+use plantlink_buffer::{Kept, Refusal};
 use plantlink_config::{Name, OdooDestination};
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use super::streak::Streak;
 use super::{Batch, DeliverError, Delivery, Destination, Expiry, Greet, Outcome};
 use crate::envelope::{Envelope, Site};
 use api::{Api, Server};
@@ -39,6 +38,8 @@ use verdict::Setback;
 
 /// A turn ends after this long, so that something more urgent waits no longer for its own.
 const TURN: Duration = Duration::from_secs(1);
+/// What every refusal of a row is called: its reason is a sentence, in whatever language.
+const CODE: &str = "refused_by_odoo";
 /// How often a row has to be refused alone.
 const REFUSALS: u32 = 2;
 /// A hundred rows have most of the best rate in a quarter of a second; more only lengthen every race.
@@ -50,7 +51,6 @@ pub(crate) struct Odoo<S = Api> {
     config: OdooDestination,
     mappings: Vec<Mapping>,
     pace: Pace,
-    streak: Streak,
 }
 
 impl Odoo {
@@ -73,7 +73,6 @@ impl<S: Server> Odoo<S> {
             config: config.clone(),
             mappings: config.records.iter().map(Mapping::new).collect(),
             pace: Pace::new(EVENTS_MAX),
-            streak: Streak::default(),
         }
     }
 
@@ -83,12 +82,9 @@ impl<S: Server> Odoo<S> {
         for fate in fates {
             outcomes.push(match fate {
                 Fate::Unused => Outcome::Unused,
-                Fate::Done => {
-                    self.streak.end();
-                    Outcome::Delivered
-                }
+                Fate::Done => Outcome::Delivered,
                 Fate::Waits(reason) => Outcome::Waits { reason },
-                Fate::Rejected(reason) => Outcome::Rejected { reason },
+                Fate::Rejected(reason) => refused(reason),
             });
         }
     }
@@ -100,17 +96,6 @@ impl<S: Server> Odoo<S> {
             Ok(is_there) => Ok(is_there),
             Err(setback) => self.weigh(setback, 1).map(|_| false),
         }
-    }
-
-    /// What an event that was refused alone often enough comes to.
-    fn give_up(&mut self, reason: String) -> Result<Outcome, DeliverError> {
-        self.pace.end_search();
-        let given_up = self.streak.give_up(reason);
-        if given_up.is_err() {
-            // The next try asks with one event whether the cause is gone.
-            self.pace.refused(1);
-        }
-        given_up
     }
 
     /// Whether the rows are suspected; otherwise why nothing is known of them.
@@ -135,6 +120,10 @@ impl<S: Server> Odoo<S> {
             Setback::Paused { reason } => DeliverError::Paused { reason },
         })
     }
+}
+
+fn refused(reason: String) -> Outcome {
+    Outcome::Rejected(Refusal { code: CODE.to_owned(), reason })
 }
 
 /// Rows were refused together, or one alone.
@@ -168,10 +157,8 @@ impl<S: Server> Odoo<S> {
         let began = Instant::now();
         let mut outcomes = Vec::with_capacity(batch.events.len());
         let mut refusals = 0;
-        // A search ends with its turn, since the next batch may be another flow's. Only a pause is probed with one event.
-        if !self.streak.is_too_long() {
-            self.pace.end_search();
-        }
+        // A search ends with its turn, since the next batch may be another flow's.
+        self.pace.end_search();
         while outcomes.len() < batch.events.len() {
             if !outcomes.is_empty() && !self.pace.searches() && began.elapsed() >= TURN {
                 break;
@@ -206,7 +193,10 @@ impl<S: Server> Odoo<S> {
                     match offered.first() {
                         Some(event) => match self.is_there(failed, event).await {
                             Ok(true) => continue,
-                            Ok(false) => self.give_up(reason),
+                            Ok(false) => {
+                                self.pace.end_search();
+                                Ok(refused(reason))
+                            }
                             Err(error) => Err(error),
                         },
                         None => continue,

@@ -171,6 +171,10 @@ fn batch_at(event_type: &str, texts: impl IntoIterator<Item = String>, stamp: St
     Batch { flow, is_replay: false, events }
 }
 
+fn rejected(reason: &str) -> Outcome {
+    super::refused(reason.to_owned())
+}
+
 fn alarms(count: usize) -> Batch {
     batch("alarm.raised", numbered(count))
 }
@@ -203,7 +207,7 @@ async fn an_event_becomes_all_its_records_and_is_delivered_when_all_are_in() {
 
     server.set(|script| script.ahead.extend([refused("no"), refused("no")]));
     let delivery = odoo.deliver(&alarms(1)).await;
-    assert_eq!(delivery.outcomes, [Outcome::Rejected { reason: "no".to_owned() }]);
+    assert_eq!(delivery.outcomes, [rejected("no")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,7 +324,7 @@ async fn what_only_looks_like_a_race_is_run_again_before_a_row_is_suspected() {
     let (server, mut odoo) = requests();
     server.set(|script| script.ahead.extend((0..2 * (RACES_MAX + 1)).map(|_| race(false))));
     let delivery = odoo.deliver(&alarms(1)).await;
-    assert_eq!(delivery.outcomes, [Outcome::Rejected { reason: "lost".to_owned() }]);
+    assert_eq!(delivery.outcomes, [rejected("lost")]);
     assert_eq!(server.rows_by_call().len(), 12);
 }
 
@@ -352,7 +356,7 @@ async fn a_request_too_large_is_halved_and_a_row_too_large_is_given_up() {
     assert_eq!(server.rows_by_call(), [100, 50, 50]);
     server.set(|script| script.ahead.extend([Setback::TooLarge, Setback::TooLarge]));
     let delivery = odoo.deliver(&alarms(1)).await;
-    assert!(matches!(&delivery.outcomes[..], [Outcome::Rejected { reason }] if reason.contains("413")));
+    assert!(matches!(&delivery.outcomes[..], [Outcome::Rejected(refusal)] if refusal.reason.contains("413")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,32 +376,6 @@ async fn a_turn_ends_after_a_second_with_what_is_done() {
     assert!(delivery.rest.is_ok());
 }
 
-#[tokio::test(start_paused = true)]
-async fn twenty_refusals_for_one_reason_pause_the_flow_and_a_success_resumes_it() {
-    let (server, mut odoo) = requests();
-    server.set(|script| script.bad = numbered(100).collect());
-    let mut given_up = 0;
-    let delivery = loop {
-        let delivery = odoo.deliver(&batch("alarm.raised", numbered(100).skip(given_up))).await;
-        given_up += delivery.outcomes.len();
-        if delivery.rest.is_err() {
-            break delivery;
-        }
-    };
-    assert_eq!(given_up, 19);
-    assert!(paused(&delivery).contains("20 events in a row"), "{}", paused(&delivery));
-
-    let before = server.rows_by_call().len();
-    let delivery = odoo.deliver(&batch("alarm.raised", numbered(100).skip(given_up))).await;
-    assert_eq!(delivery.outcomes, []);
-    paused(&delivery);
-    assert_eq!(server.rows_by_call()[before..], [1, 1], "a pause is probed with one event");
-
-    server.set(|script| script.bad.clear());
-    let delivery = odoo.deliver(&batch("alarm.raised", numbered(100).skip(given_up))).await;
-    assert_eq!(delivery.outcomes, vec![Outcome::Delivered; 81]);
-}
-
 /// Every record points to a work center that is searched for by the event's text.
 fn pointing(missing: Missing) -> (Scripted, Odoo<Scripted>) {
     let mut record = record("request", "alarm.*", "maintenance.request");
@@ -413,7 +391,7 @@ async fn what_points_to_a_record_that_is_not_there_waits_is_given_up_or_points_t
     let reason = "there is no mrp.workcenter with code = `0`".to_owned();
     for (missing, outcome, calls) in [
         (Missing::Wait, Outcome::Waits { reason: reason.clone() }, 0),
-        (Missing::DeadLetter, Outcome::Rejected { reason }, 0),
+        (Missing::DeadLetter, rejected(&reason), 0),
         (Missing::Empty, Outcome::Delivered, 1),
     ] {
         let (server, mut odoo) = pointing(missing);

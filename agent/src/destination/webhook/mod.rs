@@ -14,8 +14,7 @@ use plantlink_config::WebhookDestination;
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use super::streak::Streak;
-use super::{Batch, DeliverError, Delivery, Destination, Outcome};
+use super::{Batch, DeliverError, Delivery, Destination, Outcome, Refusal};
 use crate::envelope::Envelope;
 use body::Body;
 use endpoint::Endpoint;
@@ -26,23 +25,20 @@ const TURN: Duration = Duration::from_secs(1);
 /// A turn may have this many events, however few of them a request takes.
 const TURN_EVENTS: usize = 100;
 
+/// What a refusal is called that the endpoint gives no code of its own for.
+pub(super) const CODE: &str = "refused_by_endpoint";
+
 /// One endpoint.
 pub(crate) struct Webhook {
     endpoint: Endpoint,
     pace: Pace,
-    streak: Streak,
     /// The endpoint has said that it takes nothing before.
     not_before: Option<Instant>,
 }
 
 impl Webhook {
     pub(crate) fn new(config: &WebhookDestination) -> Self {
-        Webhook {
-            endpoint: Endpoint::new(config),
-            pace: Pace::new(usize::from(config.batch)),
-            streak: Streak::default(),
-            not_before: None,
-        }
+        Webhook { endpoint: Endpoint::new(config), pace: Pace::new(usize::from(config.batch)), not_before: None }
     }
 
     /// Posts the first of these events, as many as fit, and takes in what was answered. No outcome and no error asks for fewer.
@@ -64,9 +60,6 @@ impl Webhook {
             }
         };
         self.pace.stored(posted.len(), began.elapsed());
-        if outcomes.contains(&Outcome::Delivered) {
-            self.streak.end();
-        }
         let all = outcomes.len() == posted.len();
         Delivery { outcomes, rest: if all { Ok(()) } else { Err(DeliverError::Busy { retry_after }) } }
     }
@@ -97,12 +90,7 @@ impl Webhook {
             }
         };
         self.pace.end_search();
-        let given_up = self.streak.give_up(reason);
-        if given_up.is_err() {
-            // The next try asks with one event whether the cause is gone.
-            self.pace.refused(1);
-        }
-        given_up.map(Some)
+        Ok(Some(Outcome::Rejected(Refusal { code: CODE.to_owned(), reason })))
     }
 
     /// How long the endpoint still takes nothing, as it has said.
@@ -119,10 +107,8 @@ impl Destination for Webhook {
     async fn deliver(&mut self, batch: &Batch) -> Delivery {
         let began = Instant::now();
         let mut outcomes = Vec::with_capacity(batch.events.len());
-        // A search ends with its turn, since the next batch may be another flow's. Only a pause is probed with one event.
-        if !self.streak.is_too_long() {
-            self.pace.end_search();
-        }
+        // A search ends with its turn, since the next batch may be another flow's.
+        self.pace.end_search();
         while outcomes.len() < batch.events.len() {
             if !outcomes.is_empty() && !self.pace.searches() && began.elapsed() >= TURN {
                 break;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::CODE;
 use crate::clip::clip;
-use crate::destination::{Cause, Outcome};
+use crate::destination::{Cause, Outcome, Refusal};
 use crate::http::Answer;
 
 /// What was taken of a request, or refused by name.
@@ -93,9 +94,10 @@ fn of_results(body: &[u8], posted: &[Uuid], retry_after: Option<Duration>) -> Re
         let Some(Named { event_id, status, reason }) = named.get(id) else { break };
         outcomes.push(match status.as_str() {
             "ok" | "duplicate" => Outcome::Delivered,
-            "rejected" => Outcome::Rejected {
+            "rejected" => Outcome::Rejected(Refusal {
+                code: CODE.to_owned(),
                 reason: reason.clone().map_or_else(|| "the endpoint rejects it without a reason".to_owned(), clip),
-            },
+            }),
             "retry" => break,
             other => {
                 let reason = format!(

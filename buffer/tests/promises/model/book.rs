@@ -11,7 +11,7 @@ use super::author::sample;
 use super::flow::{Fate, FlowModel};
 use super::steps::Events;
 use super::{BYTES_MAX, DESTINATION};
-use crate::case::Case;
+use crate::case::{Case, refusal};
 
 /// What the flows yield when the buffer is full; the first one refuses.
 const YIELDS: [Option<(Yields, u8)>; 3] = [None, Some((Yields::Detail, 1)), Some((Yields::Oldest, 0))];
@@ -135,7 +135,7 @@ impl Book {
         if let Some(first) = self.flights.iter_mut().find(|flight| flight.flow == id) {
             first.released = true;
             if refuses {
-                first.messages[0].refused = Some("no".to_owned());
+                first.messages[0].refused = Some(refusal("no"));
             }
             work.aloft.push(first.clone());
         }
@@ -177,7 +177,7 @@ impl Book {
         assert!(unmarked.eq(stored.iter().cloned()));
         assert_eq!(*buffer.ledger(), reader.ledger().unwrap());
 
-        let letters = reader.dead_letters(self.letters.len() + 1).unwrap();
+        let letters = reader.dead_letters(None, self.letters.len() + 1).unwrap();
         let letters: Vec<(FlowId, u64)> = letters
             .into_iter()
             .rev()
@@ -224,7 +224,7 @@ impl Book {
 fn settled(sequence: u64, delivered: bool) -> Settled {
     match delivered {
         true => Settled::Delivered,
-        false => Settled::Dead { attempts: 1, reason: sequence.to_string(), at_us: 0 },
+        false => Settled::Dead { attempts: 1, refusal: refusal(&sequence.to_string()), at_us: 0 },
     }
 }
 

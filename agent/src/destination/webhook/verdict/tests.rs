@@ -20,7 +20,7 @@ fn outcomes(results: Value) -> Vec<Outcome> {
 }
 
 fn rejected(reason: &str) -> Outcome {
-    Outcome::Rejected { reason: reason.to_owned() }
+    Outcome::Rejected(Refusal { code: CODE.to_owned(), reason: reason.to_owned() })
 }
 
 #[test]
