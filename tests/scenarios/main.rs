@@ -29,6 +29,7 @@ mod power_cut;
 mod qos2;
 mod qos2_source;
 mod receipts;
+mod refusals;
 mod reload;
 mod salvage;
 mod sources;
