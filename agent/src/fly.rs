@@ -142,6 +142,7 @@ impl Airline {
             return match self.connect().await? {
                 Ok(()) => Ok(()),
                 Err(error) => {
+                    self.trips.iter().for_each(|trip| self.schedule.held(trip.turn.flow));
                     self.down(turn.as_ref(), unanswered(error));
                     Ok(())
                 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use plantlink_buffer::{Buffer, Event, EventTime, FlowSpec, FlowState, GroupLimits, Options, SIZE_MIN, Stamp, Writer};
+use plantlink_buffer::{
+    Buffer, DeadContent, Event, EventTime, FlowSpec, FlowState, GroupLimits, Options, Reader, SIZE_MIN, Stamp, Writer,
+};
 use plantlink_config::{Environment, Stage, load};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -22,8 +24,8 @@ use crate::source::Ack;
 /// For anything that has to happen.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How the destination answers one batch: so many delivered, then why it stopped.
-type Answer = (usize, Result<(), DeliverError>);
+/// How the destination answers one batch: what it says of the first events, then why it stopped.
+type Answer = (Vec<Outcome>, Result<(), DeliverError>);
 
 /// Answers as it is told, then takes everything; tells what it was offered.
 struct Fake {
@@ -38,8 +40,8 @@ impl Destination for Fake {
 
     async fn deliver(&mut self, batch: &Batch) -> Delivery {
         let sequences: Vec<u64> = batch.events.iter().map(crate::envelope::Envelope::sequence).collect();
-        let (delivered, rest) = self.answers.lock().pop_front().unwrap_or((sequences.len(), Ok(())));
-        let outcomes = vec![Outcome::Delivered; delivered.min(sequences.len())];
+        let everything = (vec![Outcome::Delivered; sequences.len()], Ok(()));
+        let (outcomes, rest) = self.answers.lock().pop_front().unwrap_or(everything);
         self.offered.send((batch.flow.to_string(), sequences)).unwrap();
         Delivery { outcomes, rest }
     }
@@ -79,6 +81,7 @@ to = "central"
 struct Office {
     _dir: TempDir,
     store: Store,
+    reader: Reader,
     health: Health,
     offered: mpsc::UnboundedReceiver<(String, Vec<u64>)>,
     stop: CancellationToken,
@@ -101,7 +104,7 @@ impl Office {
         };
         let buffer = Buffer::open(&dir.path().join("buffer.db"), &options).unwrap();
         let states = buffer.flows();
-        let reader = buffer.reader().unwrap();
+        let (reader, beside) = (buffer.reader().unwrap(), buffer.reader().unwrap());
         let epoch = buffer.epoch();
         let site = Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch });
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(|_| {})).unwrap();
@@ -122,7 +125,11 @@ impl Office {
         wait_for(&store, |levels| levels.iter().map(|level| level.matched).sum::<u64>() == (orders + notes) as u64)
             .await;
         let task = tokio::spawn(deliver(name, fake, schedule, store.clone(), health.clone(), stop.clone()));
-        Office { _dir: dir, store, health, offered, stop, task, writer }
+        Office { _dir: dir, store, reader: beside, health, offered, stop, task, writer }
+    }
+
+    async fn append(&self, event_type: &str, count: usize) {
+        self.store.append(entry(event_type, count)).await.unwrap();
     }
 
     async fn next_offer(&mut self) -> (String, Vec<u64>) {
@@ -178,16 +185,47 @@ fn unreachable() -> Result<(), DeliverError> {
 
 #[tokio::test]
 async fn what_has_no_answer_is_offered_again_and_what_has_one_is_not() {
-    let mut office = Office::open(vec![(2, unreachable())], 5, 0).await;
+    let mut office = Office::open(vec![(vec![Outcome::Delivered; 2], unreachable())], 5, 0).await;
     assert_eq!(office.next_offer().await, ("orders".into(), vec![1, 2, 3, 4, 5]));
     assert_eq!(office.next_offer().await, ("orders".into(), vec![3, 4, 5]));
     office.delivered("orders", 5).await;
     office.close().await;
 }
 
+fn refused(count: usize) -> Vec<Outcome> {
+    vec![Outcome::Rejected(Refusal { code: "0x80".into(), reason: "no".into() }); count]
+}
+
+#[tokio::test]
+async fn twenty_refusals_in_a_row_pause_the_flow_and_it_goes_on_when_the_cause_is_gone() {
+    let mut office = Office::open(vec![(refused(10), Ok(())), (refused(10), Ok(()))], 25, 0).await;
+    assert_eq!(office.next_offer().await.1, (1..=10).collect::<Vec<u64>>());
+    assert_eq!(office.next_offer().await.1, (11..=20).collect::<Vec<u64>>());
+    assert_eq!(office.next_offer().await.1, [20], "the twentieth shows whether the cause is gone");
+    office.delivered("orders", 6).await;
+    assert_eq!(office.store.levels().borrow().iter().map(|level| level.dead).sum::<u64>(), 19);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_has_the_attempts_of_its_event_and_not_of_its_batch() {
+    let answers = vec![(vec![Outcome::Delivered; 2], unreachable()), (refused(1), Ok(())), (refused(1), unreachable())];
+    let mut office = Office::open(answers, 3, 0).await;
+    office.append("plant.order", 2).await;
+    wait_for(&office.store, |levels| levels.iter().any(|level| level.dead == 2)).await;
+    assert_eq!(office.next_offer().await.1, [1, 2, 3]);
+    let letters = office.reader.dead_letters(None, 10).unwrap();
+    let attempts = letters.iter().map(|letter| match &letter.content {
+        DeadContent::Event { stored, attempts, .. } => (stored.sequence, *attempts),
+        DeadContent::Payload { .. } => panic!("{letter:?}"),
+    });
+    assert_eq!(attempts.collect::<Vec<_>>(), [(4, 1), (3, 2)]);
+    office.close().await;
+}
+
 #[tokio::test]
 async fn a_paused_flow_is_probed_with_one_event_while_its_neighbor_goes_on() {
-    let paused = (0, Err(DeliverError::Paused { reason: "not authorized".into() }));
+    let paused = (Vec::new(), Err(DeliverError::Paused { reason: "not authorized".into() }));
     let mut office = Office::open(vec![paused], 3, 3).await;
     assert_eq!(office.next_offer().await, ("orders".into(), vec![1, 2, 3]));
     assert_eq!(office.next_offer().await, ("notes".into(), vec![1, 2, 3]));
@@ -215,7 +253,7 @@ async fn a_batch_is_no_larger_than_the_destination_wants() {
 
 #[tokio::test]
 async fn a_destination_that_lets_nobody_in_pauses_all_its_flows_and_all_resume_together() {
-    let refused = (0, Err(DeliverError::Refused { reason: "bad password".into() }));
+    let refused = (Vec::new(), Err(DeliverError::Refused { reason: "bad password".into() }));
     let mut office = Office::open(vec![refused], 3, 3).await;
     assert_eq!(office.next_offer().await.1, [1, 2, 3]);
     let paused = |office: &Office| office.health.picture().flows.values().filter(|flow| flow.paused.is_some()).count();
