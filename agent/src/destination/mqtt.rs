@@ -167,13 +167,12 @@ fn is_of_all(topic: &Template) -> bool {
 
 /// What the end of a connection means while messages were on their way.
 pub(crate) fn interrupted(error: LinkError) -> DeliverError {
-    match error {
-        LinkError::Closed { reason: Some(reason) } if reason.code == Reason::NOT_AUTHORIZED => {
-            DeliverError::Paused { reason: format!("the broker ends the connection when we publish: {reason}") }
-        }
-        error if error.may_be_of_a_packet() => DeliverError::Broken(error.into()),
-        error => unanswered(error.into()),
+    if let LinkError::Closed { reason: Some(reason) } = &error
+        && reason.code == Reason::NOT_AUTHORIZED
+    {
+        return DeliverError::Paused { reason: format!("the broker ends the connection when we publish: {reason}") };
     }
+    if error.may_be_of_a_packet() { DeliverError::Broken(error.into()) } else { unanswered(error.into()) }
 }
 
 pub(crate) fn unanswered(error: MqttError) -> DeliverError {
