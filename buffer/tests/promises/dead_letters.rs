@@ -118,7 +118,7 @@ fn a_retried_event_goes_out_again_behind_the_others_with_its_id_and_a_new_number
     assert_eq!(backlog[1].sequence, 5);
     assert_eq!(backlog[1].boot, boot(retried), "its clock is that of the boot that recorded it");
     assert_eq!(buffer.ledger().events.recorded, 5);
-    assert_eq!(buffer.reader().unwrap().dead_letters(None, 10).unwrap(), [kept.clone()]);
+    assert_eq!(buffer.reader().unwrap().dead_letters(None, 10).unwrap(), std::slice::from_ref(kept));
 }
 
 #[test]
