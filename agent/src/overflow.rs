@@ -72,7 +72,9 @@ pub(crate) fn yielding(configured: &[(FlowId, &Flow)]) -> Vec<Yielding> {
 pub(crate) async fn ask(store: Store, stop: CancellationToken) {
     let mut levels = store.levels();
     let asking = async {
-        while levels.wait_for(|levels| levels.iter().any(|level| level.untold > 0)).await.is_ok() {
+        // A retired flow is not told before it is configured again.
+        let is_due = |level: &FlowState| level.untold > 0 && !level.retired;
+        while levels.wait_for(|levels| levels.iter().any(is_due)).await.is_ok() {
             tokio::time::sleep(ASK_EVERY).await;
             if store.commit(Work::Append(Append::default())).await.is_err() {
                 return;

@@ -112,15 +112,19 @@ impl Buffer {
 
     /// Deletes some events that are still to deliver, of flows that yield them.
     fn give_up_buffered(&mut self) -> Result<bool, WriteError> {
-        let Some(overflow) = &mut self.overflow else { return Ok(false) };
+        let Some(overflow) = &self.overflow else { return Ok(false) };
         let holds = self.holds.freeze(self.state.flights.held(&self.state.flows));
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut state = self.state.clone();
-        let has_given = overflow.give_up(&transaction, &mut state, &holds)?;
+        let given = overflow.give_up(&transaction, &mut state, &holds)?;
         state.save(&transaction, &self.state)?;
         transaction.commit()?;
         self.state = state;
-        Ok(has_given)
+        let is_less = given.is_less;
+        if let Some(overflow) = &mut self.overflow {
+            overflow.given_up(given);
+        }
+        Ok(is_less)
     }
 
     /// After a commit: a file that is mostly free pages becomes shorter, a step at a time.

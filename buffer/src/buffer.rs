@@ -279,7 +279,8 @@ impl Buffer {
         let pages = room::pages(&self.connection, work.clone());
         let applied = self.apply_once(work.clone(), pages, purpose, durability, true);
         let applied = match applied {
-            Err(WriteError::Refused(_)) if self.make_disk_room(pages, purpose)? => {
+            // Nothing is given up for a disk that has room and refuses for another reason.
+            Err(error) if error.is_want_of_room() && self.make_disk_room(pages, purpose)? => {
                 self.apply_once(work, pages, purpose, durability, false)
             }
             applied => applied,
@@ -370,7 +371,9 @@ impl Buffer {
             overflow.told(told, now);
         }
         // The work is done; tidying up that fails is tried again after the next one.
-        let _ = self.shrink();
+        if let Err(error) = self.shrink() {
+            self.learn(&error);
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use rusqlite::{ErrorCode, ffi};
 
+use crate::room::LimitReached;
 use crate::schema::FORMAT;
 
 /// What an error was caused by.
@@ -155,12 +156,29 @@ impl From<rusqlite::Error> for WriteError {
 impl WriteError {
     /// Whether the disk has not taken what it had got before.
     pub(crate) fn is_failed_sync(&self) -> bool {
+        self.disks_answer().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_FSYNC)
+    }
+
+    /// Whether more room would help: the disk is full, or the buffer has reached its limit.
+    pub(crate) fn is_want_of_room(&self) -> bool {
+        let is_full = |error: &ffi::Error| {
+            // The log's index is made longer by writing zeros, and whatever that answers is named after it.
+            error.code == ErrorCode::DiskFull || error.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+        };
         match self {
-            Self::Refused(cause) => cause
-                .downcast_ref::<rusqlite::Error>()
-                .and_then(rusqlite::Error::sqlite_error)
-                .is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_FSYNC),
+            Self::Refused(cause) => {
+                self.disks_answer().is_some_and(is_full)
+                    || cause.is::<LimitReached>()
+                    || cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+            }
             Self::Damaged(_) | Self::Inconsistent(_) => false,
+        }
+    }
+
+    fn disks_answer(&self) -> Option<&ffi::Error> {
+        match self {
+            Self::Refused(cause) => cause.downcast_ref::<rusqlite::Error>()?.sqlite_error(),
+            Self::Damaged(_) | Self::Inconsistent(_) => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::give_up;
 use crate::hold::Frozen;
 use crate::log::Pen;
 use crate::loss::Loss;
-use crate::thin::{self, Thinned};
+use crate::thin;
 
 /// A flow is told of its losses no more often than this.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -68,6 +68,15 @@ pub(crate) struct Overflow {
     thinned: BTreeMap<FlowId, u64>,
 }
 
+/// What one step has given up.
+#[derive(Debug, Default)]
+pub(crate) struct GivenUp {
+    /// Whether there is less to deliver now.
+    pub(crate) is_less: bool,
+    /// How far flows have been thinned.
+    thinned: BTreeMap<FlowId, u64>,
+}
+
 impl Overflow {
     pub(crate) fn new(flows: Vec<Yielding>, author: Box<dyn Author>) -> Self {
         Self { flows, author, told: BTreeMap::new(), thinned: BTreeMap::new() }
@@ -83,20 +92,22 @@ impl Overflow {
         !self.flows.is_empty()
     }
 
-    /// Gives up a little of what is still to deliver, and says whether there was any.
+    /// Gives up a little of what is still to deliver.
     pub(crate) fn give_up(
-        &mut self,
+        &self,
         transaction: &Connection,
         state: &mut State,
         holds: &Frozen<'_>,
-    ) -> Result<bool, WriteError> {
+    ) -> Result<GivenUp, WriteError> {
+        let mut given = GivenUp::default();
         for yielding in self.flows.iter().filter(|yielding| yielding.first == Yields::Detail) {
-            let thinned = self.thinned.entry(yielding.flow).or_default();
-            while let Some(done) = thin::oldest(transaction, state, yielding.flow, *thinned, holds, &*self.author)? {
-                let Thinned { until, is_less } = done;
-                *thinned = until;
-                if is_less {
-                    return Ok(true);
+            let mut from = self.thinned.get(&yielding.flow).copied().unwrap_or_default();
+            while let Some(done) = thin::oldest(transaction, state, yielding.flow, from, holds, &*self.author)? {
+                from = done.until;
+                given.thinned.insert(yielding.flow, from);
+                if done.is_less {
+                    given.is_less = true;
+                    return Ok(given);
                 }
             }
         }
@@ -107,13 +118,20 @@ impl Overflow {
         order.sort_unstable();
         for (_, _, flow) in order {
             if give_up::oldest(transaction, state, flow, holds, &*self.author)? {
-                return Ok(true);
+                given.is_less = true;
+                return Ok(given);
             }
         }
-        Ok(false)
+        Ok(given)
     }
 
-    /// Records an event for each flow that has lost something and was not told just now. Says which those are.
+    /// What was given up is committed. Before, the disk may refuse, and then it is all still there.
+    pub(crate) fn given_up(&mut self, given: GivenUp) {
+        self.thinned.extend(given.thinned);
+    }
+
+    /// Records an event for each flow that has lost something and was not told just now. Says which those are. A flow that
+    /// is retired is told when it is configured again: until then nobody would get it.
     pub(crate) fn tell(
         &self,
         now: Instant,
@@ -128,6 +146,9 @@ impl Overflow {
                 continue;
             }
             let flow: &mut Flow = state.flows.get_mut(loss.flow)?;
+            if flow.retired {
+                continue;
+            }
             pen.write(transaction, flow, &self.author.overflowed(&loss))?;
             flow.recorded += 1;
             state.ledger.events.recorded += 1;

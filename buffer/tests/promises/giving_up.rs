@@ -324,3 +324,37 @@ fn what_was_delivered_is_kept_although_numbers_behind_it_were_given_up() {
     let first = reader.read(samples, 1, 1, 1).unwrap();
     assert_eq!(first.first().map(|stored| stored.sequence), Some(1));
 }
+
+/// Nobody takes anything from a flow that is not configured any more. It is told when it is configured again.
+#[test]
+fn a_retired_flow_is_told_of_its_losses_when_somebody_will_hear_of_them() {
+    let case = Case::new();
+    let mut buffer = open(&case, &DROPPING);
+    let [orders, samples] = ["orders", "samples"].map(|name| flow(&buffer, name).id);
+    buffer.apply([&append([sample(0, 0, 1_000)], &[orders])], Durability::Written).unwrap();
+    fill(&mut buffer, &case, 1, &[samples]).unwrap();
+    let before = told(&case, buffer, &DROPPING);
+    let [end, lost] = [flow(&before, "samples").next, flow(&before, "samples").dropped];
+    drop(before);
+
+    let flows = options(&NAMES).flows.into_iter().filter(|spec| spec.name != "samples").collect();
+    let retired = Options { flows, bytes_max: SIZE_MIN, ..options(&NAMES) };
+    let buffer = Buffer::open(&case.path(), &retired).unwrap();
+    let yielding = vec![Yielding { flow: samples, first: Yields::Oldest, rank: 0 }];
+    let mut buffer = buffer.yielding(yielding, Box::new(Plain));
+    let mut number = 100_000;
+    while flow(&buffer, "samples").dropped == lost {
+        let events = (number..number + 100).map(|number| sample(number, 0, 1_000));
+        buffer.apply([&append(events, &[orders])], Durability::Written).unwrap();
+        number += 100;
+    }
+    buffer.apply([&Work::Append(Append::default())], Durability::Synced).unwrap();
+    let state = flow(&buffer, "samples");
+    assert_eq!((state.retired, state.next), (true, end), "nothing was written into it");
+    assert_eq!(state.untold, state.dropped - lost);
+
+    drop(buffer);
+    let buffer = told(&case, open(&case, &DROPPING), &DROPPING);
+    assert_eq!(flow(&buffer, "samples").next, end + 1);
+    assert_no_hole(&buffer, "samples", 0);
+}
