@@ -9,6 +9,7 @@ use plantlink_buffer::{
 
 use super::author::sample;
 use super::flow::{Fate, FlowModel};
+use super::sender::Sender;
 use super::steps::Events;
 use super::{BYTES_MAX, DESTINATION};
 use crate::case::{Case, refusal};
@@ -29,6 +30,7 @@ pub(super) struct Book {
     letters: Vec<(FlowId, u64)>,
     flights: Vec<Flight>,
     packet_id: u16,
+    sender: Sender,
 }
 
 pub(super) fn yielding(buffer: &Buffer) -> Vec<Yielding> {
@@ -40,9 +42,17 @@ pub(super) fn yielding(buffer: &Buffer) -> Vec<Yielding> {
 impl Book {
     pub(super) fn new(buffer: &Buffer) -> Self {
         let states = buffer.flows();
-        let flows =
-            std::array::from_fn(|index| FlowModel::new(states[index].id, YIELDS[index].map(|(first, _)| first)));
-        Self { made: 0, recorded: 0, unmatched: 0, flows, letters: Vec::new(), flights: Vec::new(), packet_id: 65_500 }
+        let flows = std::array::from_fn(|index| FlowModel::new(&states[index], YIELDS[index].map(|(first, _)| first)));
+        Self {
+            made: 0,
+            recorded: 0,
+            unmatched: 0,
+            flows,
+            letters: Vec::new(),
+            flights: Vec::new(),
+            packet_id: 65_500,
+            sender: Sender::default(),
+        }
     }
 
     pub(super) fn append(&mut self, groups: &[Events]) -> Work {
@@ -61,7 +71,8 @@ impl Book {
                 events.push(Routed { event: (*event).clone(), flows });
             }
         }
-        Work::Append(Append { events, ..Append::default() })
+        let received = Some(self.sender.send(events.len() as u64));
+        Work::Append(Append { events, received, ..Append::default() })
     }
 
     /// The next events of one of the flow's spans that are owed, at most so many: where the span stands, and their numbers.
@@ -177,6 +188,7 @@ impl Book {
         assert!(unmarked.eq(stored.iter().cloned()));
         assert_eq!(*buffer.ledger(), reader.ledger().unwrap());
 
+        self.sender.check(&reader);
         let letters = reader.dead_letters(None, self.letters.len() + 1).unwrap();
         let letters: Vec<(FlowId, u64)> = letters
             .into_iter()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use plantlink_buffer::{
-    Author, Event, Flight, FlowId, FlowState, Loss, LossCause, Reader, Span, SpanKind, Stored, Yields,
+    Author, Event, Flight, FlowId, FlowSpec, FlowState, Loss, LossCause, Reader, Span, SpanKind, Stored, Yields,
 };
 
 use super::author::{Kept, Plain, group, samples_in};
@@ -12,6 +12,9 @@ use super::author::{Kept, Plain, group, samples_in};
 #[derive(Debug, Clone)]
 pub(super) struct FlowModel {
     pub(super) id: FlowId,
+    /// As it is configured, or was before it was retired.
+    pub(super) spec: FlowSpec,
+    pub(super) retired: bool,
     yields: Option<Yields>,
     /// By sequence number, from 1.
     pub(super) log: Vec<Entry>,
@@ -42,8 +45,28 @@ pub(super) enum Fate {
 }
 
 impl FlowModel {
-    pub(super) fn new(id: FlowId, yields: Option<Yields>) -> Self {
-        Self { id, yields, log: Vec::new(), merges: 0, told: BTreeMap::new(), replayed: 0, in_hand: Vec::new() }
+    pub(super) fn new(state: &FlowState, yields: Option<Yields>) -> Self {
+        Self {
+            id: state.id,
+            spec: FlowSpec { name: state.name.to_string(), was: None },
+            retired: false,
+            yields,
+            log: Vec::new(),
+            merges: 0,
+            told: BTreeMap::new(),
+            replayed: 0,
+            in_hand: Vec::new(),
+        }
+    }
+
+    /// The next start finds another configuration: of a retired flow it is the one from before.
+    pub(super) fn reconfigure(&mut self, renames: bool) {
+        if renames && !self.retired {
+            let name = format!("{}+", self.spec.name);
+            self.spec = FlowSpec { was: Some(std::mem::replace(&mut self.spec.name, name.clone())), name };
+        } else {
+            self.retired = !self.retired;
+        }
     }
 
     pub(super) fn push(&mut self, event: &Kept) {
@@ -84,7 +107,8 @@ impl FlowModel {
 
     /// Takes from the buffer what only it can know, where the model allows it, and compares everything else.
     pub(super) fn check(&mut self, state: &FlowState, reader: &mut Reader, untold: &[Loss], flights: &[&Flight]) {
-        assert_eq!(state.next, self.next());
+        assert_eq!((state.next, state.retired), (self.next(), self.retired));
+        assert_eq!(*state.name, *self.spec.name);
         self.see_backlog(read(reader, state, Span::is_owed), flights);
         for stored in read(reader, state, |span| span.kind == SpanKind::Replay) {
             let entry = &self.log[stored.sequence as usize - 1];

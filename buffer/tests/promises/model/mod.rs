@@ -6,12 +6,15 @@
 mod author;
 mod book;
 mod flow;
+mod sender;
 mod steps;
 mod torn;
 
 use std::time::Duration;
 
-use plantlink_buffer::{Buffer, Durability, Hold, LastStop, Options, Replay, SIZE_MIN, Span, Work, WriteError};
+use plantlink_buffer::{
+    Buffer, Durability, FlowSpec, Hold, LastStop, Options, Replay, SIZE_MIN, Span, Work, WriteError,
+};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -44,7 +47,7 @@ struct Run {
 impl Run {
     fn new(keep_delivered: Duration) -> Self {
         let case = Case::new();
-        let buffer = open(&case, keep_delivered, 0);
+        let buffer = open(&case, keep_delivered, 0, case::options(&NAMES).flows);
         let book = Book::new(&buffer);
         Self { case, buffer: Some(buffer), keep_delivered, boots: 0, book, holds: [None, None, None], commits: None }
     }
@@ -70,6 +73,11 @@ impl Run {
                 self.buffer.take().unwrap().close().unwrap();
                 self.start(LastStop::Clean);
             }
+            Step::Reconfigure { flow, renames } => {
+                self.buffer.take().unwrap().close().unwrap();
+                self.book.flows[*flow].reconfigure(*renames);
+                self.start(LastStop::Clean);
+            }
             Step::PowerCut(changes, at) => {
                 self.buffer().sync().unwrap();
                 self.commits = Some(vec![(Mark::of(&self.case), self.book.clone())]);
@@ -91,7 +99,8 @@ impl Run {
     fn start(&mut self, last_stop: LastStop) {
         self.holds = [None, None, None];
         self.book.flows.iter_mut().for_each(|flow| flow.in_hand.clear());
-        let buffer = self.buffer.insert(open(&self.case, self.keep_delivered, self.boots));
+        let configured = self.book.flows.iter().filter(|flow| !flow.retired).map(|flow| flow.spec.clone()).collect();
+        let buffer = self.buffer.insert(open(&self.case, self.keep_delivered, self.boots, configured));
         assert_eq!((buffer.last_stop(), buffer.salvage()), (last_stop, None));
     }
 
@@ -177,9 +186,8 @@ impl Run {
     }
 }
 
-fn open(case: &Case, keep_delivered: Duration, boot: u32) -> Buffer {
-    let options =
-        Options { bytes_max: BYTES_MAX, keep_delivered, boot_id: format!("boot {boot}"), ..case::options(&NAMES) };
+fn open(case: &Case, keep_delivered: Duration, boot: u32, flows: Vec<FlowSpec>) -> Buffer {
+    let options = Options { bytes_max: BYTES_MAX, keep_delivered, boot_id: format!("boot {boot}"), flows };
     let buffer = Buffer::open(&case.path(), &options).unwrap();
     let yielding = book::yielding(&buffer);
     buffer.yielding(yielding, Box::new(Plain))
@@ -197,7 +205,7 @@ proptest! {
     #[test]
     fn any_work_and_any_stops_leave_what_the_model_says(
         keeps in any::<bool>(),
-        steps in prop_oneof![Just(Load::Many), Just(Load::Large)]
+        steps in prop_oneof![Just(Load::Many), Just(Load::Large), Just(Load::Both)]
             .prop_flat_map(|load| prop::collection::vec(step(load), 1..CASE_STEPS_MAX)),
     ) {
         let mut run = Run::new(Duration::from_secs(if keeps { 3_600 } else { 0 }));

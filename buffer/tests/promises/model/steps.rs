@@ -57,6 +57,11 @@ pub(super) enum Step {
     Trickle(usize, [bool; 3]),
     Kill,
     Restart,
+    /// A start with a flow that is renamed, retired, or configured again.
+    Reconfigure {
+        flow: usize,
+        renames: bool,
+    },
     /// The write-ahead log ends somewhere within what was written by these changes.
     PowerCut(Vec<Change>, u16),
 }
@@ -68,6 +73,8 @@ pub(super) enum Load {
     Many,
     /// Large ones: the buffer is full most of the time.
     Large,
+    /// Both: logs that were packed are given up.
+    Both,
 }
 
 fn events(load: Load) -> impl Strategy<Value = Vec<Events>> {
@@ -77,6 +84,7 @@ fn events(load: Load) -> impl Strategy<Value = Vec<Events>> {
     let few = prop::collection::vec(events(1..8_usize, 0..60_usize), 0..6);
     let [more, most] = match load {
         Load::Many => [events(500..2_500, 10..50), events(20..200, 100..4_000)],
+        Load::Both => [events(500..2_500, 10..50), events(1..10, 50_000..400_000)],
         Load::Large => [events(100..600, 2_000..6_000), events(1..10, 50_000..400_000)],
     };
     prop_oneof![few, prop::collection::vec(more, 1..2), prop::collection::vec(most, 1..2)]
@@ -110,6 +118,7 @@ pub(super) fn step(load: Load) -> impl Strategy<Value = Step> {
         2 => (20..150_usize, any::<[bool; 3]>()).prop_map(|(commits, takers)| Step::Trickle(commits, takers)),
         1 => Just(Step::Kill),
         1 => Just(Step::Restart),
+        1 => (0..3_usize, any::<bool>()).prop_map(|(flow, renames)| Step::Reconfigure { flow, renames }),
         2 => (prop::collection::vec(change(load), 1..5), any::<u16>()).prop_map(|(work, at)| Step::PowerCut(work, at)),
     ]
 }
