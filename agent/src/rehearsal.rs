@@ -165,7 +165,8 @@ fn mapper(
     match source {
         Source::Modbus(line) => Mapper::Line(LineMapper::new(plant, line, buffer.commit_within, memory, ids)),
         Source::Mqtt(mqtt) => {
-            let (receipts, senders) = (Receipts::new(mqtt, memory), senders.iter().copied().collect());
+            // Without a buffer there is one epoch.
+            let (receipts, senders) = (Receipts::new(mqtt, Uuid::nil(), memory), senders.iter().copied().collect());
             Mapper::Messages(Box::new(MessageMapper::new(plant, mqtt, buffer.linger, memory, senders, receipts, ids)))
         }
     }

@@ -11,6 +11,7 @@ use std::fmt;
 use plantlink_buffer::ReceiptEntry;
 use plantlink_config::MqttSource;
 use ring::digest::{Context, SHA256};
+use uuid::Uuid;
 
 use super::session::Session;
 use super::unreleased::Unreleased;
@@ -71,13 +72,13 @@ enum Verdict {
 }
 
 impl Receipts {
-    /// Knows its session, and no message of it before [`Self::restore`].
-    pub(crate) fn new(source: &MqttSource, memory: &Memory) -> Self {
+    /// Knows its session, and no message of it before [`Self::restore`]. `epoch` is the buffer's that `memory` is from.
+    pub(crate) fn new(source: &MqttSource, epoch: Uuid, memory: &Memory) -> Self {
         let window = u64::from(source.link.window);
         // The next window's ids must not come round to those remembered.
         let kept = KEPT.min(PACKET_IDS - window);
         Receipts {
-            session: Session::new(source, memory),
+            session: Session::new(source, epoch, memory),
             unreleased: Unreleased::new(&source.name, memory),
             session_present: false,
             kept,

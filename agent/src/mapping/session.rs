@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use plantlink_config::MqttSource;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Memory, Remembered, json};
 
@@ -22,6 +23,10 @@ pub(super) struct Session {
 struct State {
     url: String,
     client_id: String,
+    /// The buffer's, from which the last commits may be gone when it has another one than this: then what stands in it of the
+    /// session is older than what the broker has been told.
+    #[serde(default)]
+    epoch: Uuid,
     /// Rises with each new session, whichever broker it is at. Before the first one 0.
     generation: u64,
     /// A packet id named two messages at a time.
@@ -29,17 +34,20 @@ struct State {
 }
 
 impl Session {
-    /// The session that the agent was in when it ended. Another broker and another client id are another one.
-    pub(super) fn new(source: &MqttSource, memory: &Memory) -> Self {
+    /// The session that the agent was in when it ended. Another broker and another client id are another one, and so is any
+    /// that was remembered in another epoch of the buffer.
+    pub(super) fn new(source: &MqttSource, epoch: Uuid, memory: &Memory) -> Self {
         let owner = format!("session/{}", &*source.name);
         let scheme = if source.link.tls.is_some() { "mqtts" } else { "mqtt" };
         let url = format!("{scheme}://{}:{}", source.link.host, source.link.port);
         let client_id = source.link.client_id.clone();
         let remembered: Option<State> = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
         let (state, recorded) = match remembered {
-            Some(state) if state.url == url && state.client_id == client_id => (state, true),
-            Some(elsewhere) => (State { url, client_id, generation: elsewhere.generation + 1, doubtful: false }, false),
-            None => (State { url, client_id, generation: 0, doubtful: false }, false),
+            Some(state) if state.url == url && state.client_id == client_id && state.epoch == epoch => (state, true),
+            Some(another) => {
+                (State { url, client_id, epoch, generation: another.generation + 1, doubtful: false }, false)
+            }
+            None => (State { url, client_id, epoch, generation: 0, doubtful: false }, false),
         };
         Session { owner, name: state.name(), state, recorded }
     }

@@ -139,7 +139,7 @@ pub(crate) fn restore(
         Source::Modbus(line) => Mapper::Line(LineMapper::new(plant, line, wait, &memory, &ids)),
         Source::Mqtt(mqtt) => {
             let senders = reader.senders(&mqtt.name)?;
-            let mut receipts = Receipts::new(mqtt, &memory);
+            let mut receipts = Receipts::new(mqtt, reader.epoch()?, &memory);
             receipts.restore(reader.receipts(&mqtt.name, receipts.session())?);
             Mapper::Messages(Box::new(MessageMapper::new(plant, mqtt, wait, &memory, senders, receipts, &ids)))
         }

@@ -38,7 +38,7 @@ fn mapper(topics: Vec<TopicMapping>) -> MessageMapper {
 
 fn of(source: MqttSource) -> MessageMapper {
     let plant = Plant { id: Name::new("mill-07").unwrap(), gateway: Name::new("gw").unwrap() };
-    let receipts = Receipts::new(&source, &Memory::new());
+    let receipts = Receipts::new(&source, Uuid::nil(), &Memory::new());
     MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new(), receipts, &FreshIds::ByChance)
 }
 

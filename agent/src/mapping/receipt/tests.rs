@@ -38,6 +38,7 @@ fn source(host: &str, client_id: &str, window: u16) -> MqttSource {
 /// What is on disk, and the agent that may be killed beside it.
 struct Bench {
     source: MqttSource,
+    epoch: Uuid,
     memory: Memory,
     recorded: Vec<(Arc<str>, ReceiptEntry)>,
     receipts: Receipts,
@@ -49,8 +50,8 @@ impl Bench {
     }
 
     fn with(source: MqttSource) -> Self {
-        let receipts = Receipts::new(&source, &Memory::new());
-        let mut bench = Bench { source, memory: Memory::new(), recorded: Vec::new(), receipts };
+        let receipts = Receipts::new(&source, Uuid::nil(), &Memory::new());
+        let mut bench = Bench { source, epoch: Uuid::nil(), memory: Memory::new(), recorded: Vec::new(), receipts };
         bench.connect(false);
         bench
     }
@@ -61,7 +62,7 @@ impl Bench {
     }
 
     fn kill(&mut self) {
-        self.receipts = Receipts::new(&self.source, &self.memory);
+        self.receipts = Receipts::new(&self.source, self.epoch, &self.memory);
         let ours = self.recorded.iter().filter(|(session, _)| **session == *self.receipts.session());
         let ours = ours.map(|(_, entry)| *entry).collect();
         self.receipts.restore(ours);
@@ -124,6 +125,25 @@ fn what_was_recorded_is_recognized_when_it_is_delivered_again_before_and_after_a
         assert_eq!(bench.take(&[again(2), again(3), again(4)]), (vec![true, true, false], None));
         bench.recorded.retain(|(_, entry)| entry.packet_id != 4);
     }
+}
+
+/// With the last commits the buffer has lost later messages by the same packet ids, and perhaps another session.
+#[test]
+fn what_was_recorded_before_a_buffer_lost_commits_is_not_believed_any_more() {
+    let mut bench = Bench::new();
+    bench.take(&[first(1), first(2)]);
+    bench.arrive(&[once(3, "x"), once(4, "x")]);
+    bench.epoch = Uuid::from_u128(1);
+    // A kill before the first connection must not make it believed.
+    bench.kill();
+    bench.kill();
+    bench.connect(true);
+    assert_eq!(bench.take(&[again(1), again(2)]), (vec![false, false], None));
+    assert_eq!(bench.arrive(&[once(3, "x"), once(4, "y")]), (vec![false, false], None));
+    bench.kill();
+    bench.connect(true);
+    assert_eq!(bench.take(&[again(1), again(2)]), (vec![true, true], None));
+    assert_eq!(bench.arrive(&[once(3, "x"), once(4, "y")]), (vec![true, true], None));
 }
 
 #[test]
@@ -223,7 +243,7 @@ fn a_broker_that_is_not_told_our_window_and_has_a_larger_one_is_recognized_all_t
 #[test]
 fn the_ids_of_the_largest_window_never_come_round_to_those_remembered() {
     for window in [1, 20_000, 40_000, u16::MAX] {
-        let receipts = Receipts::new(&source("broker", "gw", window), &Memory::new());
+        let receipts = Receipts::new(&source("broker", "gw", window), Uuid::nil(), &Memory::new());
         assert!(receipts.kept + u64::from(window) <= PACKET_IDS, "{window}");
     }
 }
