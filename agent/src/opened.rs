@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::warn;
 
+const LOG_LOST: &str = "the buffer's write-ahead log is gone since the last crash, and an unknown number of events may be \
+                        gone with it; sequence numbers count anew in a new epoch";
+
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Opened {
     pub(crate) last_stop: Stop,
@@ -57,16 +60,29 @@ impl Opened {
         Self { last_stop, salvaged }
     }
 
+    /// The same as [`Self::tell`] for a person who reads no log: a line each.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let salvaged = self.salvaged.as_ref().map(|Salvaged { kept, waiting, lost, new_epoch: _ }| {
+            format!(
+                "the buffer was damaged; what could be read was salvaged: {waiting} events wait, {lost} are lost, and the \
+                 damaged file is kept as {}",
+                kept.display()
+            )
+        });
+        let log_lost = match self.last_stop {
+            Stop::Never | Stop::Clean | Stop::Crash => None,
+            Stop::LogLost => Some(LOG_LOST.to_owned()),
+        };
+        salvaged.into_iter().chain(log_lost).collect()
+    }
+
     pub(crate) fn tell(&self) {
         if let Some(Salvaged { kept, waiting, lost, new_epoch }) = &self.salvaged {
             warn!(kept = %kept.display(), waiting, lost, new_epoch, "the buffer was damaged; what could be read was salvaged");
         }
         match self.last_stop {
             Stop::Never | Stop::Clean | Stop::Crash => {}
-            Stop::LogLost => warn!(
-                "the buffer's write-ahead log is gone since the last crash, and an unknown number of events may be gone \
-                 with it; sequence numbers count anew in a new epoch"
-            ),
+            Stop::LogLost => warn!("{LOG_LOST}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use plantlink_config::{Config, Environment, load};
 use serde_json::Value;
 
 use crate::control::{ControlError, Order, Request, ask, own};
+use crate::opened::Opened;
 use crate::wiring::{forget_unfinishable, options, routes};
 
 /// The configuration, as far as it can be read: it says where the buffer is.
@@ -21,6 +22,10 @@ pub(super) async fn obeyed(config: Option<&Config>, order: Order) -> Result<Valu
     match (ask(config.map(|config| config.buffer.path.as_path()), &request).await, config) {
         (Err(ControlError::NotRunning { .. }), Some(config)) if config.buffer.path.exists() => {
             let mut buffer = Buffer::open(&config.buffer.path, &options(config))?;
+            // The next start finds nothing of it any more but what flows have lost.
+            for warning in Opened::of(&buffer).warnings() {
+                eprintln!("{warning}");
+            }
             forget_unfinishable(config, &mut buffer)?;
             let routes = routes(config, &buffer.flows());
             let outcome = order.apply(&own(), &mut buffer, &routes)?;

@@ -76,26 +76,36 @@ impl Control {
     /// Answers until stop.
     pub(crate) async fn serve(self, desk: FrontDesk, stop: CancellationToken) {
         let known = Answers { desk, followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)) };
-        let mut answers = JoinSet::new();
-        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
-            match accepted {
-                Ok((stream, _)) => {
-                    let known = known.clone();
-                    answers.spawn(async move {
-                        // A client that leaves or stalls is its own loss.
-                        let _ = known.serve(stream).await;
-                    });
-                }
-                // The process has no more files to open: those that are open will be closed.
-                Err(_) => tokio::time::sleep(PAUSE).await,
+        let serve = |stream| {
+            let known = known.clone();
+            async move {
+                // A client that leaves or stalls is its own loss.
+                let _ = known.serve(stream).await;
             }
-            while answers.try_join_next().is_some() {}
-            if answers.len() >= ANSWERS_MAX {
-                answers.join_next().await;
-            }
-        }
-        answers.shutdown().await;
+        };
+        serve_each(&self.listener, serve, &stop).await;
     }
+}
+
+/// Serves so many at once until stop, and waits for none of them then.
+async fn serve_each<F: Future<Output = ()> + Send + 'static>(
+    listener: &UnixListener,
+    serve: impl Fn(UnixStream) -> F,
+    stop: &CancellationToken,
+) {
+    let mut served = JoinSet::new();
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, _)) => drop(served.spawn(serve(stream))),
+            // The process has no more files to open: those that are open will be closed.
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+        while served.try_join_next().is_some() {}
+        if served.len() >= ANSWERS_MAX {
+            stop.run_until_cancelled(served.join_next()).await;
+        }
+    }
+    served.shutdown().await;
 }
 
 impl Drop for Control {
@@ -197,5 +207,38 @@ async fn obey(order: &Order, by: &str, reporter: &Reporter, store: &Store) -> Va
     match done {
         Ok(outcome) => outcome,
         Err(error) => json!({ "error": chain(&error) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any of this takes, so that only what is wrong waits for it.
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_stop_waits_for_none_of_as_many_clients_as_are_served_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(SOCKET);
+        let listener = UnixListener::bind(&path).unwrap();
+        let (stop, served) = (CancellationToken::new(), Arc::new(Semaphore::new(0)));
+        let stalled = |_| {
+            let served = served.clone();
+            async move {
+                served.add_permits(1);
+                std::future::pending().await
+            }
+        };
+        let serving = serve_each(&listener, stalled, &stop);
+        let stopping = async {
+            let mut clients = Vec::new();
+            for _ in 0..ANSWERS_MAX {
+                clients.push(UnixStream::connect(&path).await.unwrap());
+            }
+            drop(served.acquire_many(ANSWERS_MAX as u32).await.unwrap());
+            stop.cancel();
+        };
+        tokio::time::timeout(LIMIT, async { tokio::join!(serving, stopping) }).await.expect("it stops");
     }
 }
