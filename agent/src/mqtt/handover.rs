@@ -154,8 +154,10 @@ impl Handover {
         }
     }
 
-    /// The connection is gone.
+    /// The connection is gone. A broker may have answered everything and hung up behind it: these answers count, or what it
+    /// refuses would be offered again on each connection, and nothing else.
     pub(crate) fn fail(&mut self, error: LinkError) {
+        self.finish();
         if let Some(current) = self.current.take() {
             // Nobody waits for it when the future was dropped.
             drop(current.reply.send(Err(error)));
@@ -249,5 +251,14 @@ mod tests {
         assert_eq!(written(&mut handover, MqttVersion::V5).len(), 0, "2 holds the only place");
         handover.fail(LinkError::Ended);
         assert!(answer.try_recv().unwrap().is_err(), "an exchange is answered as a whole");
+    }
+
+    #[test]
+    fn the_last_answer_counts_when_the_broker_hangs_up_behind_it() {
+        let (mut handover, mut answer) = start(1, &[], vec![numbered(1, false)]);
+        assert_eq!(written(&mut handover, MqttVersion::V5).len(), 1);
+        handover.received(1, reason(Reason::NOT_AUTHORIZED), Instant::now());
+        handover.fail(LinkError::Ended);
+        assert_eq!(answer.try_recv().unwrap().unwrap(), [Answer::Refused(reason(Reason::NOT_AUTHORIZED))]);
     }
 }
