@@ -10,6 +10,7 @@ mod control;
 mod counters_under_kills;
 mod devices;
 mod disk;
+mod disk_trouble;
 mod envelopes;
 mod fakes;
 mod flows;

@@ -5,15 +5,19 @@ use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, entry, finis
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::{Cut, Mode};
+use plantlink_tests::usage::cpu_s;
 use plantlink_tests::wait;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::ops::Range;
+use std::time::Instant;
 
 /// With so much text in each order, a backlog that is held in memory cannot be overlooked.
 const ORDER_BYTES: usize = 2_000;
 /// How much more memory than before the backlog the agent may take; the backlog is more than twice that.
 const GROWTH_KB_MAX: u64 = 8 << 10;
+/// How many tries to reach the centre are watched: the pauses between them soon are long.
+const RETRIES: usize = 2;
 /// What the log says when a commit fails.
 const REFUSES: &str = "the disk refuses writes";
 
@@ -120,6 +124,36 @@ async fn while_somebody_else_locks_the_database_the_agent_waits_and_says_so_once
     assert_eq!(plant.ledger().resent(), 0);
     assert_eq!(says(), 1, "{}", agent.log_end());
     assert_accounted(&agent.status().expect("the agent answers"));
+}
+
+/// Whoever waits tries now and then and sleeps in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_locked_database_and_a_destination_costs_next_to_nothing() {
+    let mut plant = Plant::start().await;
+    let agent = Agent::start(&plant.config("", "", ""));
+    plant.subscribed("mes").await;
+    plant.centre.stop().await;
+    let mut mes = plant.publisher();
+    mes.publish_all(&orders(0..50)).await;
+    let waits = |status: &Value| depth(status) == 50 && entry(status, "destinations", "central")["state"] == "down";
+    agent.wait_until("the backlog", LATER, waits).await;
+    let visitor = Connection::open(agent.path("buffer.db")).expect("the database");
+    visitor.execute_batch("BEGIN IMMEDIATE").expect("its lock");
+    let (began, used) = (Instant::now(), cpu_s(agent.process()));
+    let said = agent.log().lines().count();
+    let tries = plant.centre_link.connections() + RETRIES;
+    mes.publish_all(&orders(50..100)).await;
+    wait::until("the agent to say so", LATER, async || agent.log().contains(REFUSES).then_some(())).await;
+    wait::until("some tries", LATER, async || (plant.centre_link.connections() >= tries).then_some(())).await;
+    let (took, used) = (began.elapsed().as_secs_f64(), cpu_s(agent.process()) - used);
+    // Whatever is busy takes a whole processor. What a try costs does not depend on how long the pauses are.
+    assert!(used < took / 4.0 + 0.5, "{used} s of processor time in {took} s");
+    assert_eq!(agent.log().lines().count(), said + 1, "{}", agent.log_end());
+
+    visitor.execute_batch("ROLLBACK").expect("the end of the lock");
+    plant.centre.start_again().await;
+    plant.drained(&agent, 100, LATER).await;
+    plant.ledger().compare(FINISHED, "number", &numbers(100)).assert_clean();
 }
 
 /// Orders with some text that nothing compresses away.

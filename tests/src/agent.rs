@@ -1,6 +1,7 @@
 //! The real program as a process, with its configuration and its buffer in a directory of its own.
 
 use crate::small_disk::SmallDisk;
+use crate::trouble::Trouble;
 use crate::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -71,13 +72,7 @@ impl Agent {
     /// # Panics
     /// When it cannot be started.
     pub fn start_traced(toml: &str, system_calls: &str) -> Agent {
-        let mut agent = Agent::prepare(toml, &[]);
-        let trace = agent.path("trace").display().to_string();
-        let options =
-            ["strace", "-f", "-yy", "-xx", "-A", "-s", STRING_BYTES_MAX, "-e", system_calls, "-o", &trace, "--"];
-        agent.starter = options.map(str::to_owned).to_vec();
-        agent.restart();
-        agent
+        Agent::start_under_strace(toml, &["-yy", "-xx", "-A", "-s", STRING_BYTES_MAX, "-e", system_calls])
     }
 
     /// The same, and so many syncs of each of its threads fail after so many that do not.
@@ -85,11 +80,33 @@ impl Agent {
     /// # Panics
     /// When it cannot be started.
     pub fn start_with_failing_syncs(toml: &str, system_calls: &str, after: u32, count: u32) -> Agent {
+        let inject = format!("inject=fdatasync:error=EIO:when={}..{}", after + 1, after + count);
+        let options = ["-yy", "-xx", "-A", "-s", STRING_BYTES_MAX, "-e", system_calls, "-e", &inject];
+        Agent::start_under_strace(toml, &options)
+    }
+
+    /// The same with a disk that makes trouble in each of its starts, and no record.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_in_trouble(toml: &str, trouble: &Trouble) -> Agent {
+        let mut agent = Agent::prepare(toml, &[]);
+        let options = trouble.options(&agent.path("buffer.db"));
+        agent.starter = [&["strace".to_owned(), "-f".to_owned()], &options[..]].concat();
+        agent.restart();
+        agent
+    }
+
+    /// From the next start on the disk makes no trouble.
+    pub fn end_trouble(&mut self) {
+        self.starter.clear();
+    }
+
+    fn start_under_strace(toml: &str, options: &[&str]) -> Agent {
         let mut agent = Agent::prepare(toml, &[]);
         let trace = agent.path("trace").display().to_string();
-        let inject = format!("inject=fdatasync:error=EIO:when={}..{}", after + 1, after + count);
-        let options = ["strace", "-f", "-yy", "-xx", "-A", "-s", STRING_BYTES_MAX, "-e", system_calls, "-e", &inject];
-        agent.starter = [&options[..], &["-o", &trace, "--"]].concat().into_iter().map(str::to_owned).collect();
+        let starter = [&["strace", "-f"], options, &["-o", &trace, "--"]].concat();
+        agent.starter = starter.into_iter().map(str::to_owned).collect();
         agent.restart();
         agent
     }

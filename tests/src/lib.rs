@@ -25,6 +25,7 @@ pub mod serial_cable;
 pub mod small_disk;
 pub mod sparkplug;
 pub mod trace;
+pub mod trouble;
 pub mod usage;
 pub mod wait;
 pub mod webhook;
