@@ -34,6 +34,8 @@ struct Refusal {
     reason: String,
     pause: Duration,
     retry_at: Instant,
+    /// Not even settlements, which need little room and make some.
+    of_settles: bool,
 }
 
 impl Committer {
@@ -73,7 +75,12 @@ impl Committer {
                 None => self.orders.recv().map_err(RecvTimeoutError::from),
             };
             match order {
-                Ok(Order::Submit { submission, due }) => self.queue.push(*submission, due),
+                Ok(Order::Submit { submission, due }) => {
+                    self.queue.push(*submission, due);
+                    if self.may_settle() {
+                        return;
+                    }
+                }
                 Ok(Order::Reconfigure(reconfiguration)) => self.reconfigure(*reconfiguration),
                 Ok(Order::Hurry) => self.queue.hurry(Instant::now()),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
@@ -101,10 +108,17 @@ impl Committer {
         }
     }
 
+    /// Whether there are settlements to commit beside appends that the disk refuses. Nothing that a destination waits for is
+    /// kept back by what needs room.
+    fn may_settle(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| !refusal.of_settles) && self.queue.has_settles()
+    }
+
     /// Does all that is due. What is written already is synced in time, whether or not the disk takes more.
     fn attempt(&mut self) -> Result<(), WriteError> {
         let now = Instant::now();
         let written = match &self.refusal {
+            Some(refusal) if refusal.retry_at > now && self.may_settle() => self.settle(),
             Some(refusal) if refusal.retry_at > now => Ok(()),
             Some(_) | None => self.write(),
         };
@@ -113,9 +127,7 @@ impl Committer {
 
     fn write(&mut self) -> Result<(), WriteError> {
         if self.refusal.is_some() {
-            // Settlements need little room and make some, so they are not kept behind appends that find none.
-            let settles = self.queue.take_settles();
-            self.commit(settles)?;
+            self.settle()?;
         }
         while let Some(group) = self.queue.take(Instant::now(), self.refusal.is_some()) {
             self.commit(group)?;
@@ -124,6 +136,16 @@ impl Committer {
             (self.on_state)(&DiskState::Writing);
         }
         Ok(())
+    }
+
+    /// Settlements alone: they are not kept behind appends that find no room.
+    fn settle(&mut self) -> Result<(), WriteError> {
+        let settles = self.queue.take_settles();
+        let settled = self.commit(settles);
+        if let Some(refusal) = &mut self.refusal {
+            refusal.of_settles = settled.is_err();
+        }
+        settled
     }
 
     fn sync(&mut self, now: Instant) -> Result<(), WriteError> {
@@ -161,14 +183,17 @@ impl Committer {
     fn refused(&mut self, cause: &Cause) {
         let now = Instant::now();
         let reason = cause.to_string();
-        let (since, pause, is_news) = match &self.refusal {
-            Some(refusal) => (refusal.since, (refusal.pause * 2).min(PAUSE_MAX), refusal.reason != reason),
-            None => (now, PAUSE_MIN, true),
+        let (since, pause, of_settles, is_news) = match &self.refusal {
+            Some(refusal) => {
+                let pause = (refusal.pause * 2).min(PAUSE_MAX);
+                (refusal.since, pause, refusal.of_settles, refusal.reason != reason)
+            }
+            None => (now, PAUSE_MIN, false, true),
         };
         if is_news {
             (self.on_state)(&DiskState::Refused { since, reason: reason.clone() });
         }
-        self.refusal = Some(Refusal { since, reason, pause, retry_at: now + pause });
+        self.refusal = Some(Refusal { since, reason, pause, retry_at: now + pause, of_settles });
     }
 }
 
@@ -335,6 +360,26 @@ mod tests {
         assert_eq!(states.recv_timeout(LIMIT), Ok(DiskState::Writing));
         writer.stop().unwrap();
         assert_eq!(open(directory.path()).flows()[0].next, 4_501);
+    }
+
+    #[test]
+    fn a_settlement_waits_for_no_append_that_the_disk_refuses() {
+        let directory = tempfile::tempdir().unwrap();
+        let (buffer, flow) = full(directory.path());
+        let mut committer = committer(buffer);
+        push(&mut committer, append(flow, 1_500));
+        let Err(WriteError::Refused(cause)) = committer.attempt() else { panic!("the disk is full") };
+        committer.refused(&cause);
+        committer.refusal.as_mut().unwrap().retry_at = Instant::now() + LIMIT;
+        let (sender, orders) = mpsc::channel();
+        committer.orders = orders;
+        let submission = Submission { work: settle(flow, 1), wait: LIMIT, done: Box::new(|_| ()) };
+        sender.send(Order::Submit { submission: Box::new(submission), due: Instant::now() + LIMIT }).unwrap();
+        drop(sender);
+        committer.receive();
+        assert!(!committer.is_stopping, "the settlement is committed before anything else is looked for");
+        committer.attempt().unwrap();
+        assert_eq!(committer.buffer.flows()[0].delivered, 1);
     }
 
     #[test]

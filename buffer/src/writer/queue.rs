@@ -80,6 +80,10 @@ impl Queue {
         None
     }
 
+    pub(super) fn has_settles(&self) -> bool {
+        !self.settles.waiting.is_empty()
+    }
+
     /// All settlements, due or not. What flights write down before use is synced.
     pub(super) fn take_settles(&mut self) -> Group {
         let members = self.settles.take(ALL);
