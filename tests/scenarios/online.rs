@@ -78,7 +78,7 @@ model = "quality.check"
 fields = { name = "{order}" }
 "#;
 
-/// Each problem's place, code and sentence.
+/// The place, code and sentence of each problem, but for what is read for nothing: the plant of these scenarios is small.
 fn problems(report: &Value) -> Vec<(&str, &str, &str)> {
     let problems = report["problems"].as_array().expect("a list of problems");
     problems
@@ -87,6 +87,7 @@ fn problems(report: &Value) -> Vec<(&str, &str, &str)> {
             let text = |key: &str| found[key].as_str().unwrap_or_default();
             (text("path"), text("code"), text("message"))
         })
+        .filter(|(_, code, _)| *code != "unused")
         .collect()
 }
 

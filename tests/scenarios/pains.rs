@@ -60,10 +60,11 @@ async fn a_backlog_keeps_its_count_and_its_place_when_its_destination_is_edited(
     let edited = plant.config("", "client_id = \"another\"\nwindow = 7\nversion = \"3.1.1\"", "");
     agent.write("plantlink.toml", &edited.replace("\"central\"", "\"headquarters\""));
     agent.restart();
-    let status = agent.wait_until("a start", LATER, |status| depth(status) == 50).await;
+    // The change of the configuration is on record behind them.
+    let status = agent.wait_until("a start", LATER, |status| depth(status) == 51).await;
     assert_eq!(entry(&status, "flows", "all")["to"], "headquarters", "{status:#}");
     plant.centre_link.set(Mode::Pass);
-    plant.drained(&agent, 50, LATER).await;
+    plant.drained(&agent, 51, LATER).await;
     plant.ledger().compare(FINISHED, "number", &numbers(50)).assert_clean();
     assert_eq!(plant.ledger().misplaced(), Vec::<String>::new());
 }

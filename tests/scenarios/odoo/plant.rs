@@ -219,7 +219,7 @@ api_key = {{ file = "{KEY_FILE}" }}
 {records}
 [[flow]]
 name = "office"
-events = ["*"]
+events = ["alarm.*", "workorder.*"]
 to = "erp"
 "#
     )

@@ -32,7 +32,10 @@ fields = { name = "{plant} {line}", priority = "{priority}" }
 
 /// An alarm of a line: its last level is the priority.
 fn raised(number: usize, priority: &str) -> Message {
-    let alarm = json!({"alarm_id": format!("alarm-{number}"), "line": "L3", "priority": priority, "machine": "none"});
+    let alarm = json!({
+        "alarm_id": format!("alarm-{number}"), "code": "E1", "text": "oil is low", "severity": "fault", "repeat_count": 0,
+        "line": "L3", "priority": priority, "machine": "none",
+    });
     Message::new("mes/L3/alarms", alarm.to_string())
 }
 
