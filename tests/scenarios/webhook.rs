@@ -94,7 +94,7 @@ data = {{ order = "{{/order}}", number = "{{/number}}", line = "{{line}}", good 
 
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["workorder.*"]
 to = "centre"
 "#
     )
