@@ -64,7 +64,7 @@ async fn a_backlog_keeps_its_count_and_its_place_when_its_destination_is_edited(
     let status = agent.wait_until("a start", LATER, |status| depth(status) == 51).await;
     assert_eq!(entry(&status, "flows", "all")["to"], "headquarters", "{status:#}");
     plant.centre_link.set(Mode::Pass);
-    plant.drained(&agent, 51, LATER).await;
+    plant.drained(&agent, 50, LATER).await;
     plant.ledger().compare(FINISHED, "number", &numbers(50)).assert_clean();
     assert_eq!(plant.ledger().misplaced(), Vec::<String>::new());
 }
