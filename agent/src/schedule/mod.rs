@@ -8,6 +8,7 @@ mod draining;
 mod limits;
 mod offers;
 mod outlet;
+mod read;
 mod recovery;
 mod rota;
 mod streak;
@@ -19,31 +20,27 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{Flight, FlowId, FlowState, Hold, ReadError, Reader, Span, SpanKind, Stored};
-use plantlink_config::{Flow, Name, Order, Pacing};
+use plantlink_buffer::{FlowId, FlowState, Reader, Span};
+use plantlink_config::{Flow, Name, Pacing};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::destination::{Batch, DeliverError, Delivery, Outcome};
-use crate::envelope::{Envelope, Site};
+use crate::destination::{DeliverError, Delivery, Outcome};
+use crate::envelope::Site;
 use crate::health::Health;
 use crate::retry::Retry;
 use crate::slot::Slot;
 use claims::Claims;
 pub(crate) use limits::Limit;
 use limits::Limits;
-use offers::Offers;
 use outlet::Outlet;
+pub(crate) use read::UnreadableFlow;
 use recovery::Recovery;
 pub(crate) use rota::Part;
 use rota::Rota;
 use stride::Stride;
 pub(crate) use turn::Turn;
 
-/// A batch is not read on beyond this, whatever the number of its events.
-const BATCH_BYTES_MAX: usize = 4 << 20;
-/// So many events that wait are offered at once: they share a turn with nobody, and most of them go on waiting.
-const WAITING_BATCH_MAX: usize = 100;
 /// So many events of a flow may wait. When one more has to, the flow waits for it.
 const WAITING_MAX: u64 = 5_000;
 
@@ -71,23 +68,6 @@ struct Ready {
     numbers: Range<u64>,
     /// A limit of its own keeps it back, so that so many of them may go.
     admitted: u64,
-}
-
-/// A flow's log that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the flow's log")]
-pub(crate) struct UnreadableFlow {
-    pub(crate) flow: Name,
-    pub(crate) part: Part,
-    #[source]
-    cause: Box<ReadError>,
-}
-
-impl UnreadableFlow {
-    /// Whether the next start has to salvage the buffer.
-    pub(crate) fn is_damage(&self) -> bool {
-        self.cause.is_damage()
-    }
 }
 
 impl Schedule {
@@ -170,34 +150,6 @@ impl Schedule {
         let level = levels.iter().find(|level| level.id == turn.flow);
         let is_within = |level: &FlowState, span: &Span| span.next < turn.from && turn.from < span.end(level.next);
         level.is_some_and(|level| level.spans.iter().any(|span| is_within(level, span)))
-    }
-
-    /// The turn that a recorded flight was made of, whoever's flow that is now. `None` when the log does not have exactly
-    /// these events any more.
-    pub(crate) async fn again(&mut self, flight: &Flight) -> Result<Option<Turn>, UnreadableFlow> {
-        let (flow, from) = (flight.flow, flight.from);
-        let Some(level) = self.levels.borrow().iter().find(|level| level.id == flow).cloned() else { return Ok(None) };
-        let mut spans = level.spans.iter();
-        let part = match spans.find(|span| (span.next..span.end(level.next)).contains(&from)).map(|span| span.kind) {
-            Some(SpanKind::Tail) => Part::Live,
-            Some(SpanKind::Backlog) => Part::Backlog,
-            Some(SpanKind::Replay) => Part::Replay,
-            Some(SpanKind::Dropped) | None => return Ok(None),
-        };
-        let Some(name) = Name::new(&level.name) else { return Ok(None) };
-        let read = self.stored(flow, part, from, flight.messages.len(), usize::MAX).await;
-        let read = read.map_err(|cause| UnreadableFlow { flow: name.clone(), part, cause })?;
-        let Some((stored, hold)) = read else { return Ok(None) };
-        let numbers = flight.messages.iter().map(|message| message.sequence);
-        if !stored.iter().map(|stored| stored.sequence).eq(numbers) {
-            return Ok(None);
-        }
-        let outlet = self.outlets.iter().find(|outlet| outlet.flow == flow);
-        let left = stored.last().map_or(0, |last| level.next - last.sequence - 1);
-        let cuts = outlet.is_some_and(|outlet| self.cuts(outlet, part, left, stored.len()));
-        let events = self.envelopes(&name, stored);
-        let batch = Batch { flow: name, is_replay: part == Part::Replay, events };
-        Ok(Some(Turn { flow, part, from, offers: Offers::default(), cuts, batch, hold }))
     }
 
     fn outlet(&mut self, flow: FlowId) -> Option<&mut Outlet> {
@@ -334,90 +286,6 @@ impl Schedule {
     /// As many as the destination takes and are answered within a second; one where it is asked whether it is back.
     fn events_max(&self, events_max: usize) -> usize {
         if self.recovery.breaker_is_open() { 1 } else { events_max.min(self.stride.events_max()).max(1) }
-    }
-
-    async fn read(&mut self, ready: Ready, events_max: usize) -> Result<Option<Turn>, UnreadableFlow> {
-        let Ready { outlet, lane, seat, numbers, admitted } = ready;
-        let Some((flow, batch_max)) = self.outlets.get(outlet).map(|outlet| (outlet.flow, outlet.batch_max)) else {
-            return Ok(None);
-        };
-        let from = numbers.start;
-        let ordinary = events_max.min(self.stride.events_max());
-        let events_max = batch_max.unwrap_or(usize::MAX).min(usize::try_from(admitted).unwrap_or(usize::MAX));
-        let Some(part) = self.part(outlet, lane) else { return Ok(None) };
-        let read = self.stored(flow, part, from, events_max, BATCH_BYTES_MAX).await;
-        let Some(served) = self.outlets.get_mut(outlet) else { return Ok(None) };
-        let name = served.name.clone();
-        let Some(lane) = served.lanes.get_mut(lane) else { return Ok(None) };
-        let read = read.map_err(|cause| {
-            lane.wait();
-            UnreadableFlow { flow: name.clone(), part, cause }
-        })?;
-        let Some((mut stored, hold)) = read else { return Ok(None) };
-        stored.retain(|stored| stored.sequence < numbers.end);
-        let Some(last) = stored.last() else {
-            // The log says there is more, and there is nothing to see: look again later rather than at once. A pass through
-            // what waits has come to its end.
-            lane.offered = 0;
-            lane.wait();
-            return Ok(None);
-        };
-        let left = match part {
-            Part::Live | Part::Backlog | Part::Replay => numbers.end - last.sequence - 1,
-            // The rest of a pass is in no hurry.
-            Part::Waiting => 0,
-        };
-        self.rota.served(seat, left == 0);
-        lane.passes(last.sequence);
-        let offers = served.offers.clone();
-        self.limits.take(stored.len() as u64, served.draining.is_backlog(part));
-        served.draining.goes(part, served.was_away, left, ordinary, numbers.end);
-        let cuts = self.outlets.get(outlet).is_some_and(|outlet| self.cuts(outlet, part, left, ordinary));
-        let events = self.envelopes(&name, stored);
-        let batch = Batch { flow: name, is_replay: part == Part::Replay, events };
-        Ok(Some(Turn { flow, part, from, offers, cuts, batch, hold }))
-    }
-
-    /// Whether so much is left behind a batch that it becomes a backlog. Behind another one on its way that is decided.
-    fn cuts(&self, outlet: &Outlet, part: Part, left: u64, batch: usize) -> bool {
-        match (outlet.order, part) {
-            (Order::LiveFirst, Part::Live) => outlet.was_away && left > batch as u64 && !self.claims.has(outlet.flow),
-            (Order::LiveFirst, Part::Waiting | Part::Backlog | Part::Replay) | (Order::Strict, _) => false,
-        }
-    }
-
-    fn part(&self, outlet: usize, lane: usize) -> Option<Part> {
-        Some(self.outlets.get(outlet)?.lanes.get(lane)?.part)
-    }
-
-    fn envelopes(&self, flow: &Name, stored: Vec<Stored>) -> Vec<Envelope> {
-        stored.into_iter().map(|stored| Envelope::new(self.site.clone(), flow.clone(), stored)).collect()
-    }
-
-    /// `None` when an earlier call was given up in the middle, at a stop.
-    async fn stored(
-        &mut self,
-        flow: FlowId,
-        part: Part,
-        from: u64,
-        events_max: usize,
-        bytes_max: usize,
-    ) -> Result<Option<(Vec<Stored>, Hold)>, Box<ReadError>> {
-        let Some(mut reader) = self.reader.take() else { return Ok(None) };
-        let joined = tokio::task::spawn_blocking(move || {
-            let read = match part {
-                Part::Live | Part::Backlog | Part::Replay => reader.offer(flow, from, events_max, bytes_max),
-                Part::Waiting => reader.offer_waiting(flow, from, events_max.min(WAITING_BATCH_MAX)),
-            };
-            (reader, read)
-        })
-        .await;
-        let (reader, read) = match joined {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
-        self.reader = Some(reader);
-        read.map(Some).map_err(Box::new)
     }
 }
 
