@@ -34,6 +34,7 @@ use crate::schema;
 use crate::sender::Senders;
 use crate::settle;
 use crate::waiting::{self, Resume};
+use crate::wal::{CHECKPOINT_PAGES, Wal};
 use crate::work::{Durability, Work};
 
 /// What a buffer is opened for.
@@ -83,6 +84,8 @@ pub struct Buffer {
     pub(crate) doubts_log: bool,
     /// There may be so many free pages that some should be given back to the file system.
     pub(crate) may_shrink: bool,
+    /// After the connection, so that it is closed later.
+    pub(crate) wal: Wal,
     /// Last, so that it is released after the connection is closed.
     _lock: Lock,
 }
@@ -140,7 +143,7 @@ impl Buffer {
     /// A file that is in use, newer or something else is refused and left as it is.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let lock = Lock::take(path)?;
-        let Opened { connection, boot, last_stop, epoch, state, salvage } = open::open(path, options)?;
+        let Opened { connection, wal, boot, last_stop, epoch, state, salvage } = open::open(path, options)?;
         let pen = Pen::new(boot).map_err(|cause| OpenError::File { path: path.to_owned(), cause: cause.into() })?;
         Ok(Self {
             path: path.to_owned(),
@@ -158,6 +161,7 @@ impl Buffer {
             doubts_log: false,
             may_shrink: true,
             connection,
+            wal,
             _lock: lock,
         })
     }
@@ -392,11 +396,14 @@ impl Buffer {
 
     pub(crate) fn set_durability(&mut self, durability: Durability) -> Result<(), WriteError> {
         if durability != self.durability {
-            let synchronous = match durability {
-                Durability::Synced => "FULL",
-                Durability::Written => "NORMAL",
+            // SQLite says nothing of a checkpoint after a commit that failed: one of what was only written would sync it
+            // first, and hide it if that fails. So that waits for a sync of our own.
+            let (synchronous, checkpoint_pages) = match durability {
+                Durability::Synced => ("FULL", CHECKPOINT_PAGES),
+                Durability::Written => ("NORMAL", 0),
             };
             self.connection.pragma_update(None, "synchronous", synchronous)?;
+            self.connection.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
             self.durability = durability;
         }
         Ok(())

@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use crate::boot;
 use crate::buffer::{LastStop, Options, State};
-use crate::error::{Malformed, OpenError};
+use crate::error::OpenError;
 use crate::flight;
 use crate::flow;
 use crate::lock;
 use crate::salvage::{self, Salvage};
 use crate::schema::{self, FORMAT, Identity};
-use crate::wal::Wal;
+use crate::wal::{CHECKPOINT_PAGES, Wal};
 
 /// Opens the file and finds out whether it is new. Nothing is written to a file that is not ours.
 fn connect(path: &Path) -> Result<(Connection, bool), OpenError> {
@@ -45,7 +45,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<String> {
     let journal_mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 1_000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // Only a clean stop takes the log away: else one that is missing means that something was lost.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(journal_mode)
@@ -54,6 +54,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<String> {
 /// A file that is ready to be worked with.
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
+    pub(crate) wal: Wal,
     pub(crate) boot: i64,
     pub(crate) last_stop: LastStop,
     pub(crate) epoch: Uuid,
@@ -70,31 +71,27 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     lock::create(path).map_err(failed)?;
     let salvage = if salvage::is_needed(path) { salvage::salvage(path)? } else { None };
     // A salvage has seen the log, and moved it away.
-    let wal = salvage.is_none().then(|| Wal::look(path));
-    let damage = match begin(path, options, wal.as_ref()) {
+    let damage = match begin(path, options, salvage.is_none()) {
         Ok(opened) => return Ok(Opened { salvage, ..opened }),
         Err(error @ (OpenError::Damaged { .. } | OpenError::NotABuffer { .. })) => error,
         Err(error) => return Err(error),
     };
     match salvage::salvage(path)? {
-        Some(salvage) => Ok(Opened { salvage: Some(salvage), ..begin(path, options, None)? }),
+        Some(salvage) => Ok(Opened { salvage: Some(salvage), ..begin(path, options, false)? }),
         None => Err(damage),
     }
 }
 
 /// The first transaction: the tables if there are none, the flows, this boot, and the mark of a stop that is not clean.
 /// A file that contradicts itself is left as it is.
-fn begin(path: &Path, options: &Options, wal: Option<&Wal>) -> Result<Opened, OpenError> {
+fn begin(path: &Path, options: &Options, is_log_expected: bool) -> Result<Opened, OpenError> {
+    let wal = Wal::of(path);
+    let left = is_log_expected.then(|| wal.left(path));
     let (mut connection, is_new) = connect(path)?;
     let sorted = |error| OpenError::of(path.to_owned(), error);
-    let pages = connection.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(sorted)?;
-    if salvage::lacks_pages(path, pages) {
-        let cause = Malformed("pages are missing at its end");
-        return Err(OpenError::Damaged { path: path.to_owned(), cause: cause.into() });
-    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sorted)?;
     let is_same_boot = !is_new && boot::is_latest(&transaction, &options.boot_id).map_err(sorted)?;
-    let has_lost = wal.is_some_and(|wal| wal.has_lost(path, is_same_boot));
+    let has_lost = left.is_some_and(|left| wal.has_lost(&left, is_same_boot));
     let (boot, last_stop) = enter(&transaction, is_new, has_lost, options).map_err(sorted)?;
     let epoch = schema::meta(&transaction, "epoch").map(Uuid::from_bytes).map_err(sorted)?;
     let state = State::load(&transaction).map_err(sorted)?;
@@ -102,7 +99,8 @@ fn begin(path: &Path, options: &Options, wal: Option<&Wal>) -> Result<Opened, Op
     transaction.commit().map_err(sorted)?;
     // The mark of a stop that is not clean must be seen without the log too. Where the disk refuses, it is not.
     let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-    Ok(Opened { connection, boot, last_stop, epoch, state, salvage: None })
+    let wal = wal.or_made_since(path);
+    Ok(Opened { connection, wal, boot, last_stop, epoch, state, salvage: None })
 }
 
 fn enter(

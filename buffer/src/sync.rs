@@ -7,6 +7,7 @@ use crate::buffer::Buffer;
 use crate::error::WriteError;
 use crate::lock;
 use crate::salvage;
+use crate::wal::CHECKPOINT_PAGES;
 
 impl Buffer {
     /// Makes durable what was only written.
@@ -18,7 +19,12 @@ impl Buffer {
         let database = self.connection.path().map_or(self.path.as_path(), Path::new);
         let synced = File::open(lock::beside(database, "-wal")).and_then(|log| log.sync_data());
         self.doubts_log |= synced.is_err();
-        Ok(synced?)
+        synced?;
+        // What is synced may go into the database. If that is refused, the next commit that is synced tries it again.
+        if self.wal.pages_to_copy() >= CHECKPOINT_PAGES {
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+        Ok(())
     }
 
     /// What an error means for later work.

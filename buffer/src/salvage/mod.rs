@@ -28,7 +28,6 @@ use crate::flight::{self, Flights};
 use crate::flow::Flows;
 use crate::lock;
 use crate::loss::Loss;
-use crate::room::PAGE_BYTES;
 use crate::schema::{self, FORMAT};
 use damaged::Damaged;
 use pages::Pages;
@@ -46,17 +45,11 @@ pub struct Salvage {
     pub has_new_epoch: bool,
 }
 
-/// Whether something asks for a salvage before SQLite sees the file: a mark, or a file without content whose log has some,
-/// which SQLite would delete.
+/// Whether something asks for a salvage: a mark, or pages that are neither in the file nor in its log, which SQLite takes for
+/// pages of zeros; where there is no page at all, it deletes the log. To be asked before SQLite opens the file: closing it
+/// afterwards would release SQLite's locks.
 pub(crate) fn is_needed(path: &Path) -> bool {
-    let is_empty = fs::metadata(path).is_ok_and(|file| file.len() == 0);
-    files::is_marked(path) || is_empty && Pages::open(path).is_ok_and(|pages| pages.is_cut())
-}
-
-/// Whether some of so many pages are neither in the file nor in its log: SQLite takes these for pages of zeros.
-pub(crate) fn lacks_pages(path: &Path, count: u64) -> bool {
-    let is_short = fs::metadata(path).is_ok_and(|file| file.len() / PAGE_BYTES < count);
-    is_short && Pages::open(path).is_ok_and(|pages| pages.is_cut())
+    files::is_marked(path) || Pages::open(path).is_ok_and(|pages| pages.is_cut())
 }
 
 /// Puts a new file in the place of the one at `path`. `None` when nothing in it is a buffer's: then it stays as it is.

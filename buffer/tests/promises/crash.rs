@@ -1,6 +1,8 @@
 //! What is on disk after a crash: always whole commits, and all those that were answered.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use plantlink_buffer::{Buffer, Durability};
 
@@ -69,4 +71,55 @@ fn a_sync_without_new_work_is_fine() {
     buffer.apply([&append(0..3, &[orders])], Durability::Written).unwrap();
     buffer.sync().unwrap();
     buffer.sync().unwrap();
+}
+
+/// Without a sync of its own, a checkpoint would sync first, and SQLite tells nobody if that fails.
+#[test]
+fn what_is_only_written_goes_into_the_database_after_a_sync() {
+    let case = Case::new();
+    let mut buffer = case.open(&["orders"]);
+    let orders = flow(&buffer, "orders").id;
+    let before = fs::read(case.path()).unwrap();
+    let log_bytes = |case: &Case| fs::metadata(file(case, "-wal")).unwrap().len();
+    for commit in 0.. {
+        if log_bytes(&case) > 6 << 20 {
+            break;
+        }
+        buffer.apply([&append(commit * 1_000..(commit + 1) * 1_000, &[orders])], Durability::Written).unwrap();
+    }
+    assert!(fs::read(case.path()).unwrap() == before);
+    buffer.sync().unwrap();
+    assert!(fs::read(case.path()).unwrap() != before);
+    let log_bytes_before = log_bytes(&case);
+    buffer.apply([&append(0..10, &[orders])], Durability::Written).unwrap();
+    assert_eq!(log_bytes(&case), log_bytes_before, "the log begins anew");
+}
+
+/// They keep the log of an open buffer from whoever looks into it and closes it again.
+#[test]
+fn locks_of_sqlite_outlive_the_opening_whatever_the_crash_left() {
+    let case = Case::new();
+    let mut buffer = case.open(&["orders"]);
+    let orders = flow(&buffer, "orders").id;
+    let has_locks = || [locks(&case.path()), locks(&file(&case, "-shm"))].iter().all(|count| *count > 0);
+    assert!(has_locks(), "new");
+    drop(buffer);
+    buffer = case.open(&["orders"]);
+    assert!(has_locks(), "after a crash");
+    // More pages than the file has.
+    buffer.apply([&append(0..5_000, &[orders])], Durability::Synced).unwrap();
+    drop(buffer);
+    buffer = case.open(&["orders"]);
+    assert!(has_locks(), "after a crash with a long log");
+    drop(buffer);
+    fs::remove_file(file(&case, "-wal")).unwrap();
+    buffer = case.open(&["orders"]);
+    assert!(has_locks(), "after a crash that lost the log");
+    buffer.close().unwrap();
+}
+
+/// How many locks there are on a file, by the kernel's list (proc_locks(5)).
+fn locks(path: &Path) -> usize {
+    let inode = format!(":{} ", fs::metadata(path).unwrap().ino());
+    fs::read_to_string("/proc/locks").unwrap().lines().filter(|line| line.contains(&inode)).count()
 }
