@@ -78,7 +78,7 @@ impl Store {
         let routes = self.routes.read();
         let routed = |mut event: Event| {
             self.provenance.mark(&mut event.metadata);
-            Routed { flows: routes.of(&event.event_type, &event.source, stage).to_vec(), event }
+            Routed { flows: routes.of(&event.event_type, &event.source, stage), event }
         };
         events.into_iter().map(routed).collect()
     }

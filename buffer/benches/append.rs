@@ -138,7 +138,7 @@ impl Ours {
 }
 
 fn append(flow: FlowId, events: Vec<Event>) -> Work {
-    let events = events.into_iter().map(|event| Routed { event, flows: vec![flow] }).collect();
+    let events = events.into_iter().map(|event| Routed { event, flows: [flow].into() }).collect();
     Work::Append(Append { events, ..Append::default() })
 }
 

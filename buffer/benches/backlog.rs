@@ -62,7 +62,8 @@ fn record(path: &Path, events: u64) -> Outcome<f64> {
     let (mut left, start) = (events, Instant::now());
     while left > 0 {
         let count = (1 + source.random() % COMMIT_MAX).min(left);
-        let events = source.next(count as usize).into_iter().map(|event| Routed { event, flows: vec![flow] }).collect();
+        let events =
+            source.next(count as usize).into_iter().map(|event| Routed { event, flows: [flow].into() }).collect();
         let work = Work::Append(Append { events, ..Append::default() });
         buffer.apply([&work], Durability::Written)?;
         left -= count;

@@ -32,7 +32,7 @@ pub struct Routed {
     /// What is stored.
     pub event: Event,
     /// Without any the event is counted as unmatched, and not stored.
-    pub flows: Vec<FlowId>,
+    pub flows: Arc<[FlowId]>,
 }
 
 /// What became of a source's messages.
@@ -75,7 +75,7 @@ pub(crate) fn append(
             }
             None => state.ledger.events.unmatched += 1,
         }
-        for flow in flows {
+        for flow in flows.iter() {
             pen.write(transaction, state.flows.get_mut(*flow)?, event)?;
         }
     }

@@ -75,7 +75,7 @@ mod tests {
         let mut buffer = Buffer::open(&directory.path().join("buffer.db"), &options).unwrap();
         let flow = buffer.flows()[0].id;
         for commit in 0..300 {
-            let events = (1..=3).map(|event_of| Routed { event: event(commit * 3 + event_of), flows: vec![flow] });
+            let events = (1..=3).map(|event_of| Routed { event: event(commit * 3 + event_of), flows: [flow].into() });
             let work = Work::Append(Append { events: events.collect(), ..Append::default() });
             buffer.apply(&[work], Durability::Written).unwrap();
         }

@@ -66,7 +66,7 @@ mod tests {
         options.flows = vec![plantlink_buffer::FlowSpec { name: "orders".to_owned(), was: None }];
         let mut buffer = Buffer::open(&config.buffer.path, &options).unwrap();
         let flow = buffer.flows()[0].id;
-        let events = vec![Routed { event: event(), flows: vec![flow] }];
+        let events = vec![Routed { event: event(), flows: [flow].into() }];
         let messages = vec![Aloft { sequence: 1, refused: None }];
         let flight = Flight { first_packet_id: 1, flow, from: 1, messages, released: false };
         let begin = Fly { destination: "central".to_owned(), aloft: vec![flight], ..Fly::default() };

@@ -98,6 +98,7 @@ pub(super) fn stage(level: &FlowState, stored: &Stored, reader: &Reader) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use plantlink_buffer::{
@@ -139,7 +140,7 @@ mod tests {
             event(4, "press-1", counted, r#"{"oil":4}"#),
             event(5, "press-1", sampled, r#"{"water":5}"#),
         ];
-        let flows = ids[..3].to_vec();
+        let flows: Arc<[_]> = ids[..3].into();
         let routed = |event| Routed { event, flows: flows.clone() };
         apply(Work::Append(Append { events: events.into_iter().map(routed).collect(), ..Append::default() }));
         let settle =

@@ -102,7 +102,7 @@ impl Order {
     pub(crate) fn apply(&self, by: &str, buffer: &mut Buffer, routes: &Routes) -> Result<Value, OrderError> {
         let Task { about, mut work } = self.plan(&buffer.flows(), buffer.reader()?)?;
         let event = self.act().event(by, Clock.now());
-        let flows = routes.of(&event.event_type, &event.source, Stage::Production).to_vec();
+        let flows = routes.of(&event.event_type, &event.source, Stage::Production);
         work.push(Work::Append(Append { events: vec![Routed { event, flows }], ..Append::default() }));
         for work in &work {
             buffer.apply([work], Durability::Synced)?;

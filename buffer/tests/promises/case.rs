@@ -53,7 +53,7 @@ pub(crate) fn event(number: u64) -> Event {
 }
 
 pub(crate) fn append(numbers: impl IntoIterator<Item = u64>, flows: &[FlowId]) -> Work {
-    let events = numbers.into_iter().map(|number| Routed { event: event(number), flows: flows.to_vec() }).collect();
+    let events = numbers.into_iter().map(|number| Routed { event: event(number), flows: flows.into() }).collect();
     Work::Append(Append { events, ..Append::default() })
 }
 

@@ -70,7 +70,7 @@ fn sample(number: u64, minute: i64, bytes: usize) -> Event {
 }
 
 fn append(events: impl IntoIterator<Item = Event>, flows: &[FlowId]) -> Work {
-    let events = events.into_iter().map(|event| Routed { event, flows: flows.to_vec() }).collect();
+    let events = events.into_iter().map(|event| Routed { event, flows: flows.into() }).collect();
     Work::Append(Append { events, ..Append::default() })
 }
 

@@ -40,7 +40,7 @@ fn append(flow: FlowId, count: u64) -> Work {
         data: (0..200).map(|_| random()).collect(),
         metadata: Vec::new(),
     };
-    let events = (0..count).map(|_| Routed { event: event(), flows: vec![flow] }).collect();
+    let events = (0..count).map(|_| Routed { event: event(), flows: [flow].into() }).collect();
     Work::Append(Append { events, ..Append::default() })
 }
 
