@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::append;
+use crate::boot;
 use crate::dead_stock::DeadStock;
 use crate::dispose;
 use crate::error::{OpenError, ReadError, WriteError};
@@ -69,6 +70,8 @@ pub enum LastStop {
 pub struct Buffer {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    /// The row of the boot that goes on.
+    boot: i64,
     epoch: Uuid,
     last_stop: LastStop,
     salvage: Option<Salvage>,
@@ -147,6 +150,7 @@ impl Buffer {
         let pen = Pen::new(boot).map_err(|cause| OpenError::File { path: path.to_owned(), cause: cause.into() })?;
         Ok(Self {
             path: path.to_owned(),
+            boot,
             epoch,
             last_stop,
             salvage,
@@ -237,7 +241,7 @@ impl Buffer {
 
     /// Opens readers also when the buffer is in its writer's hands.
     pub fn readers(&self) -> Readers {
-        Readers::new(&self.path, self.holds.clone())
+        Readers::new(&self.path, self.boot, self.holds.clone())
     }
 
     /// Takes up another configuration in the midst of the work: the flows, the limits, and what gives up what. What is in
@@ -348,6 +352,7 @@ impl Buffer {
                     waiting::resume(&transaction, state.flows.get_mut(*flow)?, outcomes)?;
                 }
                 Work::Keep(work) => keep::save(&transaction, work)?,
+                Work::Sync(at) => boot::set_sync(&transaction, self.boot, *at)?,
                 Work::Dispose(work) => dispose::dispose(work, &mut state, &transaction, &mut self.pen)?,
                 Work::Fly(work) => {
                     flight::fly(work, &self.state.flows, &mut state.flows, &mut state.flights, &transaction)?;

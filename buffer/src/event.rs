@@ -40,8 +40,39 @@ pub struct Stamp {
     pub wall_us: i64,
     /// Microseconds of `CLOCK_BOOTTIME`.
     pub boottime_us: i64,
-    /// Whether the wall clock had been set since the boot.
+    /// Whether the wall clock was known to be set.
     pub synced: bool,
+}
+
+/// When an event was recorded, as far as that is known when it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Unix microseconds, UTC.
+    pub wall_us: i64,
+    /// How far to trust `wall_us`.
+    pub quality: TimeQuality,
+    /// Microseconds of `CLOCK_BOOTTIME`, if it was in the boot that goes on: they tell an event's age whatever happened to
+    /// the wall clock.
+    pub boottime_us: Option<i64>,
+}
+
+impl Recorded {
+    /// What the stamp says, of a boot that nothing is known of.
+    pub fn stamped(stamp: Stamp) -> Self {
+        let quality = if stamp.synced { TimeQuality::Synced } else { TimeQuality::Unsynced };
+        Self { wall_us: stamp.wall_us, quality, boottime_us: None }
+    }
+}
+
+/// How far to trust the time of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeQuality {
+    /// The wall clock was set when the event was recorded. Such a time never changes.
+    Synced,
+    /// It was not, and has not been since in that boot, as far as is known.
+    Unsynced,
+    /// It was not, and the time was found by the first moment of that boot at which it was.
+    Corrected,
 }
 
 /// An event in a flow's log.

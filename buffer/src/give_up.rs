@@ -8,6 +8,7 @@ use std::ops::Range;
 use rusqlite::Connection;
 
 use crate::block;
+use crate::boot::Boots;
 use crate::buffer::State;
 use crate::error::WriteError;
 use crate::event::Stored;
@@ -93,7 +94,7 @@ pub(crate) fn oldest(
             let stretch = Stretch::read(transaction, flow.id, &free)?;
             let stays = |stored: &&Stored| stored.sequence == stretch.last() || !free.contains(&stored.sequence);
             let (kept, lost): (Vec<&Stored>, Vec<&Stored>) = stretch.events.iter().partition(stays);
-            let Some(loss) = loss(flow.id, LossCause::Full, &lost) else { continue };
+            let Some(loss) = loss(transaction, flow.id, LossCause::Full, &lost)? else { continue };
             let kept: Vec<Stored> = kept.into_iter().cloned().collect();
             stretch.replace(transaction, flow.id, &kept)?;
             let span = &mut flow.spans[index];
@@ -111,9 +112,18 @@ pub(crate) fn oldest(
 }
 
 /// The account of events that are given up; `None` when there are none.
-pub(crate) fn loss(flow: FlowId, cause: LossCause, events: &[&Stored]) -> Option<Loss> {
-    let (first, last) = (events.first()?, events.last()?);
-    let times = || events.iter().map(|stored| stored.event.stamp.wall_us);
-    let recorded = times().min().zip(times().max()).map(|(from_us, to_us)| Period { from_us, to_us });
-    Some(Loss { flow, cause, first: first.sequence, last: last.sequence, count: events.len() as u64, recorded })
+pub(crate) fn loss(
+    transaction: &Connection,
+    flow: FlowId,
+    cause: LossCause,
+    events: &[&Stored],
+) -> rusqlite::Result<Option<Loss>> {
+    let Some((first, last)) = events.first().zip(events.last()) else { return Ok(None) };
+    let mut boots = Boots::default();
+    let times = events.iter().map(|stored| boots.known_us(transaction, stored));
+    let times: Vec<i64> = times.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?;
+    let period = times.iter().min().zip(times.iter().max());
+    let recorded = period.map(|(from_us, to_us)| Period { from_us: *from_us, to_us: *to_us });
+    let (first, last, count) = (first.sequence, last.sequence, events.len() as u64);
+    Ok(Some(Loss { flow, cause, first, last, count, recorded }))
 }

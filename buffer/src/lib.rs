@@ -23,7 +23,8 @@
 //! What is not:
 //! - What callers leave queued at the [`Writer`] is not limited here: they wait for its answers before they submit more.
 //! - A destination may have an event whose settlement a crash undid. It is offered again with the same id.
-//! - Times are kept as they are given; order is the sequence, never time.
+//! - Times are kept as they are given, and [`Reader::recorded`] mends those from before the clock was set; order is the
+//!   sequence, never time.
 //!
 //! Everything blocks. [`Writer`] gives the one [`Buffer`] a thread of its own that commits in groups; each [`Reader`]
 //! has its own connection.
@@ -79,7 +80,7 @@ pub use buffer::{Buffer, LastStop, Options};
 pub use dead_letter::{DeadContent, DeadLetter};
 pub use dispose::{Dispose, Fate};
 pub use error::{Cause, Malformed, OpenError, ReadError, WriteError};
-pub use event::{Event, EventTime, Stamp, Stored};
+pub use event::{Event, EventTime, Recorded, Stamp, Stored, TimeQuality};
 pub use flight::{Aloft, Flight, Fly, next_packet_id};
 pub use flow::{FlowId, FlowSpec, FlowState};
 pub use hold::Hold;

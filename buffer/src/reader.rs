@@ -8,9 +8,10 @@ use uuid::Uuid;
 use zstd::bulk::Decompressor;
 
 use crate::block;
+use crate::boot::Boots;
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::ReadError;
-use crate::event::{Event, Stored};
+use crate::event::{Event, Recorded, Stored};
 use crate::flight::{Flight, Flights};
 use crate::flow::{FlowId, FlowState, Flows};
 use crate::hold::{Hold, Holds};
@@ -31,6 +32,7 @@ pub struct Reader {
     connection: Connection,
     path: PathBuf,
     decompressor: Decompressor<'static>,
+    boots: Boots,
     holds: Arc<Holds>,
 }
 
@@ -38,12 +40,13 @@ pub struct Reader {
 #[derive(Debug, Clone)]
 pub struct Readers {
     path: PathBuf,
+    boot: i64,
     holds: Arc<Holds>,
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path, holds: Arc<Holds>) -> Self {
-        Self { path: path.to_owned(), holds }
+    pub(crate) fn new(path: &Path, boot: i64, holds: Arc<Holds>) -> Self {
+        Self { path: path.to_owned(), boot, holds }
     }
 
     /// A connection of its own to read from.
@@ -51,7 +54,7 @@ impl Readers {
     /// # Errors
     /// The file cannot be opened again.
     pub fn open(&self) -> Result<Reader, ReadError> {
-        Reader::beside(&self.path, self.holds.clone())
+        Reader::beside(&self.path, Some(self.boot), self.holds.clone())
     }
 }
 
@@ -61,17 +64,23 @@ impl Reader {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        Self::beside(path, Arc::default())
+        Self::beside(path, None, Arc::default())
     }
 
     /// Reads beside the writer that knows these holds.
-    fn beside(path: &Path, holds: Arc<Holds>) -> Result<Self, ReadError> {
+    fn beside(path: &Path, boot: Option<i64>, holds: Arc<Holds>) -> Result<Self, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.pragma_update(None, "busy_timeout", 5_000)?;
         // Each block is read once: a reader has no use for the default of 2 MB.
         connection.pragma_update(None, "cache_size", -256)?;
-        Ok(Self { connection, path: path.to_owned(), decompressor: block::decompressor()?, holds })
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            decompressor: block::decompressor()?,
+            boots: Boots::new(boot),
+            holds,
+        })
     }
 
     /// The flow's events from `from` on, in order: at most `events_max`, and no further one once their data and metadata
@@ -108,7 +117,7 @@ impl Reader {
         if from >= end {
             return Ok(stored);
         }
-        let Self { connection, decompressor, path: _, holds: _ } = self;
+        let Self { connection, decompressor, path: _, boots: _, holds: _ } = self;
         let mut expected = from;
         let mut bytes = 0;
         let mut is_full = false;
@@ -150,8 +159,17 @@ impl Reader {
         Ok(stored)
     }
 
+    /// When an event that was read here was recorded, as far as that is known by now.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn recorded(&mut self, stored: &Stored) -> Result<Recorded, ReadError> {
+        Ok(self.boots.recorded(&self.connection, stored)?)
+    }
+
     /// Where the events begin that were recorded at `wall_us` (Unix microseconds, UTC) or later: the number after the last
-    /// earlier one, or the log's end. The log is searched as if the wall clock had never been set back.
+    /// earlier one, or the log's end. The time of an event is that of the clock that runs from boot; in a boot whose wall
+    /// clock was never set it is what that showed, and the log is searched as if it had never been set back.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -170,11 +188,16 @@ impl Reader {
         while earlier < later {
             let middle = earlier + (later - earlier) / 2;
             match self.read(flow, middle, 1, 0)?.first() {
-                Some(stored) if stored.event.stamp.wall_us < wall_us => earlier = stored.sequence + 1,
+                Some(stored) if self.time_us(stored)? < wall_us => earlier = stored.sequence + 1,
                 Some(_) | None => later = middle,
             }
         }
         Ok(later)
+    }
+
+    fn time_us(&mut self, stored: &Stored) -> rusqlite::Result<i64> {
+        let stamp = stored.event.stamp;
+        Ok(self.boots.time_us(&self.connection, stored.boot, stamp)?.unwrap_or(stamp.wall_us))
     }
 
     /// The flow's last event that `is_wanted` takes; whole blocks are searched, until they have covered `events_max` numbers.
@@ -188,7 +211,7 @@ impl Reader {
         events_max: u64,
         mut is_wanted: impl FnMut(&Event) -> bool,
     ) -> Result<Option<Stored>, ReadError> {
-        let Self { connection, decompressor, path: _, holds: _ } = self;
+        let Self { connection, decompressor, path: _, boots: _, holds: _ } = self;
         let mut searched = 0;
         let mut found = None;
         log::blocks_from_end(connection, flow, |block| {
@@ -260,7 +283,7 @@ impl Reader {
     /// # Errors
     /// One of them is damaged, or the database does not answer.
     pub fn dead_letters(&mut self, before: Option<i64>, count_max: usize) -> Result<Vec<DeadLetter>, ReadError> {
-        let Self { connection, decompressor, path: _, holds: _ } = self;
+        let Self { connection, decompressor, path: _, boots: _, holds: _ } = self;
         dead_letter::before(connection, decompressor, before.unwrap_or(i64::MAX), count_max)
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::append::Append;
+use crate::boot::Boots;
 use crate::error::WriteError;
 use crate::event::{Stamp, Stored};
 use crate::flow::{Flow, FlowId, Flows};
@@ -55,7 +56,8 @@ impl Retention {
             | Work::Drop(_)
             | Work::Resume(_)
             | Work::Keep(_)
-            | Work::Dispose(_) => None,
+            | Work::Dispose(_)
+            | Work::Sync(_) => None,
         });
         self.latest = stamps.last().or(self.latest);
     }
@@ -99,21 +101,25 @@ impl Retention {
         sequence: u64,
     ) -> Result<bool, WriteError> {
         match log::event_from(transaction, flow, sequence) {
-            Ok(Some(stored)) => Ok(self.age_us(now, &stored) > self.keep_us),
+            Ok(Some(stored)) => Ok(self.age_us(now, &stored, transaction)? > self.keep_us),
             // Delivered, and of no use to anybody any more.
             Ok(None) | Err(WriteError::Damaged(_)) => Ok(true),
             Err(error) => Err(error),
         }
     }
 
-    /// Within a boot its clock is right whatever happens to the wall clock.
-    fn age_us(&self, now: Stamp, stored: &Stored) -> i64 {
+    /// By the clocks that run from boot, which are right whatever happens to the wall clock. What another boot recorded is at
+    /// least as old as this one, and more where both know what time it was.
+    fn age_us(&self, now: Stamp, stored: &Stored, connection: &Connection) -> rusqlite::Result<i64> {
         let then = stored.event.stamp;
         if stored.boot == self.boot {
-            now.boottime_us.saturating_sub(then.boottime_us)
-        } else {
-            now.wall_us.saturating_sub(then.wall_us)
+            return Ok(now.boottime_us.saturating_sub(then.boottime_us));
         }
+        let mut boots = Boots::default();
+        let then_us = boots.time_us(connection, stored.boot, then)?;
+        let now_us = boots.time_us(connection, self.boot, now)?;
+        let known_us = now_us.zip(then_us).map_or(0, |(now_us, then_us)| now_us.saturating_sub(then_us));
+        Ok(known_us.max(now.boottime_us))
     }
 }
 

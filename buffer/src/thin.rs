@@ -65,7 +65,7 @@ pub(crate) fn oldest(
             flow.matched += made;
             flow.recorded += made;
             state.ledger.events.recorded += made;
-            state.losses.extend(give_up::loss(flow.id, LossCause::Full, &gone));
+            state.losses.extend(give_up::loss(transaction, flow.id, LossCause::Full, &gone)?);
             return Ok(Some(Thinned { until, is_less: true }));
         }
     }
@@ -75,7 +75,8 @@ pub(crate) fn oldest(
 /// The events that one is to be left of, together, at least two each; and where the first minute begins that may go on
 /// behind the stretch.
 fn minutes<'a>(stretch: &'a Stretch, free: &Range<u64>, author: &dyn Author) -> (Vec<Vec<&'a Stored>>, u64) {
-    let minute = |stored: &Stored| stored.event.stamp.wall_us.div_euclid(MINUTE_US);
+    // That of the clock that never jumps: one that is set back would bring two minutes together.
+    let minute = |stored: &Stored| stored.event.stamp.boottime_us.div_euclid(MINUTE_US);
     let free_events = || stretch.events.iter().filter(|stored| free.contains(&stored.sequence));
     let going_on = free_events().next_back().map(minute);
     let begins = free_events().position(|stored| Some(minute(stored)) == going_on);

@@ -2,6 +2,7 @@
 
 use crate::append::Append;
 use crate::dispose::{Dispose, Fate};
+use crate::event::Stamp;
 use crate::flight::Fly;
 use crate::flow::FlowId;
 use crate::keep::Keep;
@@ -32,6 +33,8 @@ pub enum Work {
     Dispose(Dispose),
     /// What goes on its way to a destination with QoS 2, and what has arrived there.
     Fly(Fly),
+    /// The wall clock is known to be set at this moment of the boot that goes on. The first one of a boot stays.
+    Sync(Stamp),
 }
 
 impl Work {
@@ -47,7 +50,8 @@ impl Work {
             | Self::Resume(_)
             | Self::Keep(_)
             | Self::Dispose(Dispose { fate: Fate::Discard, .. })
-            | Self::Fly(_) => false,
+            | Self::Fly(_)
+            | Self::Sync(_) => false,
         }
     }
 
@@ -59,7 +63,7 @@ impl Work {
             Self::Resume(work) => work.outcomes.is_empty(),
             Self::Keep(work) => work.rows.is_empty(),
             Self::Dispose(work) => work.letters.is_empty(),
-            Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) => false,
+            Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) | Self::Sync(_) => false,
         }
     }
 }

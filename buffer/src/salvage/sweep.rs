@@ -3,7 +3,9 @@
 use rusqlite::Connection;
 use zstd::bulk::Decompressor;
 
+use crate::boot::Boots;
 use crate::error::WriteError;
+use crate::event::Stored;
 use crate::flow::Flow;
 use crate::log;
 
@@ -46,10 +48,13 @@ impl Sweep {
         decompressor: &mut Decompressor<'static>,
     ) -> Result<Self, WriteError> {
         let mut sweep = Self { found: vec![0; flow.spans.len()], ..Self::default() };
+        let mut boots = Boots::default();
         log::blocks(connection, flow.id, 0, |block| {
             let place = block.place;
             let events = block.all(decompressor).map_err(|malformed| WriteError::Damaged(malformed.into()))?;
-            let first_us = events.first().map(|stored| stored.event.stamp.wall_us);
+            let mut known_us =
+                |stored: Option<&Stored>| stored.map_or(Ok(None), |stored| boots.known_us(connection, stored));
+            let (first_us, last_us) = (known_us(events.first())?, known_us(events.last())?);
             if let Some(end) = sweep.end.filter(|end| *end < place.first) {
                 let hole = Hole { first: end, last: place.first - 1, from_us: sweep.last_us, to_us: first_us };
                 sweep.holes.push(hole);
@@ -57,7 +62,7 @@ impl Sweep {
             sweep.first_us = sweep.first_us.or(first_us);
             sweep.first = sweep.first.or(Some(place.first));
             sweep.end = Some(place.last() + 1);
-            sweep.last_us = events.last().map(|stored| stored.event.stamp.wall_us);
+            sweep.last_us = last_us;
             sweep.events += events.len() as u64;
             for (span, found) in flow.spans.iter().zip(&mut sweep.found) {
                 let (from, end) = (span.next, span.end(flow.next));

@@ -57,6 +57,11 @@ pub(crate) fn append(numbers: impl IntoIterator<Item = u64>, flows: &[FlowId]) -
     Work::Append(Append { events, ..Append::default() })
 }
 
+/// An event as it is.
+pub(crate) fn append_one(event: Event, flow: FlowId) -> Work {
+    Work::Append(Append { events: vec![Routed { event, flows: [flow].into() }], ..Append::default() })
+}
+
 /// The next `count` events of the flow are delivered.
 pub(crate) fn delivered(flow: FlowId, from: u64, count: u64) -> Work {
     let outcomes = (from..from + count).map(|sequence| (sequence, Settled::Delivered)).collect();

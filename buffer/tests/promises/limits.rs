@@ -7,7 +7,7 @@ use plantlink_buffer::{
     Buffer, Durability, Event, FlowId, Options, SIZE_MIN, Settle, Settled, Work, WriteError, bytes_on_disk,
 };
 
-use crate::case::{Case, append, apply, backlog, delivered, event, flow, numbers, options};
+use crate::case::{Case, append, append_one, apply, backlog, delivered, event, flow, numbers, options};
 
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -164,22 +164,47 @@ fn delivered_events_stay_as_long_as_they_are_to_be_kept() {
         }
         apply(&mut buffer, delivered(orders, 1, 3_000));
         if !same_boot {
+            apply(&mut buffer, Work::Sync(event(0).stamp));
             drop(buffer);
             let options = Options { boot_id: "another".to_owned(), ..options(&["orders", "samples"]) };
             buffer =
                 Buffer::open(&case.path(), &Options { keep_delivered: Duration::from_hours(5), ..options }).unwrap();
         }
         let mut now = |hours| {
-            let mut work = append([3_000], &[orders]);
-            if let Work::Append(append) = &mut work {
-                append.events[0].event = aged(3_000, hours);
-                // In another boot the clock of the boot begins again.
-                append.events[0].event.stamp.boottime_us -= if same_boot { 0 } else { 2 * HOUR_US };
-            }
-            apply(&mut buffer, work);
+            let mut event = aged(3_000, hours);
+            // In another boot the clock of the boot begins again.
+            event.stamp.boottime_us -= if same_boot { 0 } else { 2 * HOUR_US };
+            apply(&mut buffer, Work::Sync(event.stamp));
+            // What the wall clock shows afterwards is nobody's age.
+            event.stamp.wall_us += 10 * 365 * 24 * HOUR_US;
+            apply(&mut buffer, append_one(event, orders));
             blocks(&case)
         };
         assert_eq!(now(4), 31, "they are younger than five hours");
         assert!(now(6) < 15, "the oldest 2,048 are older");
     }
+}
+
+#[test]
+fn what_a_boot_without_a_time_recorded_is_as_old_as_the_next_one() {
+    let case = Case::new();
+    let mut buffer = open(&case, Duration::from_hours(5));
+    let orders = flow(&buffer, "orders").id;
+    for start in (0..3_000).step_by(100) {
+        apply(&mut buffer, append(start..start + 100, &[orders]));
+    }
+    apply(&mut buffer, delivered(orders, 1, 3_000));
+    drop(buffer);
+    let options = Options { boot_id: "another".to_owned(), ..options(&["orders", "samples"]) };
+    let mut buffer =
+        Buffer::open(&case.path(), &Options { keep_delivered: Duration::from_hours(5), ..options }).unwrap();
+    let mut up = |hours: i64| {
+        let mut event = event(3_000);
+        event.stamp.boottime_us = hours * HOUR_US;
+        apply(&mut buffer, Work::Sync(event.stamp));
+        apply(&mut buffer, append_one(event, orders));
+        blocks(&case)
+    };
+    assert_eq!(up(4), 31, "they may be younger than five hours");
+    assert!(up(6) < 15, "they are older");
 }

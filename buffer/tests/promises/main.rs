@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod case;
+mod clock;
 mod crash;
 mod damage;
 mod dead_letters;

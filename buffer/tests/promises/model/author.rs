@@ -52,7 +52,7 @@ pub(super) fn samples_in(event: &Event) -> u64 {
 
 /// What events are merged by.
 pub(super) fn group(event: &Event) -> (&str, i64) {
-    (&event.source, event.stamp.wall_us.div_euclid(60_000_000))
+    (&event.source, event.stamp.boottime_us.div_euclid(60_000_000))
 }
 
 /// The sample with this number, of so many bytes that cannot be compressed.
