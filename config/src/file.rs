@@ -10,6 +10,7 @@ use crate::{
     buffer::BufferTable,
     check::Check,
     clients::check_clients,
+    clock::Clock,
     coverage::check_coverage,
     destination::DestinationTables,
     flow::{FlowTable, flows},
@@ -33,6 +34,9 @@ pub(crate) struct FileTables {
     /// Which plant this is, and which gateway in it.
     #[schemars(required)]
     plant: Option<PlantTable>,
+    /// The gateway's clock.
+    #[serde(default)]
+    clock: Clock,
     /// The buffer on disk.
     #[serde(default)]
     buffer: BufferTable,
@@ -65,7 +69,8 @@ impl FileTables {
         let flows = flows(&self.flow, &self.source.event_sources(&sources), &names, &top.key("flow"), check);
         let heartbeat = self.heartbeat.as_ref().and_then(|beat| beat.check(&names, &top.key("heartbeat"), check));
         let plant = check.plant.clone()?;
-        let config = Config { hash, plant, buffer: buffer?, sources, destinations, flows, heartbeat };
+        let config =
+            Config { hash, plant, clock: self.clock, buffer: buffer?, sources, destinations, flows, heartbeat };
         check_clients(&config, check);
         if !check.report.has_errors() {
             check_coverage(&config, check);

@@ -8,6 +8,7 @@ mod buffer;
 mod change;
 mod check;
 mod clients;
+mod clock;
 mod condition;
 mod coverage;
 mod csv;
@@ -73,6 +74,7 @@ mod word_order;
 
 pub use address::{Address, AddressError, Numbering, Table};
 pub use buffer::Buffer;
+pub use clock::{Clock, SyncedBy};
 pub use condition::Condition;
 pub use derivation::{
     Alarm, AlarmSeverity, Alarmed, Consumed, Counted, Derivation, Direction, Edge, Limit, Medium, Mode, Sampled,
@@ -143,6 +145,8 @@ pub struct Config {
     pub hash: String,
     /// Which plant and gateway this is.
     pub plant: Plant,
+    /// What is believed about the gateway's clock.
+    pub clock: Clock,
     /// Where events wait.
     pub buffer: Buffer,
     /// Where events come from.
@@ -223,7 +227,7 @@ pub fn schema() -> serde_json::Value {
     shape::schema_of::<FileTables>()
 }
 
-/// Events carry the plant and the gateway, and the file of the buffer is held open.
+/// Events carry the plant, the gateway and what is known of the clock, and the file of the buffer is held open.
 fn check_restart(config: &Config, running: &Config, check: &mut Check<'_>) {
     let (plant, buffer) = (path::Path::top().key("plant"), path::Path::top().key("buffer"));
     let mut keep = |at: path::Path, before: String, next: String| {
@@ -234,6 +238,8 @@ fn check_restart(config: &Config, running: &Config, check: &mut Check<'_>) {
     };
     keep(plant.key("id"), running.plant.id.to_string(), config.plant.id.to_string());
     keep(plant.key("gateway"), running.plant.gateway.to_string(), config.plant.gateway.to_string());
+    let synced_by = |config: &Config| config.clock.synced_by.name().to_owned();
+    keep(path::Path::top().key("clock").key("synced_by"), synced_by(running), synced_by(config));
     keep(buffer.key("path"), running.buffer.path.display().to_string(), config.buffer.path.display().to_string());
 }
 

@@ -82,6 +82,7 @@ fn what_needs_a_restart_is_a_problem_with_its_place() {
         ("\"mill-07\"", "\"mill-08\"", "plant.id", 3),
         ("\"gw\"", "\"gw-2\"", "plant.gateway", 4),
         ("\"buffer.db\"", "\"other.db\"", "buffer.path", 6),
+        ("[buffer]", "[clock]\nsynced_by = \"time\"\n[buffer]", "clock.synced_by", 6),
     ] {
         let problems = running.reload(from, to).unwrap_err();
         let [Problem { code: "needs-restart", path: found, line: at, .. }] = problems.as_slice() else {

@@ -6,7 +6,8 @@ use crate::folder::Folder;
 use plantlink_config::{
     Address, Byte, Compression, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain,
     EnvelopeFormat, Environment, FieldValue, Find, Labels, LineAddress, Medium, Missing, MqttVersion, Order, Parity,
-    Priority, Rate, Reference, Secret, SerialPort, Severity, Sharing, Source, Stage, Table, TagType, WordOrder, schema,
+    Priority, Rate, Reference, Secret, SerialPort, Severity, Sharing, Source, Stage, SyncedBy, Table, TagType,
+    WordOrder, schema,
 };
 use serde_json::{Value, json};
 
@@ -96,6 +97,7 @@ fn a_modbus_line_becomes_what_the_file_says() {
 fn brokers_and_odoo_become_what_the_file_says() {
     let folder = full();
     let config = config(&folder);
+    assert_eq!(config.clock.synced_by, SyncedBy::Time);
     let Some(Source::Mqtt(mes)) = config.sources.last() else { panic!("{:?}", config.sources) };
     assert_eq!((mes.link.port, mes.link.client_id.as_str()), (8883, "mill-07.gw-paint-01.mes"));
     assert_eq!(mes.topics[0].filter.as_subscription(), "mes/+/orders/+/finished");
@@ -178,6 +180,8 @@ fn what_is_left_out_has_the_default_that_the_schema_states() {
         (config.buffer.max_size, stated("/properties/buffer")["max_size"].clone()),
         (2_000_000_000, json!("2GB"))
     );
+    assert_eq!(config.clock.synced_by, SyncedBy::Kernel);
+    assert_eq!(stated("/properties/clock")["synced_by"], json!("kernel"));
     assert_eq!(config.buffer.keep_delivered, Duration::from_hours(7 * 24));
     assert_eq!(stated("/properties/buffer")["keep_delivered"], json!("7d"));
     assert_eq!(line.timeout, Duration::from_millis(500));

@@ -77,6 +77,12 @@ fn each_wrong_meaning_is_named_at_the_key_that_has_it() {
 }
 
 const CASES: &[(&str, &str, &str)] = &[
+    // The clock.
+    (
+        "[heartbeat]",
+        "[clock]\nsynced_by = \"kernal\"\n[heartbeat]",
+        "clock.synced_by: `kernal` is not allowed here (allowed: kernel, time)",
+    ),
     // The buffer's limits.
     (
         "[heartbeat]",
