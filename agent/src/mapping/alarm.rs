@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::FreshIds;
-use super::since::{Since, seconds};
+use super::since::Since;
 use crate::template::rfc3339;
 
 /// What is remembered of an alarm that is there, or was a moment ago. Of one that is not, nothing is.
@@ -106,10 +106,9 @@ impl Change {
                 ("alarm.raised", data)
             }
             Change::Cleared { raised, off_since } => {
-                let raised_us = raised.since.wall_us(now);
                 named(&mut data, raised.alarm_id);
-                data.insert("raised_at".into(), rfc3339(raised_us).into());
-                data.insert("duration_s".into(), seconds(raised_us, off_since.wall_us(now)).into());
+                data.insert("raised_at".into(), rfc3339(raised.since.wall_us(now)).into());
+                data.insert("duration_s".into(), raised.since.seconds_to(off_since, now).into());
                 data.insert("repeat_count".into(), raised.repeats.into());
                 ("alarm.cleared", data)
             }
@@ -134,7 +133,7 @@ mod tests {
             told.extend(change.map(|change| match change {
                 Change::Raised { .. } => format!("{second} raised"),
                 Change::Cleared { raised, off_since } => {
-                    let on_s = seconds(raised.since.wall_us(now), off_since.wall_us(now));
+                    let on_s = raised.since.seconds_to(off_since, now);
                     format!("{second} cleared after {on_s} s, {} repeats", raised.repeats)
                 }
             }));

@@ -10,6 +10,7 @@ use super::alarm_bits::AlarmBits;
 use super::device::ScanScope;
 use super::edge::EdgeWatch;
 use super::limit::Limited;
+use super::since::Since;
 use super::state::States;
 use super::tally::Tally;
 use super::{FreshIds, Memory, Remembered};
@@ -65,20 +66,20 @@ impl Derived {
     }
 
     /// The device went silent after its last good value.
-    pub(super) fn silence(&mut self, last_good_us: i64, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
+    pub(super) fn silence(&mut self, last_good: Since, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
         match self {
-            Derived::Tally(tally) => tally.silence(scope, made),
+            Derived::Tally(tally) => tally.silence(scope, stamp, made),
             Derived::Edge(edge) => edge.missed(),
-            Derived::States(states) => states.silence(last_good_us, scope, stamp, made),
+            Derived::States(states) => states.silence(last_good, scope, stamp, made),
             // An alarm stays raised until somebody sees that it is not there any more.
             Derived::AlarmBits(_) | Derived::Limited(_) => {}
         }
     }
 
     /// What the tags mean was in doubt for a while, and what they show now has nothing to do with what they showed.
-    pub(super) fn renew(&mut self, scope: &ScanScope<'_>, made: &mut Made) {
+    pub(super) fn renew(&mut self, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
         match self {
-            Derived::Tally(tally) => tally.renew(scope, made),
+            Derived::Tally(tally) => tally.renew(scope, stamp, made),
             Derived::Edge(edge) => edge.renew(made),
             // What they show is told as it is, whatever it was before.
             Derived::States(_) | Derived::AlarmBits(_) | Derived::Limited(_) => {}

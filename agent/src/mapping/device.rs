@@ -13,6 +13,7 @@ use super::description::Description;
 use super::presence::{Presence, Turn};
 use super::reported::Reported;
 use super::sample::{Sample, Sampler};
+use super::since::Since;
 use super::{Entry, FreshIds, Memory, event, json, shared_members};
 use crate::catalog;
 use crate::reading::{self, Caveat, Quality, Reading};
@@ -70,12 +71,12 @@ impl DeviceMapper {
                 entry.memory.push(remembered);
                 entry.events.push(self.event("device.online", &scan, &data));
             }
-            Turn::Offline { data, last_good_us, remembered } => {
+            Turn::Offline { data, last_good, remembered } => {
                 entry.memory.push(remembered);
                 let offline = entry.events.len();
                 entry.events.push(self.event("device.offline", &scan, &data));
-                if let Some(last_good_us) = last_good_us {
-                    self.silence(plant, &scan, last_good_us, entry);
+                if let Some(last_good) = last_good {
+                    self.silence(plant, &scan, last_good, entry);
                 }
                 if let Some(events) = entry.events.get_mut(offline..) {
                     name_cause(events);
@@ -91,7 +92,7 @@ impl DeviceMapper {
         self.derive(plant, &scan, entry, |derived, scope, made| derived.take(scope, scan.stamp, made));
         self.sample(&scan, entry);
         if entry.events.len() > before {
-            entry.memory.extend(self.presence.refreshed());
+            entry.memory.extend(self.presence.refreshed(scan.stamp));
         }
     }
 
@@ -102,8 +103,8 @@ impl DeviceMapper {
     }
 
     /// What is open in its derivations ends. Its tags turn to `null`, once, and whatever it answers later is news.
-    fn silence(&mut self, plant: &Plant, scan: &Scan, last_good_us: i64, entry: &mut Entry) {
-        self.derive(plant, scan, entry, |derived, scope, made| derived.silence(last_good_us, scope, scan.stamp, made));
+    fn silence(&mut self, plant: &Plant, scan: &Scan, last_good: Since, entry: &mut Entry) {
+        self.derive(plant, scan, entry, |derived, scope, made| derived.silence(last_good, scope, scan.stamp, made));
         self.reported.forget(&mut entry.memory);
         let samples: Vec<Sample> = self
             .samplers
@@ -118,7 +119,7 @@ impl DeviceMapper {
         entry.memory.push(described.remembered);
         entry.events.push(self.event("device.described", scan, &described.data));
         if described.is_trusted_again {
-            self.derive(plant, scan, entry, |derived, scope, made| derived.renew(scope, made));
+            self.derive(plant, scan, entry, |derived, scope, made| derived.renew(scope, scan.stamp, made));
         }
     }
 

@@ -1,10 +1,13 @@
 //! Whether a device answers: `device.offline` and `device.online`, each once, over restarts.
 
+use std::time::Duration;
+
+use plantlink_buffer::Stamp;
 use plantlink_config::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::since::seconds;
+use super::since::Since;
 use super::{Memory, Remembered};
 use crate::reading::{Fault, Obstacle, Quality, Reading};
 use crate::source::Scan;
@@ -12,22 +15,22 @@ use crate::template::rfc3339;
 
 /// `last_good_at` is remembered anew this often, along with the events of a scan: after a restart it is at most so much
 /// too early, and no commit is made for it.
-const REFRESH_US: i64 = 60_000_000;
+const REFRESH: Duration = Duration::from_secs(60);
 
 /// What is known of a device's presence.
 pub(super) struct Presence {
     owner: String,
     memory: PresenceMemory,
     /// As it was remembered last.
-    kept_good_us: Option<i64>,
+    kept_good: Option<Since>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct PresenceMemory {
-    /// The moment of the `device.offline`, in Unix microseconds; `None` while the device answers.
-    offline_since_us: Option<i64>,
-    /// The last scan with a good value, in Unix microseconds.
-    last_good_us: Option<i64>,
+    /// The moment of the `device.offline`; `None` while the device answers.
+    offline_since: Option<Since>,
+    /// The last scan with a good value.
+    last_good: Option<Since>,
 }
 
 /// What a scan says about the device's presence.
@@ -38,10 +41,10 @@ pub(super) enum Turn {
         data: Map<String, Value>,
         remembered: Remembered,
     },
-    /// With the last scan that had a good value, in Unix microseconds; `None`: it never answered.
+    /// With the last scan that had a good value; `None`: it never answered.
     Offline {
         data: Map<String, Value>,
-        last_good_us: Option<i64>,
+        last_good: Option<Since>,
         remembered: Remembered,
     },
 }
@@ -61,43 +64,43 @@ impl Presence {
         let owner = format!("presence/{}", device.name);
         let memory: PresenceMemory =
             memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-        Presence { owner, kept_good_us: memory.last_good_us, memory }
+        Presence { owner, kept_good: memory.last_good, memory }
     }
 
     /// Takes a scan in of a device with so many tags.
     pub(super) fn take(&mut self, scan: &Scan, tags: usize) -> Turn {
-        let now_us = scan.stamp.wall_us;
-        match (silence(&scan.readings, tags), self.memory.offline_since_us) {
-            (None, since_us) => {
+        let now = scan.stamp;
+        match (silence(&scan.readings, tags), self.memory.offline_since) {
+            (None, since) => {
                 if scan.readings.iter().any(|reading| reading.value.good().is_some()) {
-                    self.memory.last_good_us = Some(now_us);
+                    self.memory.last_good = Some(now.into());
                 }
-                let Some(since_us) = since_us else { return Turn::StaysOnline };
-                self.memory.offline_since_us = None;
-                let data = json!({ "offline_s": seconds(since_us, now_us), "was_planned": false });
+                let Some(since) = since else { return Turn::StaysOnline };
+                self.memory.offline_since = None;
+                let data = json!({ "offline_s": since.seconds_to(now.into(), now), "was_planned": false });
                 Turn::Online { data: members(data), remembered: self.remembered() }
             }
             (Some(_), Some(_)) => Turn::StaysOffline,
             (Some(cause), None) => {
-                self.memory.offline_since_us = Some(now_us);
-                let last_good_at = self.memory.last_good_us.map(rfc3339);
+                self.memory.offline_since = Some(now.into());
+                let last_good = self.memory.last_good;
+                let last_good_at = last_good.map(|good| rfc3339(good.wall_us(now)));
                 // Modbus has no word for leaving as planned.
                 let data = json!({ "cause": cause.name(), "last_good_at": last_good_at, "planned": false });
-                let last_good_us = self.memory.last_good_us;
-                Turn::Offline { data: members(data), last_good_us, remembered: self.remembered() }
+                Turn::Offline { data: members(data), last_good, remembered: self.remembered() }
             }
         }
     }
 
     /// The change of memory that keeps `last_good_at` young, when it is time for one.
-    pub(super) fn refreshed(&mut self) -> Option<Remembered> {
-        let good_us = self.memory.last_good_us?;
-        let is_young = self.kept_good_us.is_some_and(|kept_us| good_us.saturating_sub(kept_us) < REFRESH_US);
+    pub(super) fn refreshed(&mut self, now: Stamp) -> Option<Remembered> {
+        self.memory.last_good?;
+        let is_young = self.kept_good.is_some_and(|kept| !kept.has_lasted(REFRESH, now));
         if is_young { None } else { Some(self.remembered()) }
     }
 
     fn remembered(&mut self) -> Remembered {
-        self.kept_good_us = self.memory.last_good_us;
+        self.kept_good = self.memory.last_good;
         (self.owner.clone(), Some(super::json(&self.memory)))
     }
 }

@@ -11,20 +11,12 @@ pub(super) struct Since {
     wall_us: i64,
     boottime_us: i64,
     synced: bool,
+    /// It was seen since the start, so certainly in the boot that goes on. Nobody knows that of what was remembered.
+    #[serde(skip)]
+    is_of_this_run: bool,
 }
 
 impl Since {
-    /// It began some time before now. What was seen before the boot, or before the clock was set, is as old as the clocks
-    /// of now show it.
-    pub(super) fn wall(wall_us: i64, now: Stamp) -> Self {
-        let age_us = now.wall_us.saturating_sub(wall_us).max(0);
-        Since {
-            wall_us: now.wall_us.saturating_sub(age_us),
-            boottime_us: now.boottime_us.saturating_sub(age_us),
-            synced: now.synced,
-        }
-    }
-
     /// The moment in Unix microseconds, as far as it is known now. One from before the clock was set is found by the clock
     /// that runs from boot.
     pub(super) fn wall_us(self, now: Stamp) -> i64 {
@@ -32,6 +24,21 @@ impl Since {
             age_us @ 0.. if now.synced && !self.synced => now.wall_us.saturating_sub(age_us),
             _ => self.wall_us,
         }
+    }
+
+    /// The seconds to a later moment, in whole milliseconds. Of what was seen since the start the clock that runs from boot
+    /// tells, whatever the wall clock did in between; of what was remembered the wall clock has to.
+    pub(super) fn seconds_to(self, later: Since, now: Stamp) -> f64 {
+        if self.is_of_this_run && later.is_of_this_run {
+            seconds(self.boottime_us, later.boottime_us)
+        } else {
+            seconds(self.wall_us(now), later.wall_us(now))
+        }
+    }
+
+    /// The later of two moments; this one if they are the same.
+    pub(super) fn or_later(self, other: Since, now: Stamp) -> Since {
+        if self.seconds_to(other, now) > 0.0 { other } else { self }
     }
 
     /// Whether it has been so for this long. A clock that runs from boot goes back with a boot only, and a boot takes longer
@@ -44,12 +51,13 @@ impl Since {
 
 impl From<Stamp> for Since {
     fn from(stamp: Stamp) -> Self {
-        Since { wall_us: stamp.wall_us, boottime_us: stamp.boottime_us, synced: stamp.synced }
+        let Stamp { wall_us, boottime_us, synced } = stamp;
+        Since { wall_us, boottime_us, synced, is_of_this_run: true }
     }
 }
 
-/// The seconds between two moments in Unix microseconds, in whole milliseconds. A clock that was set back makes no
-/// negative time.
+/// The seconds between two moments of one clock in microseconds, in whole milliseconds. A clock that was set back makes
+/// no negative time.
 pub(super) fn seconds(from_us: i64, to_us: i64) -> f64 {
     let milliseconds = to_us.saturating_sub(from_us).max(0) / 1_000;
     milliseconds as f64 / 1_000.0
@@ -76,6 +84,21 @@ mod tests {
         }
         let synced = Since::from(stamp(1_000_000, 40, true));
         assert_eq!(synced.wall_us(stamp(2_000_000, 60, true)), 1_000_000_000_000);
+    }
+
+    #[test]
+    fn a_duration_since_the_start_is_right_whatever_the_wall_clock_did_meanwhile() {
+        let now = stamp(1_000_100, 100, true);
+        let remembered = |since| serde_json::from_value::<Since>(serde_json::to_value(since).unwrap()).unwrap();
+        for (wall_s, synced) in [(1_000_040, true), (40, false), (316_000_040, true), (999_000_040, false)] {
+            let began = Since::from(stamp(wall_s, 40, synced));
+            assert_eq!(began.seconds_to(now.into(), now), 60.0, "{began:?}");
+            assert_eq!(Since::from(now).seconds_to(began, now), 0.0, "{began:?}");
+        }
+        let began = remembered(Since::from(stamp(1_000_000, 700, true)));
+        assert_eq!(began.seconds_to(now.into(), now), 100.0, "of a boot before that ran for longer");
+        assert_eq!(began.or_later(now.into(), now), now.into());
+        assert_eq!(Since::from(now).or_later(began, now), now.into());
     }
 
     #[test]

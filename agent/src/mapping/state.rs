@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::derived::Made;
 use super::device::ScanScope;
-use super::since::{Since, seconds};
+use super::since::Since;
 use super::{Memory, json};
 use crate::reading;
 use crate::template::{self, rfc3339};
@@ -84,16 +84,16 @@ impl States {
     }
 
     /// The device is silent since its last good value. What had not lasted by then never will.
-    pub(super) fn silence(&mut self, last_good_us: i64, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
+    pub(super) fn silence(&mut self, last_good: Since, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
         let Some(current) = &self.memory.current else { return };
         let kind = Kind { state: StandardState::NotAvailable, mode: Mode::None, vendor_state: SILENT.into() };
         if current.kind == kind {
             return;
         }
         // After a restart the last good value is known to a minute, and may seem to be from before the state began.
-        let since_us = last_good_us.max(current.since.wall_us(stamp));
+        let since = current.since.or_later(last_good, stamp);
         self.memory.candidate = None;
-        self.begin(kind, Since::wall(since_us, stamp), scope, stamp, made);
+        self.begin(kind, since, scope, stamp, made);
     }
 
     fn begin(&mut self, kind: Kind, since: Since, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
@@ -101,7 +101,7 @@ impl States {
         let mut data = begun.data(stamp);
         if let Some(previous) = self.memory.current.replace(begun) {
             let mut ended = previous.data(stamp);
-            let duration_s = seconds(previous.since.wall_us(stamp), since.wall_us(stamp));
+            let duration_s = previous.since.seconds_to(since, stamp);
             ended.insert("duration_s".into(), duration_s.into());
             if let Some(reason) = previous.reason {
                 ended.insert("reason".into(), reason.into());

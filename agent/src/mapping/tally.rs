@@ -36,7 +36,7 @@ pub(super) struct Tally {
     /// The first scan after a silence of the device or of the agent catches up what was counted meanwhile.
     catching_up: bool,
     /// When the counters were last seen, for the beginning of the next interval.
-    seen_us: Option<i64>,
+    seen: Option<Since>,
 }
 
 enum Kind {
@@ -52,15 +52,14 @@ struct State {
     open: Option<Interval>,
     /// The keys of the order as they were last seen.
     order: Map<String, Value>,
-    /// When a counter last moved, in Unix microseconds; 0: never.
-    at_us: i64,
+    /// When a counter last moved; `None`: never.
+    at: Option<Since>,
 }
 
 /// The time that an event is about.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Interval {
-    /// In Unix microseconds.
-    from_us: i64,
+    from: Since,
     /// When the first of it was seen.
     opened: Since,
 }
@@ -128,7 +127,7 @@ impl Tally {
             event_type: kind.event_type().into(),
             unit_of_measure: unit.unwrap_or_else(|| "pcs".into()),
             state: remembered.state,
-            seen_us: None,
+            seen: None,
             accumulate,
             kind,
             owner,
@@ -149,21 +148,20 @@ impl Tally {
         let order = template::table(&self.order, scope);
         let order_changed = self.is_another(&order);
         let catching_up = std::mem::take(&mut self.catching_up);
-        let seen_us = self.seen_us.replace(stamp.wall_us);
-        let from_us = seen_us.or(Some(self.state.at_us).filter(|at_us| *at_us != 0)).unwrap_or(stamp.wall_us);
+        let from = self.seen.replace(stamp.into()).or(self.state.at).unwrap_or_else(|| stamp.into());
 
         let mut changed = is_news || order.iter().any(|(key, value)| self.state.order.get(key) != Some(value));
         if is_new_epoch {
             // An event is of one epoch.
-            self.tell(Cause::Interval, self.state.at_us, scope, made);
+            self.tell_until_then(scope, stamp, made);
         }
         self.state.epoch += u64::from(is_new_epoch || self.state.epoch == 0);
         self.gauges.iter_mut().zip(seen).for_each(|(gauge, seen)| gauge.move_on(seen));
         if is_news {
-            self.state.at_us = stamp.wall_us;
+            self.state.at = Some(stamp.into());
         }
         if has_moved {
-            self.state.open.get_or_insert(Interval { from_us, opened: Since::from(stamp) });
+            self.state.open.get_or_insert(Interval { from, opened: Since::from(stamp) });
         }
         let cause = match (is_new_epoch, catching_up && has_moved, order_changed) {
             (true, _, _) => Cause::Reset,
@@ -176,7 +174,7 @@ impl Tally {
             self.state.order.entry(key).or_insert_with(|| value.clone());
         }
         if is_new_epoch || order_changed || self.is_due(stamp) {
-            changed |= self.tell(cause, stamp.wall_us, scope, made);
+            changed |= self.tell(cause, stamp.into(), scope, stamp, made);
         }
         self.state.order.extend(order);
         if changed {
@@ -185,22 +183,22 @@ impl Tally {
     }
 
     /// The device went silent: nothing will be added to what is open for a while.
-    pub(super) fn silence(&mut self, scope: &ScanScope<'_>, made: &mut Made) {
+    pub(super) fn silence(&mut self, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
         self.catching_up = true;
-        if self.tell(Cause::Interval, self.state.at_us, scope, made) {
+        if self.tell_until_then(scope, stamp, made) {
             made.memory.push(self.remembered());
         }
     }
 
     /// Takes a new baseline with the next scan: what the counters show from now on has nothing to do with what they showed.
-    pub(super) fn renew(&mut self, scope: &ScanScope<'_>, made: &mut Made) {
-        self.tell(Cause::Interval, self.state.at_us, scope, made);
+    pub(super) fn renew(&mut self, scope: &ScanScope<'_>, stamp: Stamp, made: &mut Made) {
+        self.tell_until_then(scope, stamp, made);
         let was_seen = self.gauges.iter().any(|gauge| gauge.memory.counter.is_some());
         self.state.epoch += u64::from(was_seen);
-        self.state.at_us = 0;
+        self.state.at = None;
         self.gauges.iter_mut().for_each(|gauge| gauge.memory = GaugeMemory::default());
         self.catching_up = false;
-        self.seen_us = None;
+        self.seen = None;
         made.memory.push(self.remembered());
     }
 
@@ -213,15 +211,20 @@ impl Tally {
         self.state.open.is_some_and(|open| open.opened.has_lasted(self.accumulate, stamp))
     }
 
+    /// Tells what is open, if something is, until a counter last moved.
+    fn tell_until_then(&mut self, scope: &ScanScope<'_>, now: Stamp, made: &mut Made) -> bool {
+        self.tell(Cause::Interval, self.state.at.unwrap_or_else(|| now.into()), scope, now, made)
+    }
+
     /// Tells what is open, if something is.
-    fn tell(&mut self, cause: Cause, to_us: i64, scope: &ScanScope<'_>, made: &mut Made) -> bool {
+    fn tell(&mut self, cause: Cause, to: Since, scope: &ScanScope<'_>, now: Stamp, made: &mut Made) -> bool {
         let Some(open) = self.state.open.take() else { return false };
         let mut data = Map::new();
         self.gauges.iter_mut().for_each(|gauge| gauge.tell(&mut data));
         data.insert("counter_epoch".into(), self.state.epoch.into());
         data.insert("unit_of_measure".into(), self.unit_of_measure.clone().into());
-        data.insert("from_at".into(), rfc3339(open.from_us).into());
-        data.insert("to_at".into(), rfc3339(to_us).into());
+        data.insert("from_at".into(), rfc3339(open.from.wall_us(now)).into());
+        data.insert("to_at".into(), rfc3339(to.wall_us(now)).into());
         match self.kind {
             Kind::Production => data.insert("cause".into(), cause.name().into()),
             Kind::Consumption(medium) => data.insert("medium".into(), medium.name().into()),
