@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use plantlink_buffer::Stamp;
 use plantlink_config::{Config, Destination, Secret, Source, Tls};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -10,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use x509_parser::parse_x509_certificate;
 
+use crate::clock::{Time, is_plausible};
 use crate::template::rfc3339;
 
 /// From here on the end is near, unless the whole life is short.
@@ -97,7 +97,7 @@ impl Certificates {
     }
 
     /// Reads the files.
-    pub(crate) fn look(&self, now: Stamp) -> Vec<CertificateStatus> {
+    pub(crate) fn look(&self, now: Time) -> Vec<CertificateStatus> {
         self.0.iter().map(|used| used.look(now)).collect()
     }
 }
@@ -109,7 +109,7 @@ fn used(by: String, tls: &Tls) -> impl Iterator<Item = Used> + use<> {
 }
 
 impl Used {
-    fn look(&self, now: Stamp) -> CertificateStatus {
+    fn look(&self, now: Time) -> CertificateStatus {
         let (role, from, pem) = match &self.file {
             File::Client(secret) => (Role::Client, secret.to_string(), secret.read_bytes().ok()),
             File::Authority(path) => (Role::Authority, format!("file {}", path.display()), std::fs::read(path).ok()),
@@ -120,9 +120,9 @@ impl Used {
             used_by: self.by.clone(),
             role,
             from,
-            validity: life.filter(|_| now.synced).map_or(Validity::Unknown, |life| life.at(now_s)),
+            validity: life.filter(|_| is_plausible(now.wall_us)).map_or(Validity::Unknown, |life| life.at(now_s)),
             expires_at: life.map(|life| rfc3339(life.until_s.saturating_mul(1_000_000))),
-            expires_in_days: life.filter(|_| now.synced).map(|life| life.days_left(now_s)),
+            expires_in_days: life.filter(|_| is_plausible(now.wall_us)).map(|life| life.days_left(now_s)),
         }
     }
 }
@@ -216,7 +216,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("client.pem");
         let used = Used { by: "destination central".to_owned(), file: File::Client(Secret::File(path.clone())) };
-        let now = Stamp { wall_us: 1_796_000_000_000_000, boottime_us: 0, synced: true };
+        let now = Time { wall_us: 1_796_000_000_000_000, boottime_us: 0 };
         let look = |now| {
             let status = used.look(now);
             (status.validity, status.expires_at)
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(look(now), (Validity::Good, Some("2028-01-01T00:00:00Z".to_owned())));
         std::fs::write(&path, pem(2026)).unwrap();
         assert_eq!(look(now).0, Validity::Expired);
-        assert_eq!(look(Stamp { synced: false, ..now }).0, Validity::Unknown);
+        assert_eq!(look(Time { wall_us: 0, ..now }).0, Validity::Unknown);
         std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
         assert_eq!(look(now), (Validity::Unknown, None));
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::chain::chain;
-use crate::clock::{Clock, age};
+use crate::clock::{Time, age};
 use crate::destination::{DeliverError, Delivery, Destination, Expiry, Outcome};
 use crate::destination_health::Trouble;
 use crate::health::{Health, Turned};
@@ -58,7 +58,7 @@ pub(crate) async fn deliver(
         let mut delivery = schedule.weigh(&turn, delivery);
         schedule.let_wait(&turn, &mut delivery);
         tokio::select! {
-            settled = store.settle(&turn, &delivery.outcomes, Clock.now().wall_us) => settled?,
+            settled = store.settle(&turn, &delivery.outcomes, Time::now().wall_us) => settled?,
             // The disk refuses. What was answered stays with the writer, which tries once more at its own stop.
             () = overdue(&stop) => break,
         }
@@ -194,7 +194,7 @@ fn delays(turn: &Turn, delivery: &Delivery, health: &Health) {
         // They were delivered before.
         Part::Replay => return,
     }
-    let now = Clock.now();
+    let now = Time::now();
     let delivered = turn.batch.events.iter().zip(&delivery.outcomes).filter(|(_, outcome)| match outcome {
         Outcome::Delivered | Outcome::Unheard => true,
         Outcome::Unused | Outcome::Waits { .. } | Outcome::Rejected(_) => false,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::health::{Condition, State, Turned, now};
 use crate::schedule::Limit;
@@ -81,7 +81,7 @@ impl DestinationHealth {
     /// How long it is left alone, and whether its breaker is open.
     pub(crate) fn rests(&mut self, rest: Option<Duration>, breaker_is_open: bool) {
         let at_us =
-            |rest: Duration| Clock.now().wall_us.saturating_add(i64::try_from(rest.as_micros()).unwrap_or(i64::MAX));
+            |rest: Duration| Time::now().wall_us.saturating_add(i64::try_from(rest.as_micros()).unwrap_or(i64::MAX));
         self.until = rest.map(|rest| rfc3339(at_us(rest)));
         self.breaker_open_since = breaker_is_open.then(|| self.breaker_open_since.take().unwrap_or_else(now));
     }
@@ -89,7 +89,7 @@ impl DestinationHealth {
     /// Says yes once when it is time to do something.
     pub(crate) fn expires(&mut self, expiry: Option<Expiry>) -> Turned {
         let was_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
-        let now_us = Clock.now().wall_us;
+        let now_us = Time::now().wall_us;
         self.expires =
             expiry.map(|Expiry { of, at_us }| Expires { of, at: rfc3339(at_us), soon: is_soon(at_us, now_us) });
         let is_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);

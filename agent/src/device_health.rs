@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use plantlink_buffer::Stamp;
 use plantlink_config::{Device, Name, TagName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clip::clip;
+use crate::clock::Time;
 use crate::health::{Condition, State, Turned};
 use crate::reading::{Fault, Quality};
 use crate::source::{Identity, Scan};
@@ -75,7 +75,7 @@ impl KnownDevice {
 
 impl DeviceHealth {
     /// Nothing is known of it yet.
-    pub(crate) fn new(line: &Name, device: &Device, now: Stamp) -> Self {
+    pub(crate) fn new(line: &Name, device: &Device, now: Time) -> Self {
         let intervals = device.tags.iter().map(|tag| tag.every);
         DeviceHealth {
             line: line.to_string(),
@@ -142,7 +142,7 @@ impl DeviceHealth {
     }
 
     /// The same, with the age of its values at that moment.
-    pub(crate) fn at(mut self, now: Stamp) -> Self {
+    pub(crate) fn at(mut self, now: Time) -> Self {
         // A value that came after that moment has no age.
         let age_us = now.boottime_us.saturating_sub(self.good_boottime_us);
         let age = Duration::from_micros(u64::try_from(age_us).unwrap_or(0));
@@ -157,19 +157,21 @@ fn fresh_for(interval: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use plantlink_buffer::Stamp;
     use plantlink_config::{Profile, Tag};
 
     use super::*;
     use crate::reading::{Reading, Value};
     use crate::source::modbus::fake::{device, holding};
 
-    fn second(second: i64) -> Stamp {
-        Stamp { wall_us: 0, boottime_us: second * 1_000_000, synced: true }
+    fn second(second: i64) -> Time {
+        Time { wall_us: 0, boottime_us: second * 1_000_000 }
     }
 
     fn scan(at: i64, values: Vec<(usize, Quality<Value>)>) -> Scan {
         let readings = values.into_iter().map(|(tag, value)| Reading { tag, value }).collect();
-        Scan { device: 0, stamp: second(at), readings, identity: None, nameplate: None }
+        let stamp = Stamp { wall_us: 0, boottime_us: second(at).boottime_us, synced: true };
+        Scan { device: 0, stamp, readings, identity: None, nameplate: None }
     }
 
     /// A device with two tags, and what is known of it at second 100.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
 use memchr::memmem;
-use plantlink_buffer::{Event, EventTime, Stamp, Stored};
+use plantlink_buffer::{Event, EventTime, Recorded, Stored, TimeQuality};
 use plantlink_config::{EnvelopeFormat, Name};
 use serde_json::Value;
 use uuid::Uuid;
@@ -30,15 +30,19 @@ pub(crate) struct Envelope {
     site: Arc<Site>,
     flow: Name,
     sequence: u64,
+    /// The row of the boot in which it was recorded.
+    boot: i64,
     event: Event,
+    recorded: Recorded,
     data: OnceLock<Value>,
     metadata: OnceLock<Value>,
 }
 
 impl Envelope {
-    pub(crate) fn new(site: Arc<Site>, flow: Name, stored: Stored) -> Self {
-        let Stored { sequence, event, .. } = stored;
-        Envelope { site, flow, sequence, event, data: OnceLock::new(), metadata: OnceLock::new() }
+    /// Of an event with what is known of its time now.
+    pub(crate) fn new(site: Arc<Site>, flow: Name, stored: Stored, recorded: Recorded) -> Self {
+        let Stored { sequence, boot, event } = stored;
+        Envelope { site, flow, sequence, boot, event, recorded, data: OnceLock::new(), metadata: OnceLock::new() }
     }
 
     pub(crate) fn id(&self) -> Uuid {
@@ -49,9 +53,15 @@ impl Envelope {
         &self.event.event_type
     }
 
-    /// When it was recorded, by the gateway's clocks.
-    pub(crate) fn recorded(&self) -> Stamp {
-        self.event.stamp
+    /// When it was recorded, as far as that is known.
+    pub(crate) fn recorded(&self) -> Recorded {
+        self.recorded
+    }
+
+    /// Where it stands in time among the events of this buffer, whatever the wall clock showed: the boot, and the clock that
+    /// runs from it.
+    pub(crate) fn place_in_time(&self) -> (i64, i64) {
+        (self.boot, self.event.stamp.boottime_us)
     }
 
     /// The flow whose log it is in.
@@ -97,13 +107,17 @@ impl Envelope {
 
     fn timestamp_us(&self) -> i64 {
         match self.event.at {
-            EventTime::Own => self.event.stamp.wall_us,
+            EventTime::Own => self.recorded.wall_us,
             EventTime::Sender { wall_us } => wall_us,
         }
     }
 
     fn time_quality(&self) -> &'static str {
-        if self.event.stamp.synced { "synced" } else { "unsynced" }
+        match self.recorded.quality {
+            TimeQuality::Synced => "synced",
+            TimeQuality::Unsynced => "unsynced",
+            TimeQuality::Corrected => "corrected",
+        }
     }
 
     /// Whether the stored metadata has a member of this quoted name. A match inside a text costs a member that can be derived, never a fact.
@@ -149,7 +163,7 @@ impl Scope for Envelope {
             "flow" => Some(Value::from(&*self.flow)),
             "sequence" => Some(Value::from(self.sequence)),
             "epoch" => Some(Value::from(self.site.epoch.to_string())),
-            "recorded_at" => Some(Value::from(rfc3339(self.event.stamp.wall_us))),
+            "recorded_at" => Some(Value::from(rfc3339(self.recorded.wall_us))),
             "time_quality" => Some(Value::from(self.time_quality())),
             "correlation_id" => Some(Value::from(self.correlation_id())),
             "trace_id" => Some(Value::from(self.trace_id())),

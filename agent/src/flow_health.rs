@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use plantlink_buffer::Stamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::clock::Clock;
 use crate::delays::Delays;
 use crate::health::{Remark, Seldom, Turned, now, remark};
 use crate::progress::Progress;
@@ -29,7 +27,7 @@ pub(crate) struct FlowHealth {
     pub(crate) delays: Delays,
     pub(crate) progress: Progress,
     /// When events were given up last, as far as that was seen.
-    pub(crate) last_dropped: Option<Stamp>,
+    pub(crate) last_dropped: Option<Dropped>,
     /// How many were given up, as it was seen last.
     dropped: Option<u64>,
     told: Seldom,
@@ -48,6 +46,13 @@ pub(crate) struct Pause {
 pub(crate) struct Late {
     pub(crate) since: String,
     began: Instant,
+}
+
+/// When events were given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) at: String,
+    pub(crate) seen: Instant,
 }
 
 /// A breach begins or ends.
@@ -97,7 +102,7 @@ impl FlowHealth {
     pub(crate) fn look(&mut self, waiting: u64, dropped: u64) {
         self.progress.look(waiting, Instant::now());
         if self.dropped.replace(dropped).is_some_and(|before| dropped > before) {
-            self.last_dropped = Some(Clock.now());
+            self.last_dropped = Some(Dropped { at: now(), seen: Instant::now() });
         }
     }
 
@@ -129,10 +134,10 @@ mod tests {
         flow.look(5, 7);
         flow.look(4, 7);
         assert_eq!(flow.last_dropped, None);
-        let before = Clock.now();
+        let before = Instant::now();
         flow.look(3, 8);
-        let last = flow.last_dropped.unwrap();
-        assert!(last.boottime_us >= before.boottime_us, "{last:?}");
+        let last = flow.last_dropped.clone().unwrap();
+        assert!(last.seen >= before, "{last:?}");
         flow.look(2, 8);
         assert_eq!(flow.last_dropped, Some(last));
     }

@@ -2,17 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use plantlink_buffer::{FlowState, Reader, Stamp};
+use plantlink_buffer::{FlowState, Reader};
 use plantlink_config::{Flow, Name, Order, Priority};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::clock::age;
+use crate::clock::{Time, age};
 use crate::delays::DelayFigures;
 use crate::flow_health::{FlowHealth, Pause};
 use crate::health::Remark;
 use crate::service_level;
-use crate::template::rfc3339;
 
 /// A flow that gave up events is said to go on with it for so long.
 const DROPPING: Duration = Duration::from_mins(10);
@@ -74,7 +73,7 @@ impl FlowStatus {
         configured: &[Flow],
         health: FlowHealth,
         reader: &mut Reader,
-        now: Stamp,
+        now: Time,
     ) -> Self {
         let flow = configured.iter().find(|flow| *flow.name == *level.name);
         let oldest = (level.buffered > 0).then(|| service_level::oldest(level, reader)).flatten();
@@ -101,8 +100,8 @@ impl FlowStatus {
             delivered: level.delivered,
             dead: level.dead,
             dropped: level.dropped,
-            last_dropped_at: health.last_dropped.map(|last| rfc3339(last.wall_us)),
-            is_dropping: health.last_dropped.and_then(|last| age(last, now)).is_some_and(|age| age < DROPPING),
+            last_dropped_at: health.last_dropped.as_ref().map(|last| last.at.clone()),
+            is_dropping: health.last_dropped.is_some_and(|last| last.seen.elapsed() < DROPPING),
             untold: level.untold,
             replaying: level.replaying,
             replayed: level.replayed,

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::trip::{Answered, Phase, Trip};
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::deliver::{Ended, GOODBYE, overdue, tell, unreadable};
 use crate::destination::mqtt::{interrupted, unanswered, verdict};
 use crate::destination::{DeliverError, Delivery, Outcome};
@@ -164,7 +164,7 @@ impl Airline {
 
     /// One commit: what has arrived is settled, what the broker has is released, the next flight begins.
     async fn write_down(&mut self, turn: Option<Turn>) -> Result<(), Stopped> {
-        let now_us = Clock.now().wall_us;
+        let now_us = Time::now().wall_us;
         let mut change = Fly { landed: std::mem::take(&mut self.gone), ..Fly::default() };
         let arrived = self.land();
         for Trip { turn, flight, .. } in &arrived {

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clip::clip;
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::destination_health::{DestinationHealth, Trouble};
 use crate::device_health::{DeviceHealth, KnownDevice};
@@ -146,7 +146,7 @@ pub(crate) struct Health {
 impl Health {
     /// Everything that is configured is known from the start, with nothing known of it.
     pub(crate) fn new(config: &plantlink_config::Config) -> Self {
-        let now = Clock.now();
+        let now = Time::now();
         let mut picture = Picture::default();
         let mut lines = BTreeMap::new();
         for source in &config.sources {
@@ -349,5 +349,5 @@ pub(crate) fn remark(reason: &str) -> Remark {
 }
 
 pub(crate) fn now() -> String {
-    rfc3339(Clock.now().wall_us)
+    rfc3339(Time::now().wall_us)
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::chain::chain;
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::envelope::Site;
 use crate::health::{Health, Turned};
 use crate::mqtt::{Answer, Link, MqttError, Publish, Qos, Session, Tcp, Will, open_with};
@@ -135,7 +135,7 @@ impl Heartbeat {
     fn state(&self, state: &str) -> Vec<u8> {
         let state = json!({
             "state": state,
-            "at": rfc3339(Clock.now().wall_us),
+            "at": rfc3339(Time::now().wall_us),
             "version": env!("CARGO_PKG_VERSION"),
             "epoch": self.site.epoch.to_string(),
         });

@@ -11,7 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, Inv
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use rustls::RootCertStore;
 
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::destination::Cause;
 use crate::tls::{TlsError, client_config};
 
@@ -135,7 +135,7 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
 
 async fn read(mut response: Response) -> Result<Answer, NoAnswer> {
     let headers = response.headers();
-    let now_s = Clock.now().wall_us / 1_000_000;
+    let now_s = Time::now().wall_us / 1_000_000;
     let mut answer = Answer {
         status: response.status().as_u16(),
         retry_after: respite::asked_for(headers, now_s),

@@ -63,6 +63,7 @@ mod source;
 mod status;
 mod store;
 mod summary;
+mod sync;
 mod systemd;
 mod tap;
 mod template;

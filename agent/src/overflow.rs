@@ -33,6 +33,7 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Editor {
     flows: BTreeMap<FlowId, Described>,
     provenance: Provenance,
+    clock: Clock,
 }
 
 struct Described {
@@ -42,11 +43,16 @@ struct Described {
 
 impl Editor {
     /// The flows of the file; `configured` lacks those that are retired, which refuse.
-    pub(crate) fn new(states: &[FlowState], configured: &[(FlowId, &Flow)], provenance: Provenance) -> Self {
+    pub(crate) fn new(
+        states: &[FlowState],
+        configured: &[(FlowId, &Flow)],
+        provenance: Provenance,
+        clock: Clock,
+    ) -> Self {
         let policy = |id| configured.iter().find(|(flow, _)| *flow == id).map(|(_, flow)| flow.when_full);
         let described =
             |state: &FlowState| Described { name: state.name.clone(), policy: policy(state.id).unwrap_or_default() };
-        Self { flows: states.iter().map(|state| (state.id, described(state))).collect(), provenance }
+        Self { flows: states.iter().map(|state| (state.id, described(state))).collect(), provenance, clock }
     }
 }
 
@@ -106,7 +112,7 @@ impl Author for Editor {
             event_type: OVERFLOWED.into(),
             source: SOURCE.into(),
             at: EventTime::Own,
-            stamp: Clock.now(),
+            stamp: self.clock.now(),
             data: data.to_string().into_bytes(),
             metadata,
         }
@@ -160,7 +166,7 @@ impl Author for Editor {
         metadata.insert("thinned".to_owned(), thinned.into());
         let (source, stamp, at) = match events.last() {
             Some(Stored { event, .. }) => (event.source.clone(), event.stamp, event.at),
-            None => (SOURCE.into(), Clock.now(), EventTime::Own),
+            None => (SOURCE.into(), self.clock.now(), EventTime::Own),
         };
         let metadata = Value::from(metadata).to_string();
         let metadata = metadata.strip_prefix('{').and_then(|members| members.strip_suffix('}')).unwrap_or_default();
@@ -221,11 +227,11 @@ mod tests {
     use super::*;
 
     fn editor() -> Editor {
-        Editor { flows: BTreeMap::new(), provenance: Provenance::Plant }
+        Editor { flows: BTreeMap::new(), provenance: Provenance::Plant, clock: Clock::default() }
     }
 
     fn sample(data: &str, metadata: &str) -> Stored {
-        let stamp = Clock.now();
+        let stamp = Clock::default().now();
         let event = Event {
             id: [1; 16],
             event_type: SAMPLED.into(),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use plantlink_buffer::{Event, SenderEntry, Stored};
+use plantlink_buffer::{Event, Recorded, SenderEntry, Stored};
 use plantlink_config::{Config, EnvelopeFormat, Name, Source, Stage};
 use serde_json::Value;
 use uuid::Uuid;
@@ -114,8 +114,9 @@ impl<'a> Rehearsal<'a> {
     pub(crate) fn envelopes(&self, enacted: &Enacted) -> Vec<Value> {
         let envelope = |flow: &Name, sequence| {
             let stored = Stored { sequence, boot: 0, event: enacted.event.clone() };
+            let recorded = Recorded::stamped(enacted.event.stamp);
             let mut json = BytesMut::new();
-            Envelope::new(self.site.clone(), flow.clone(), stored).write(EnvelopeFormat::Plant, &mut json);
+            Envelope::new(self.site.clone(), flow.clone(), stored, recorded).write(EnvelopeFormat::Plant, &mut json);
             serde_json::from_slice(&json).unwrap_or_default()
         };
         if !enacted.flows.is_empty() {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::audit::{self, Act};
 use crate::chain::chain;
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::mapping::Entry;
 use crate::premises::Premises;
 use crate::run::RunError;
@@ -86,7 +86,7 @@ impl Reloader {
         let (path, running_config) = (self.path.clone(), before.clone());
         let loaded = tokio::task::spawn_blocking(move || plantlink_config::reload(&path, &running_config)).await?;
         let mut report = Reload {
-            at: rfc3339(Clock.now().wall_us),
+            at: rfc3339(Time::now().wall_us),
             by,
             applied: false,
             changed: Vec::new(),
@@ -137,25 +137,28 @@ impl Reloader {
 
     async fn record(&self, old: &str, next: &Config, report: &Reload) -> Result<(), RunError> {
         let act = Act::Config { old: old.to_owned(), new: next.hash.clone(), changed: report.changed.clone() };
-        Ok(self.premises.store.append(entry(&act, &report.by, &next.hash)).await?)
+        Ok(self.premises.store.append(entry(&act, &report.by, &next.hash, self.premises.store.clock())).await?)
     }
 }
 
 /// Records that the configuration is another one than at the last start or change. The first one is only remembered.
 pub(crate) async fn started(premises: &Premises, config: &Config) -> Result<(), RunError> {
+    let clock = premises.store.clock();
     let last = premises.read(|reader| audit::last_configuration(&reader)).await?;
     let entry = match last {
         Some(last) if last == config.hash => return Ok(()),
         // What it changed is not known any more: the file of before is gone.
-        Some(old) => entry(&Act::Config { old, new: config.hash.clone(), changed: Vec::new() }, BY_START, &config.hash),
+        Some(old) => {
+            entry(&Act::Config { old, new: config.hash.clone(), changed: Vec::new() }, BY_START, &config.hash, clock)
+        }
         None => Entry { memory: vec![audit::remembered(&config.hash)], ..Entry::of_agent() },
     };
     Ok(premises.store.append(entry).await?)
 }
 
-fn entry(act: &Act, by: &str, hash: &str) -> Entry {
+fn entry(act: &Act, by: &str, hash: &str, clock: Clock) -> Entry {
     Entry {
-        events: vec![act.event(by, Clock.now())],
+        events: vec![act.event(by, clock.now())],
         stage: Stage::Production,
         memory: vec![audit::remembered(hash)],
         ..Entry::of_agent()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::backoff::{Backoff, LAST};
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::slot::Slot;
 
 /// The pauses between failures in a row.
@@ -43,7 +43,7 @@ impl Retry {
     fn in_slot(&mut self, slot: Slot, least: Duration) -> Duration {
         let period = self.backoff.ceiling().max(slot.within().min(LAST));
         let least_us = i64::try_from(least.as_micros()).unwrap_or(i64::MAX);
-        least + slot.next(period, Clock.now().wall_us.saturating_add(least_us))
+        least + slot.next(period, Time::now().wall_us.saturating_add(least_us))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::clock::Clock;
 use crate::control::{Control, ControlError, FrontDesk};
 use crate::crew::Crew;
 use crate::deliver::Ended;
@@ -24,6 +25,7 @@ use crate::running::Running;
 use crate::signals::{ReloadSignal, StopSignals};
 use crate::status::Reporter;
 use crate::store::{Stopped, Store};
+use crate::sync;
 use crate::systemd;
 use crate::tap::Tap;
 use crate::wiring::{forget_unfinishable, options, routes, yielding};
@@ -60,6 +62,8 @@ pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> 
     let reload_signal = ReloadSignal::listen().map_err(RunError::Signals)?;
     let health = Health::new(&config);
 
+    let clock = Clock::new(config.clock.synced_by);
+
     let mut buffer = Buffer::open(&config.buffer.path, &options(&config))?;
     forget_unfinishable(&config, &mut buffer)?;
     let site =
@@ -67,7 +71,7 @@ pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> 
     let opened = Opened::of(&buffer);
     opened.tell();
     let flows = buffer.flows();
-    let (yields, author) = yielding(&config, &flows, provenance);
+    let (yields, author) = yielding(&config, &flows, provenance, clock);
     let buffer = buffer.yielding(yields, author);
     let readers = buffer.readers();
     let broken = CancellationToken::new();
@@ -76,10 +80,10 @@ pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> 
     let writer =
         Writer::start(buffer, GroupLimits::default(), Box::new(move |state| disk_turned(&disk, &alarm, state)))
             .map_err(RunError::Writer)?;
-    let store = Store::new(writer.handle(), routes(&config, &flows), provenance, flows.clone());
+    let store = Store::new(writer.handle(), routes(&config, &flows), provenance, clock, flows.clone());
     let config = Arc::new(config);
     let (in_force, seen) = watch::channel(config.clone());
-    let reporter = Reporter::new(seen, site.clone(), opened, health.clone(), readers.open()?);
+    let reporter = Reporter::new(seen, site.clone(), opened, health.clone(), clock, readers.open()?);
     let premises = Premises { site, store, health, readers, tap: Tap::default() };
 
     let control = Control::bind(&config.buffer.path)?;
@@ -143,8 +147,9 @@ fn start_beside(
 ) {
     let Premises { store, health, tap, .. } = premises.clone();
     let desk = FrontDesk { reporter, store: store.clone(), lines: running.lines(), tap, reload };
-    let told = store.clone();
+    let (told, timed) = (store.clone(), store.clone());
     beside.hire_unfailing("control".to_owned(), (), |stop| control.serve(desk, stop));
+    beside.hire_unfailing("clock".to_owned(), (), |stop| sync::watch(timed, stop));
     beside.hire_unfailing("losses".to_owned(), (), |stop| overflow::ask(told, stop));
     beside.hire_unfailing("watchdog".to_owned(), (), |stop| systemd::watchdog(store, health, stop));
 }

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use plantlink_buffer::{FlowId, FlowState, Reader, Stamp};
+use plantlink_buffer::{FlowId, FlowState, Reader, Recorded};
 use plantlink_config::{Flow, Name};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::clock::{Clock, age};
+use crate::clock::{Time, age};
 use crate::flow_health::LateTurn;
 use crate::health::Health;
 
@@ -23,7 +23,7 @@ struct Promise {
     name: Name,
     max_delay: Duration,
     /// The oldest event at the last look, with where the log stood then and how many events were waiting.
-    oldest: Option<((u64, u64), Stamp)>,
+    oldest: Option<((u64, u64), Recorded)>,
 }
 
 /// Watches until stop.
@@ -73,7 +73,7 @@ impl Promise {
     }
 
     fn tell(&self, health: &Health) {
-        let age = self.oldest.and_then(|(_, recorded)| age(recorded, Clock.now()));
+        let age = self.oldest.and_then(|(_, recorded)| age(recorded, Time::now()));
         let is_late = age.is_some_and(|age| age > self.max_delay);
         match health.flow_late(&self.name, is_late) {
             Some(LateTurn::Begun) => {
@@ -89,12 +89,11 @@ impl Promise {
 }
 
 /// When the flow's oldest event that is not delivered was recorded; `None` when it cannot be read.
-pub(crate) fn oldest(level: &FlowState, reader: &mut Reader) -> Option<Stamp> {
-    if level.waiting > 0
-        && let Some(stored) = reader.waiting(level.id, 0, 1).ok()?.first()
-    {
-        return Some(stored.event.stamp);
-    }
-    let read = reader.read(level.id, level.first_open, 1, usize::MAX).ok()?;
-    Some(read.first()?.event.stamp)
+pub(crate) fn oldest(level: &FlowState, reader: &mut Reader) -> Option<Recorded> {
+    let waiting = if level.waiting > 0 { reader.waiting(level.id, 0, 1).ok()? } else { Vec::new() };
+    let first = match waiting.into_iter().next() {
+        Some(first) => first,
+        None => reader.read(level.id, level.first_open, 1, usize::MAX).ok()?.into_iter().next()?,
+    };
+    reader.recorded(&first).ok()
 }

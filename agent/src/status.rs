@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::certificates::{CertificateStatus, Certificates};
-use crate::clock::Clock;
+use crate::chain::chain;
+use crate::clock::{Clock, Time};
 use crate::control::Wording;
 use crate::destination_health::DestinationHealth;
 use crate::device_health::DeviceHealth;
@@ -39,6 +40,7 @@ struct Inner {
     buffer: PathBuf,
     opened: Opened,
     health: Health,
+    clock: Clock,
     reader: Mutex<Reader>,
     flash: FlashAccount,
     started: Instant,
@@ -67,7 +69,11 @@ pub(crate) struct Status {
     pub(crate) config_hash: String,
     /// What came of the last attempt to change the configuration since the start.
     pub(crate) reload: Option<Reload>,
+    /// `synced` or `unsynced`, as what is recorded now is marked.
     pub(crate) clock: &'static str,
+    /// Why it is `unsynced`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_doubt: Option<String>,
     /// `None` when the buffer cannot be read.
     pub(crate) ledger: Option<LedgerStatus>,
     pub(crate) buffer: BufferStatus,
@@ -110,6 +116,7 @@ impl Reporter {
         site: Arc<Site>,
         opened: Opened,
         health: Health,
+        clock: Clock,
         reader: Reader,
     ) -> Self {
         let buffer = config.borrow().buffer.path.clone();
@@ -119,10 +126,11 @@ impl Reporter {
             buffer,
             opened,
             health,
+            clock,
             flash: FlashAccount::new(reader.ledger().map_or(0, |ledger| ledger.events.recorded)),
             reader: Mutex::new(reader),
             started: Instant::now(),
-            started_at: rfc3339(Clock.now().wall_us),
+            started_at: rfc3339(Time::now().wall_us),
         }))
     }
 
@@ -159,7 +167,7 @@ impl Report {
 
 impl Inner {
     fn status(&self) -> Status {
-        let now = Clock.now();
+        let (now, doubt) = self.clock.look();
         let config = self.config.borrow().clone();
         let picture = self.health.picture();
         let mut reader = self.reader.lock();
@@ -171,7 +179,7 @@ impl Inner {
             .map(|level| {
                 let health = picture.flows.iter().find(|(name, _)| ***name == *level.name);
                 let health = health.map(|(_, health)| health.clone()).unwrap_or_default();
-                FlowStatus::new(level, &config.flows, health, &mut reader, now)
+                FlowStatus::new(level, &config.flows, health, &mut reader, now.into())
             })
             .collect();
         Status {
@@ -184,6 +192,7 @@ impl Inner {
             config_hash: config.hash.clone(),
             reload: picture.reload,
             clock: if now.synced { "synced" } else { "unsynced" },
+            clock_doubt: doubt.map(|doubt| chain(&doubt)),
             ledger: found.as_ref().map(LedgerStatus::of),
             buffer: BufferStatus {
                 path: self.buffer.clone(),
@@ -197,11 +206,15 @@ impl Inner {
             },
             process: ProcessStatus::now(),
             sources: named(picture.sources),
-            devices: picture.devices.into_iter().map(|(name, what)| Named { name, what: what.at(now) }).collect(),
+            devices: picture
+                .devices
+                .into_iter()
+                .map(|(name, what)| Named { name, what: what.at(now.into()) })
+                .collect(),
             flows,
             destinations: named(picture.destinations),
             heartbeats: named(picture.heartbeats),
-            certificates: Certificates::of(&config).look(now),
+            certificates: Certificates::of(&config).look(now.into()),
         }
     }
 }

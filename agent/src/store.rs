@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use plantlink_buffer::{
-    Append, Event, FlowState, Fly, Hold, Keep, Kept, Reconfiguration, Replayed, Resume, Routed, Settle, Settled,
+    Append, Event, FlowState, Fly, Hold, Keep, Kept, Reconfiguration, Replayed, Resume, Routed, Settle, Settled, Stamp,
     Submission, Work, WriteError, WriterHandle,
 };
 use plantlink_config::{Config, Name, Stage};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::clock::Clock;
 use crate::destination::Outcome;
 use crate::fly::UNUSABLE;
 use crate::health::Health;
@@ -32,6 +33,7 @@ pub(crate) struct Store {
     /// Replaced when another configuration is taken up.
     routes: Arc<RwLock<Routes>>,
     provenance: Provenance,
+    clock: Clock,
     room: Arc<Semaphore>,
     levels: Arc<watch::Sender<Vec<FlowState>>>,
 }
@@ -42,11 +44,18 @@ pub(crate) struct Store {
 pub(crate) struct Stopped;
 
 impl Store {
-    pub(crate) fn new(writer: WriterHandle, routes: Routes, provenance: Provenance, flows: Vec<FlowState>) -> Self {
+    pub(crate) fn new(
+        writer: WriterHandle,
+        routes: Routes,
+        provenance: Provenance,
+        clock: Clock,
+        flows: Vec<FlowState>,
+    ) -> Self {
         Store {
             writer,
             routes: Arc::new(RwLock::new(routes)),
             provenance,
+            clock,
             room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
             levels: Arc::new(watch::Sender::new(flows)),
         }
@@ -83,6 +92,17 @@ impl Store {
         events.into_iter().map(routed).collect()
     }
 
+    /// The clock that stamps what comes in.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Remembers that the wall clock is set at this moment, by which the times of before in this boot are mended.
+    pub(crate) fn sync(&self, now: Stamp) -> Result<(), Stopped> {
+        let levels = self.levels.clone();
+        self.submit(Work::Sync(now), Duration::ZERO, move |flows| publish(&levels, flows))
+    }
+
     /// From now on events go these ways.
     pub(crate) fn reroute(&self, routes: Routes) {
         *self.routes.write() = routes;
@@ -92,10 +112,10 @@ impl Store {
     pub(crate) async fn reconfigure(&self, config: &Config) -> Result<Result<Vec<FlowState>, WriteError>, Stopped> {
         let (done, reconfigured) = oneshot::channel();
         let levels = self.levels.clone();
-        let (config, provenance) = (config.clone(), self.provenance);
+        let (config, provenance, clock) = (config.clone(), self.provenance, self.clock);
         let reconfiguration = Reconfiguration {
             options: options(&config),
-            yielding: Box::new(move |flows| yielding(&config, flows, provenance)),
+            yielding: Box::new(move |flows| yielding(&config, flows, provenance, clock)),
             done: Box::new(move |flows| {
                 if let Ok(flows) = &flows {
                     publish(&levels, flows);

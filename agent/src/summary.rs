@@ -155,7 +155,7 @@ fn gateway(status: &Status) -> impl Iterator<Item = String> {
     let unheard = status.heartbeats.iter().filter(|heartbeat| heartbeat.what.state == State::Down);
     let unheard = unheard.map(|heartbeat| (&*heartbeat.name, heartbeat.what.error.clone()));
     let certificates = status.certificates.iter().filter_map(expiry);
-    let clock = (status.clock != "synced").then(|| "the clock is not set".to_owned());
+    let clock = status.clock_doubt.as_ref().map(|doubt| format!("the clock is not set ({doubt})"));
     let unheard = several(["heartbeat to", "heartbeats to"], unheard, ["is not heard", "are not heard"]);
     unheard.into_iter().chain(certificates).chain(clock)
 }

@@ -3,7 +3,7 @@
 use plantlink_buffer::{Author, Buffer, FlowId, FlowSpec, FlowState, Options, WriteError, Yielding};
 use plantlink_config::{Config, Destination, Flow, MqttQos, Name};
 
-use crate::clock::boot_id;
+use crate::clock::{Clock, boot_id};
 use crate::overflow::{self, Editor};
 use crate::provenance::Provenance;
 use crate::routes::Routes;
@@ -28,9 +28,10 @@ pub(crate) fn yielding(
     config: &Config,
     flows: &[FlowState],
     provenance: Provenance,
+    clock: Clock,
 ) -> (Vec<Yielding>, Box<dyn Author>) {
     let configured = configured(config, flows);
-    (overflow::yielding(&configured), Box::new(Editor::new(flows, &configured, provenance)))
+    (overflow::yielding(&configured), Box::new(Editor::new(flows, &configured, provenance, clock)))
 }
 
 /// The flows of the file, in its order.

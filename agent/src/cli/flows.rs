@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::order::{configuration, obeyed};
 use super::{ConfigArgs, failed, print};
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::control::{ControlError, Order, Request, ask};
 use crate::flow_health::FlowHealth;
 use crate::flow_status::FlowStatus;
@@ -102,7 +102,7 @@ async fn found(config: Option<&Config>) -> Result<Vec<Value>, Box<dyn Error>> {
             let mut reader = Reader::open(&config.buffer.path)?;
             let levels = reader.flows()?;
             let flows = levels.iter().map(|level| {
-                let flow = FlowStatus::new(level, &config.flows, FlowHealth::default(), &mut reader, Clock.now());
+                let flow = FlowStatus::new(level, &config.flows, FlowHealth::default(), &mut reader, Time::now());
                 serde_json::to_value(flow)
             });
             Ok(flows.collect::<Result<_, _>>()?)

@@ -7,6 +7,7 @@ use plantlink_buffer::Buffer;
 use plantlink_config::{Config, Environment, load};
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::control::{ControlError, Order, Request, ask, own};
 use crate::opened::Opened;
 use crate::wiring::{forget_unfinishable, options, routes};
@@ -28,7 +29,7 @@ pub(super) async fn obeyed(config: Option<&Config>, order: Order) -> Result<Valu
             }
             forget_unfinishable(config, &mut buffer)?;
             let routes = routes(config, &buffer.flows());
-            let outcome = order.apply(&own(), &mut buffer, &routes)?;
+            let outcome = order.apply(&own(), &mut buffer, &routes, Clock::new(config.clock.synced_by))?;
             buffer.close()?;
             Ok(outcome)
         }

@@ -14,7 +14,7 @@ use super::access::Access;
 use super::order::configuration;
 use super::target::{LineArgs, Target};
 use super::{ConfigArgs, failed, print};
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::reading::Quality;
 use crate::source::modbus::{LineTime, Seen, TYPES, inspect};
 use crate::template::rfc3339;
@@ -87,7 +87,7 @@ async fn watch(args: &ReadArgs) -> Result<ExitCode, Box<dyn Error>> {
     let time = LineTime::of(&target.line);
     loop {
         let seen = inspect(&wanted.device, time, &wanted.places, async |question| access.ask(question).await).await?;
-        let at = rfc3339(Clock.now().wall_us);
+        let at = rfc3339(Time::now().wall_us);
         let text = if args.json { wanted.lines(&seen, &at) } else { wanted.table(&seen) };
         let fresh = if args.watch && !args.json && std::io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
         let printed = print(&format!("{fresh}{text}"));

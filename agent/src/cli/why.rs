@@ -18,7 +18,7 @@ use super::target::TargetError;
 use super::trail::trail;
 use super::{ConfigArgs, failed, print};
 use crate::chain::chain;
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::control::{Carried, Carrier, ControlError, Request, Stage, Trail, ask};
 use crate::reading::{Fault, Quality};
 use crate::source::modbus::{LineTime, Seen, inspect};
@@ -111,7 +111,7 @@ impl Subject<'_> {
             "value": seen.and_then(|seen| seen.value.value()).map(crate::reading::Value::to_json),
             "unit_of_measure": tag.unit_of_measure,
             "quality": seen.map(|seen| quality(&seen.value)),
-            "time": rfc3339(Clock.now().wall_us),
+            "time": rfc3339(Time::now().wall_us),
             "live_error": way.live.as_ref().err(),
             "last_events": way.carriers.as_ref().ok(),
             "last_events_error": way.carriers.as_ref().err(),

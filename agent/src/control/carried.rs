@@ -62,7 +62,7 @@ impl Carried {
                 event_id: Uuid::from_bytes(stored.event.id).to_string(),
                 event_type: stored.event.event_type.to_string(),
                 sequence: stored.sequence,
-                recorded_at: rfc3339(stored.event.stamp.wall_us),
+                recorded_at: rfc3339(reader.recorded(&stored)?.wall_us),
                 value: self.value(&stored.event).unwrap_or_default(),
                 stage: stage(level, &stored, reader)?,
                 depth: level.buffered,

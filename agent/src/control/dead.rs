@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use plantlink_buffer::{DeadContent, DeadLetter, FlowState, ReadError, Reader};
+use plantlink_buffer::{DeadContent, DeadLetter, FlowState, ReadError, Reader, Recorded, Stored};
 use plantlink_config::{Config, EnvelopeFormat, Name, wild};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -71,10 +71,11 @@ impl Wording {
     }
 
     /// The envelope as it would be sent; in a flow that is gone as nobody has configured otherwise.
-    fn body(&self, flow: Name, letter: plantlink_buffer::Stored) -> Value {
+    fn body(&self, flow: Name, letter: Stored, recorded: Recorded) -> Value {
         let format = self.formats.iter().find(|(name, _)| *name == flow).map(|(_, format)| *format);
         let mut body = BytesMut::new();
-        Envelope::new(self.site.clone(), flow, letter).write(format.unwrap_or(EnvelopeFormat::Plant), &mut body);
+        Envelope::new(self.site.clone(), flow, letter, recorded)
+            .write(format.unwrap_or(EnvelopeFormat::Plant), &mut body);
         serde_json::from_slice(&body).unwrap_or_else(|_| text(&body))
     }
 }
@@ -133,7 +134,10 @@ impl Dead {
                 told["body"] = match letter.content {
                     DeadContent::Event { flow, stored, .. } => {
                         match flows.iter().find(|known| known.id == flow).and_then(|flow| Name::new(&flow.name)) {
-                            Some(flow) => wording.body(flow, stored),
+                            Some(flow) => {
+                                let recorded = reader.recorded(&stored)?;
+                                wording.body(flow, stored, recorded)
+                            }
                             None => text(&stored.event.data),
                         }
                     }

@@ -93,15 +93,21 @@ impl Order {
         for work in work {
             flows = store.commit(work).await?;
         }
-        let events = store.routed(vec![self.act().event(by, Clock.now())], Stage::Production);
+        let events = store.routed(vec![self.act().event(by, store.clock().now())], Stage::Production);
         store.commit(Work::Append(Append { events, ..Append::default() })).await?;
         Ok(self.outcome(&about, &flows))
     }
 
     /// Does it on a buffer that nobody else uses, and records it there.
-    pub(crate) fn apply(&self, by: &str, buffer: &mut Buffer, routes: &Routes) -> Result<Value, OrderError> {
+    pub(crate) fn apply(
+        &self,
+        by: &str,
+        buffer: &mut Buffer,
+        routes: &Routes,
+        clock: Clock,
+    ) -> Result<Value, OrderError> {
         let Task { about, mut work } = self.plan(&buffer.flows(), buffer.reader()?)?;
-        let event = self.act().event(by, Clock.now());
+        let event = self.act().event(by, clock.now());
         let flows = routes.of(&event.event_type, &event.source, Stage::Production);
         work.push(Work::Append(Append { events: vec![Routed { event, flows }], ..Append::default() }));
         for work in &work {

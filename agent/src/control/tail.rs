@@ -110,7 +110,7 @@ impl Tailing {
             news.more |= !read.is_empty() && *next < level.next;
             flows.push((level, read.into_iter().filter(|stored| self.wanted.event(stored)).collect()));
         }
-        news.envelopes = self.merged(flows);
+        news.envelopes = self.merged(flows)?;
         Ok(news)
     }
 
@@ -135,26 +135,28 @@ impl Tailing {
             }
             flows.push((level, found));
         }
-        let mut envelopes = self.merged(flows);
+        let mut envelopes = self.merged(flows)?;
         envelopes.drain(..envelopes.len().saturating_sub(last));
         Ok(envelopes)
     }
 
-    /// The events of several flows by time, those of one flow in their order.
-    fn merged(&self, mut flows: Vec<(&FlowState, VecDeque<Stored>)>) -> Vec<BytesMut> {
+    /// The events of several flows by time, whatever the wall clock showed, those of one flow in their order.
+    fn merged(&mut self, mut flows: Vec<(&FlowState, VecDeque<Stored>)>) -> Result<Vec<BytesMut>, ReadError> {
         let mut envelopes = Vec::new();
-        let head = |events: &VecDeque<Stored>| events.front().map(|stored| stored.event.stamp.wall_us);
+        let head =
+            |events: &VecDeque<Stored>| events.front().map(|stored| (stored.boot, stored.event.stamp.boottime_us));
         while let Some((_, level, events)) = flows
             .iter_mut()
             .filter_map(|(level, events)| Some((head(events)?, level, events)))
             .min_by_key(|head| head.0)
         {
             let (Some(stored), Some(flow)) = (events.pop_front(), Name::new(&level.name)) else { continue };
+            let recorded = self.reader.recorded(&stored)?;
             let mut json = BytesMut::new();
-            Envelope::new(self.site.clone(), flow, stored).write(EnvelopeFormat::Plant, &mut json);
+            Envelope::new(self.site.clone(), flow, stored, recorded).write(EnvelopeFormat::Plant, &mut json);
             envelopes.push(json);
         }
-        envelopes
+        Ok(envelopes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where an event is: in which flows, how far it has come there, and what its destination said.
 
-use plantlink_buffer::{DeadContent, FlowState, ReadError, Reader, Stored};
+use plantlink_buffer::{DeadContent, FlowState, ReadError, Reader, Recorded, Stored};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -66,12 +66,14 @@ impl Trail {
                 DeadContent::Event { .. } | DeadContent::Payload { .. } => None,
             });
             if let Some((stored, reason, letter)) = letter {
-                found.push(Found::new(&flow, stored, Stage::Refused { reason }, Some(letter)));
+                let recorded = reader.recorded(stored)?;
+                found.push(Found::new(&flow, stored, recorded, Stage::Refused { reason }, Some(letter)));
             } else if let Some(stored) = reader.latest(flow.id, Self::EVENTS_MAX, |event| event.id == id)? {
                 // Read after the event, so that the flow knows of it.
                 let levels = reader.flows()?;
                 let Some(level) = levels.iter().find(|level| level.id == flow.id) else { continue };
-                found.push(Found::new(level, &stored, stage(level, &stored, reader)?, None));
+                let recorded = reader.recorded(&stored)?;
+                found.push(Found::new(level, &stored, recorded, stage(level, &stored, reader)?, None));
             }
         }
         Ok(Whereabouts { found, events_max: Self::EVENTS_MAX })
@@ -79,7 +81,7 @@ impl Trail {
 }
 
 impl Found {
-    fn new(flow: &FlowState, stored: &Stored, stage: Stage, letter: Option<Letter>) -> Self {
+    fn new(flow: &FlowState, stored: &Stored, recorded: Recorded, stage: Stage, letter: Option<Letter>) -> Self {
         let before = flow.spans.iter().filter(|span| span.is_owed() && span.next < stored.sequence);
         let ahead = match stage {
             Stage::Waiting => before.map(|span| span.end(flow.next).min(stored.sequence) - span.next).sum(),
@@ -90,7 +92,7 @@ impl Found {
             sequence: stored.sequence,
             event_type: stored.event.event_type.to_string(),
             source: stored.event.source.to_string(),
-            recorded_at: rfc3339(stored.event.stamp.wall_us),
+            recorded_at: rfc3339(recorded.wall_us),
             stage,
             ahead,
             letter,

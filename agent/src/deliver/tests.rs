@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::clock::Clock;
 use crate::destination::{Batch, DeliverError};
 use crate::envelope::Site;
 use crate::mapping::Entry;
@@ -111,7 +112,7 @@ impl Office {
         let id = |name: &Name| states.iter().find(|state| *state.name == **name).unwrap().id;
         let routes = Routes::new(config.flows.iter().map(|flow| (id(&flow.name), flow.clone())).collect());
         let served: Vec<_> = config.flows.iter().map(|flow| (id(&flow.name), flow)).collect();
-        let store = Store::new(writer.handle(), routes, Provenance::Plant, states.clone());
+        let store = Store::new(writer.handle(), routes, Provenance::Plant, Clock::default(), states.clone());
         let health = Health::new(&config);
         for (event_type, count) in [("plant.order", orders), ("plant.note", notes)] {
             store.append(entry(event_type, count)).await.unwrap();

@@ -40,7 +40,7 @@ pub(super) fn write(envelope: &Envelope, out: &mut BytesMut) {
         site.epoch,
         site.gateway,
         envelope.time_quality(),
-        rfc3339(event.stamp.wall_us),
+        rfc3339(envelope.recorded.wall_us),
         envelope.traceparent(),
     );
     for (name, value) in extensions(envelope) {

@@ -10,10 +10,10 @@ use crate::template::rfc3339;
 
 /// Writes it as JSON. `data` and the stored metadata go in as the bytes they are.
 pub(super) fn write(envelope: &Envelope, out: &mut BytesMut) {
-    let Event { id: _, event_type, source, at, stamp, data, metadata } = &envelope.event;
+    let Event { id: _, event_type, source, at, stamp: _, data, metadata } = &envelope.event;
     let (mut id, mut trace_id, mut epoch) = (Uuid::encode_buffer(), Uuid::encode_buffer(), Uuid::encode_buffer());
     let id = &*envelope.id().hyphenated().encode_lower(&mut id);
-    let recorded_at = rfc3339(stamp.wall_us);
+    let recorded_at = rfc3339(envelope.recorded.wall_us);
     let sent_at = match at {
         EventTime::Own => None,
         EventTime::Sender { wall_us } => Some(rfc3339(*wall_us)),

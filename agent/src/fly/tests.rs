@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::clock::Clock;
 use crate::envelope::Site;
 use crate::mapping::Entry;
 use crate::provenance::Provenance;
@@ -116,7 +117,7 @@ impl Life {
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(|_| {})).unwrap();
         let flow = &config.flows[0];
         let routes = Routes::new(vec![(states[0].id, flow.clone())]);
-        let store = Store::new(writer.handle(), routes, Provenance::Plant, states.clone());
+        let store = Store::new(writer.handle(), routes, Provenance::Plant, Clock::default(), states.clone());
         let Destination::Mqtt(central) = &config.destinations[0] else { panic!("no broker") };
         let served = [(states[0].id, flow)];
         let (health, stop) = (Health::new(&config), CancellationToken::new());

@@ -8,7 +8,6 @@ use plantlink_config::{Config, Plant, Source};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::collect::collect;
 use crate::control::Lines;
 use crate::crew::Crew;
@@ -76,14 +75,14 @@ impl Sources {
             let (work, premises) = (brief.clone(), premises.clone());
             match &brief.source {
                 Source::Modbus(line) => {
-                    let modbus = Line::new(line, Clock);
+                    let modbus = Line::new(line, premises.store.clock());
                     self.desks.insert(name.clone(), (line.address.to_string(), modbus.desk()));
                     self.crew.hire(name, brief, |stop| tend(work, premises, have_ended, |_| modbus, stop));
                 }
                 Source::Mqtt(mqtt) => {
-                    let mqtt = mqtt.clone();
+                    let (mqtt, clock) = (mqtt.clone(), premises.store.clock());
                     let open =
-                        move |memory: &Memory| Subscription::new(&mqtt, remembered_filters(&mqtt.name, memory), Clock);
+                        move |memory: &Memory| Subscription::new(&mqtt, remembered_filters(&mqtt.name, memory), clock);
                     self.crew.hire(name, brief, |stop| tend(work, premises, have_ended, open, stop));
                 }
             }

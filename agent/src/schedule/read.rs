@@ -1,6 +1,6 @@
 //! Reads what was chosen from a flow's log, and makes a turn of it.
 
-use plantlink_buffer::{Flight, FlowId, Hold, ReadError, SpanKind, Stored};
+use plantlink_buffer::{Flight, FlowId, Hold, ReadError, Reader, Recorded, SpanKind, Stored};
 use plantlink_config::{Name, Order};
 
 use super::offers::Offers;
@@ -49,11 +49,11 @@ impl Schedule {
         let read = read.map_err(|cause| UnreadableFlow { flow: name.clone(), part, cause })?;
         let Some((stored, hold)) = read else { return Ok(None) };
         let numbers = flight.messages.iter().map(|message| message.sequence);
-        if !stored.iter().map(|stored| stored.sequence).eq(numbers) {
+        if !stored.iter().map(|(stored, _)| stored.sequence).eq(numbers) {
             return Ok(None);
         }
         let outlet = self.outlets.iter().find(|outlet| outlet.flow == flow);
-        let left = stored.last().map_or(0, |last| level.next - last.sequence - 1);
+        let left = stored.last().map_or(0, |(last, _)| level.next - last.sequence - 1);
         let cuts = outlet.is_some_and(|outlet| self.cuts(outlet, part, left, stored.len()));
         let events = self.envelopes(&name, stored);
         let batch = Batch { flow: name, is_replay: part == Part::Replay, events };
@@ -78,8 +78,8 @@ impl Schedule {
             UnreadableFlow { flow: name.clone(), part, cause }
         })?;
         let Some((mut stored, hold)) = read else { return Ok(None) };
-        stored.retain(|stored| stored.sequence < numbers.end);
-        let Some(last) = stored.last() else {
+        stored.retain(|(stored, _)| stored.sequence < numbers.end);
+        let Some((last, _)) = stored.last() else {
             // The log says there is more, and there is nothing to see: look again later rather than at once. A pass through
             // what waits has come to its end.
             lane.offered = 0;
@@ -114,8 +114,9 @@ impl Schedule {
         Some(self.outlets.get(outlet)?.lanes.get(lane)?.part)
     }
 
-    fn envelopes(&self, flow: &Name, stored: Vec<Stored>) -> Vec<Envelope> {
-        stored.into_iter().map(|stored| Envelope::new(self.site.clone(), flow.clone(), stored)).collect()
+    fn envelopes(&self, flow: &Name, stored: Vec<(Stored, Recorded)>) -> Vec<Envelope> {
+        let envelope = |(stored, recorded)| Envelope::new(self.site.clone(), flow.clone(), stored, recorded);
+        stored.into_iter().map(envelope).collect()
     }
 
     /// `None` when an earlier call was given up in the middle, at a stop.
@@ -126,13 +127,14 @@ impl Schedule {
         from: u64,
         events_max: usize,
         bytes_max: usize,
-    ) -> Result<Option<(Vec<Stored>, Hold)>, Box<ReadError>> {
+    ) -> Result<Option<(Vec<(Stored, Recorded)>, Hold)>, Box<ReadError>> {
         let Some(mut reader) = self.reader.take() else { return Ok(None) };
         let joined = tokio::task::spawn_blocking(move || {
             let read = match part {
                 Part::Live | Part::Backlog | Part::Replay => reader.offer(flow, from, events_max, bytes_max),
                 Part::Waiting => reader.offer_waiting(flow, from, events_max.min(WAITING_BATCH_MAX)),
             };
+            let read = read.and_then(|(stored, hold)| Ok((dated(stored, &mut reader)?, hold)));
             (reader, read)
         })
         .await;
@@ -143,4 +145,15 @@ impl Schedule {
         self.reader = Some(reader);
         read.map(Some).map_err(Box::new)
     }
+}
+
+/// Events with what is known of their time now.
+fn dated(stored: Vec<Stored>, reader: &mut Reader) -> Result<Vec<(Stored, Recorded)>, ReadError> {
+    stored
+        .into_iter()
+        .map(|stored| {
+            let recorded = reader.recorded(&stored)?;
+            Ok((stored, recorded))
+        })
+        .collect()
 }

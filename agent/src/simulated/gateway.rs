@@ -128,7 +128,8 @@ window = {WINDOW}
         let reader = buffer.reader()?;
         let (mapper, memory) = restore(plant_source, &config.plant, config.buffer.linger, &reader)?;
         let writer = Writer::start(buffer, GroupLimits::default(), Box::new(takes_writes))?;
-        let store = Store::new(writer.handle(), routes(config, &flows), Provenance::Plant, flows.clone());
+        let store =
+            Store::new(writer.handle(), routes(config, &flows), Provenance::Plant, Clock::default(), flows.clone());
         let health = Health::new(config);
         let [plant, office] = [CancellationToken::new(), CancellationToken::new()];
 
@@ -145,7 +146,8 @@ window = {WINDOW}
         let broker = Broker::over(Simulated, destination);
         right.spawn(deliver(destination.name.clone(), broker, schedule, store.clone(), health.clone(), office.clone()));
         let mut left = JoinSet::new();
-        let subscription = Subscription::over(Simulated, source, remembered_filters(&source.name, &memory), Clock);
+        let subscription =
+            Subscription::over(Simulated, source, remembered_filters(&source.name, &memory), store.clock());
         let tap = Tap::default().source(plant_source);
         left.spawn(collect(source.name.clone(), subscription, mapper, store.clone(), health, tap, plant.clone()));
 

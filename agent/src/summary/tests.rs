@@ -36,6 +36,7 @@ pub(crate) fn well() -> Status {
         config_hash: "0".repeat(64),
         reload: None,
         clock: "synced",
+        clock_doubt: None,
         ledger: None,
         buffer: BufferStatus {
             path: "buffer.db".into(),
@@ -59,7 +60,7 @@ pub(crate) fn well() -> Status {
 
 /// A device that answers.
 pub(crate) fn device(text: &str) -> Named<DeviceHealth> {
-    let now = plantlink_buffer::Stamp { wall_us: 0, boottime_us: 0, synced: true };
+    let now = crate::clock::Time { wall_us: 0, boottime_us: 0 };
     let mut health = DeviceHealth::new(&name("line"), &fake::device(1, fake::holding(&[1])), now);
     health.condition.turn(State::Up, None);
     Named { name: name(text), what: health }
@@ -300,21 +301,26 @@ const CASES: &[Case] = &[
         "the client certificate of destination erp has expired; nothing lost.",
         Level::Attention,
     ),
-    (|status| status.clock = "unsynced", "the clock is not set; nothing lost.", Level::Attention),
+    (doubt_clock, "the clock is not set (it stopped); nothing lost.", Level::Attention),
     // Several troubles: what is most urgent comes first.
     (
         |status| {
-            status.clock = "unsynced";
+            doubt_clock(status);
             status.sources[0].what.condition = condition(State::Down, None);
             behind(&mut status.flows[0], Some(840));
             (status.flows[0].dropped, status.flows[0].is_dropping) = (2, true);
             status.buffer.disk = condition(State::Down, Some("read-only file system"));
         },
         "nothing new is taken in until the buffer can be written to: read-only file system; flow orders gives up events; \
-         erp 3 h 12 min behind, done in 14 min; source mes is down; the clock is not set; 2 events lost before this start.",
+         erp 3 h 12 min behind, done in 14 min; source mes is down; the clock is not set (it stopped); 2 events lost before this start.",
         Level::Critical,
     ),
 ];
+
+fn doubt_clock(status: &mut Status) {
+    status.clock = "unsynced";
+    status.clock_doubt = Some("it stopped".to_owned());
+}
 
 #[test]
 fn the_sentence_says_what_matters_most_and_what_is_lost() {

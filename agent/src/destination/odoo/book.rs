@@ -44,6 +44,9 @@ pub(super) struct Origin {
     flow: String,
     sequence: u64,
     recorded_us: i64,
+    /// The boot, and the clock that runs from it: they never jump.
+    #[serde(default)]
+    place_in_time: (i64, i64),
 }
 
 impl Origin {
@@ -53,13 +56,17 @@ impl Origin {
             flow: event.flow().to_string(),
             sequence: event.sequence(),
             recorded_us: event.recorded().wall_us,
+            place_in_time: event.place_in_time(),
         }
     }
 
-    /// Within a flow the order is that of the log; between flows there is none but time.
+    /// Within a flow the order is that of the log; between flows there is none but time. Of another buffer only the wall
+    /// clock tells.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         if (&self.epoch, &self.flow) == (&other.epoch, &other.flow) {
             self.sequence.cmp(&other.sequence)
+        } else if self.epoch == other.epoch {
+            self.place_in_time.cmp(&other.place_in_time)
         } else {
             self.recorded_us.cmp(&other.recorded_us)
         }
@@ -140,7 +147,8 @@ mod tests {
     use super::*;
 
     fn origin(epoch: &str, flow: &str, sequence: u64, recorded_us: i64) -> Origin {
-        Origin { epoch: epoch.to_owned(), flow: flow.to_owned(), sequence, recorded_us }
+        let (epoch, flow) = (epoch.to_owned(), flow.to_owned());
+        Origin { epoch, flow, sequence, recorded_us, place_in_time: (1, recorded_us) }
     }
 
     #[test]
@@ -149,6 +157,10 @@ mod tests {
         assert_eq!(one.order(&origin("e", "f", 8, 50)), Ordering::Less);
         assert_eq!(one.order(&origin("e", "g", 8, 50)), Ordering::Greater);
         assert_eq!(one.order(&origin("new", "f", 1, 200)), Ordering::Less);
+        let ahead = Origin { recorded_us: 9_000, ..one.clone() };
+        assert_eq!(ahead.order(&origin("e", "g", 8, 200)), Ordering::Less, "its wall clock was ahead for a while");
+        let rebooted = Origin { place_in_time: (2, 5), recorded_us: 5, ..origin("e", "g", 1, 5) };
+        assert_eq!(one.order(&rebooted), Ordering::Less, "a clock that begins in 1970 with each boot");
     }
 
     #[test]

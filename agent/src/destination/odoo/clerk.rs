@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use plantlink_buffer::Stamp;
 use plantlink_config::{Field, FieldValue, Find, Missing, Related};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -16,7 +15,7 @@ use super::directory::{Archived, Directory, Found, Wanted};
 use super::model::Model;
 use super::record::{Load, Mapping, Role};
 use super::verdict::Setback;
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::envelope::Envelope;
 
 /// How often a lost race is run again at once, before anything else is thought of it.
@@ -88,7 +87,7 @@ impl<S: Server> Clerk<S> {
         failed: &mut Option<usize>,
     ) -> Result<(Vec<Fate>, Duration), Setback> {
         self.longest = Duration::ZERO;
-        let now = Clock.now();
+        let now = Time::now();
         let mut fates = vec![Fate::Unused; events.len()];
         for (place, mapping) in mappings.iter().enumerate() {
             *failed = Some(place);
@@ -116,7 +115,7 @@ impl<S: Server> Clerk<S> {
     }
 
     /// The events that the mapping is for.
-    fn cases<'a>(&self, mapping: &Mapping, events: &'a [Envelope], fates: &'a mut [Fate], now: Stamp) -> Vec<Case<'a>> {
+    fn cases<'a>(&self, mapping: &Mapping, events: &'a [Envelope], fates: &'a mut [Fate], now: Time) -> Vec<Case<'a>> {
         let mut cases = Vec::new();
         for (event, fate) in events.iter().zip(fates) {
             let Some(role) = mapping.role(event) else { continue };

@@ -12,7 +12,7 @@ use super::call::Call;
 use super::denial::Denial;
 use super::verdict::Setback;
 use crate::chain::chain;
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::destination_health::is_soon;
 use crate::template::rfc3339;
@@ -85,7 +85,7 @@ impl Preflight {
 
     fn key_ends(&mut self) {
         if let Some(Expiry { of, at_us }) = self.api.expiry()
-            && is_soon(at_us, Clock.now().wall_us)
+            && is_soon(at_us, Time::now().wall_us)
         {
             let message = format!("{of} ends at {}: make a new one in time", rfc3339(at_us));
             self.add(self.at.key("api_key"), Severity::Warning, "expiry", message, None);

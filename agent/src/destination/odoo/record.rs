@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use plantlink_buffer::Stamp;
 use plantlink_config::{EventPattern, Field, Name, Record, Reference, Sharing, Template};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::clock::age;
+use crate::clock::{Time, age};
 use crate::envelope::Envelope;
 use crate::template::{Scope, text};
 
@@ -89,7 +88,7 @@ impl Mapping {
     }
 
     /// Whether the event is too old to make a record.
-    pub(super) fn is_late(&self, event: &Envelope, now: Stamp) -> bool {
+    pub(super) fn is_late(&self, event: &Envelope, now: Time) -> bool {
         let age: Option<Duration> = age(event.recorded(), now);
         self.record.skip_after.zip(age).is_some_and(|(skip_after, age)| age > skip_after)
     }

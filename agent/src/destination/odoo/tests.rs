@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use plantlink_buffer::{Event, EventTime, Stamp, Stored};
+use plantlink_buffer::{Event, EventTime, Recorded, Stamp, Stored};
 use plantlink_config::{
     Condition, EventPattern, Field, FieldValue, Find, Http, Missing, Pacing, Part, Record, Reference, Related, Secret,
     Sharing, Template,
@@ -167,7 +167,8 @@ fn batch_at(event_type: &str, texts: impl IntoIterator<Item = String>, stamp: St
         metadata: Vec::new(),
     };
     let stored = texts.into_iter().zip(1..).map(|(text, sequence)| Stored { sequence, boot: 1, event: event(text) });
-    let events = stored.map(|stored| Envelope::new(Arc::clone(&site), flow.clone(), stored)).collect();
+    let events =
+        stored.map(|stored| Envelope::new(Arc::clone(&site), flow.clone(), stored, Recorded::stamped(stamp))).collect();
     Batch { flow, is_replay: false, events }
 }
 

@@ -8,7 +8,7 @@ use super::body::Body;
 use super::signature::{KeyError, Signer};
 use super::verdict::Setback;
 use crate::chain::chain;
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::envelope::Envelope;
 use crate::http::{self, Answer, NoAnswer};
 
@@ -51,7 +51,7 @@ impl Endpoint {
         let Open { client, signer } = self.open.insert(open);
         let encoded = body.encoded(self.config.compression).map_err(|error| Setback::Unreachable(error.into()))?;
         let key = body.key().to_string();
-        let timestamp = (Clock.now().wall_us / 1_000_000).to_string();
+        let timestamp = (Time::now().wall_us / 1_000_000).to_string();
         let mut request = client
             .post(&self.config.http.url)
             .header(CONTENT_TYPE, body.content_type())

@@ -145,7 +145,7 @@ mod tests {
             pause: Duration::ZERO,
             devices,
         };
-        Line::new(&line, Clock)
+        Line::new(&line, Clock::default())
     }
 
     /// A device whose second scan no test waits for.

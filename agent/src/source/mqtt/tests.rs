@@ -58,7 +58,7 @@ async fn hear(broker: &mut TcpStream) -> (u8, Vec<u8>) {
 async fn connected(session_present: bool) -> (Subscription, Intake, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = config(listener.local_addr().unwrap().port());
-    let mut source = Subscription::new(&config, vec!["old/#".to_owned()], Clock);
+    let mut source = Subscription::new(&config, vec!["old/#".to_owned()], Clock::default());
     let greeting = async {
         let (mut broker, _) = listener.accept().await.unwrap();
         assert_eq!(hear(&mut broker).await.0, CONNECT);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_buffer::{Event, EventTime, Stamp, Stored};
+use plantlink_buffer::{Event, EventTime, Recorded, Stamp, Stored};
 use plantlink_config::{Http, Name, Pacing};
 use serde_json::Value;
 
@@ -39,7 +39,8 @@ fn events(count: u8, bytes: usize) -> Vec<Envelope> {
     (1..=count)
         .map(|number| {
             let stored = Stored { sequence: u64::from(number), boot: 1, event: event(number) };
-            Envelope::new(Arc::clone(&site), name("all"), stored)
+            let recorded = Recorded::stamped(stored.event.stamp);
+            Envelope::new(Arc::clone(&site), name("all"), stored, recorded)
         })
         .collect()
 }
