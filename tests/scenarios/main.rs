@@ -5,6 +5,7 @@ mod brokers;
 mod cabinet;
 mod campaign;
 mod cases;
+mod clock;
 mod commit_before_acknowledge;
 mod control;
 mod counters_under_kills;

@@ -1,5 +1,6 @@
 //! The real program as a process, with its configuration and its buffer in a directory of its own.
 
+use crate::clock::Clock;
 use crate::small_disk::SmallDisk;
 use crate::trouble::Trouble;
 use crate::wait;
@@ -122,6 +123,14 @@ impl Agent {
         agent
     }
 
+    /// The same with another clock.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_clock(toml: &str, clock: &Clock) -> Agent {
+        Agent::start_in_environment(toml, &clock.variables())
+    }
+
     /// The same with a disk of so many bytes at `disk` in its directory; `None`, said aloud, where there can be none.
     ///
     /// # Panics
@@ -155,7 +164,7 @@ impl Agent {
     pub fn prepare(toml: &str, files: &[(&str, &str)]) -> Agent {
         let dir = TempDir::new().expect("a directory for the agent");
         let agent = Agent { dir, starter: Vec::new(), child: None, disk: None };
-        agent.write(CONFIG, toml);
+        agent.reconfigure(toml);
         for (name, text) in files {
             agent.write(name, text);
         }
@@ -256,7 +265,9 @@ impl Agent {
     /// # Panics
     /// When that is not possible.
     pub fn reconfigure(&self, toml: &str) {
-        self.write(CONFIG, toml);
+        // What the kernel says of the clock differs from machine to machine: only who asks for it depends on it.
+        let clock = if toml.contains("[clock]") { "" } else { "\n[clock]\nsynced_by = \"time\"\n" };
+        self.write(CONFIG, &format!("{toml}{clock}"));
     }
 
     /// Runs another command with the agent's configuration, and gives what it printed.

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod broker;
 pub mod certificates;
 pub mod client;
+pub mod clock;
 pub mod disk;
 pub mod exchange;
 pub mod follower;
