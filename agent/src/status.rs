@@ -1,10 +1,10 @@
 //! What the agent is doing, as one object: what `plantlink status` shows and the heartbeat tells.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use plantlink_buffer::{ReadError, Reader, bytes_on_disk};
+use plantlink_buffer::{ReadError, Reader, Stamp, bytes_on_disk};
 use plantlink_config::{Config, Name};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::certificates::{CertificateStatus, Certificates};
 use crate::chain::chain;
-use crate::clock::{Clock, Time};
+use crate::clock::{Clock, Time, is_plausible};
 use crate::control::Wording;
 use crate::destination_health::DestinationHealth;
 use crate::device_health::DeviceHealth;
@@ -44,7 +44,10 @@ struct Inner {
     reader: Mutex<Reader>,
     flash: FlashAccount,
     started: Instant,
-    started_at: String,
+    /// By clocks that may not have been set then.
+    started_at: Time,
+    /// The same by the clock as it was when it was set first.
+    mended_start: OnceLock<String>,
 }
 
 /// One picture, with what matters of it first. Later releases add fields; none is taken away within a version.
@@ -130,7 +133,8 @@ impl Reporter {
             flash: FlashAccount::new(reader.ledger().map_or(0, |ledger| ledger.events.recorded)),
             reader: Mutex::new(reader),
             started: Instant::now(),
-            started_at: rfc3339(Time::now().wall_us),
+            started_at: Time::now(),
+            mended_start: OnceLock::new(),
         }))
     }
 
@@ -166,6 +170,16 @@ impl Report {
 }
 
 impl Inner {
+    /// It stays the same from report to report, once the clock is set.
+    fn started_at(&self, now: Stamp) -> String {
+        let Time { wall_us, boottime_us } = self.started_at;
+        if is_plausible(wall_us) || !now.synced {
+            return rfc3339(wall_us);
+        }
+        let age_us = now.boottime_us.saturating_sub(boottime_us);
+        self.mended_start.get_or_init(|| rfc3339(now.wall_us.saturating_sub(age_us))).clone()
+    }
+
     fn status(&self) -> Status {
         let (now, doubt) = self.clock.look();
         let config = self.config.borrow().clone();
@@ -187,7 +201,7 @@ impl Inner {
             plant: self.site.plant.clone(),
             gateway: self.site.gateway.clone(),
             at: rfc3339(now.wall_us),
-            started_at: self.started_at.clone(),
+            started_at: self.started_at(now),
             uptime_s: self.started.elapsed().as_secs(),
             config_hash: config.hash.clone(),
             reload: picture.reload,

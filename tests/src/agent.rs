@@ -1,6 +1,5 @@
 //! The real program as a process, with its configuration and its buffer in a directory of its own.
 
-use crate::clock::Clock;
 use crate::small_disk::SmallDisk;
 use crate::trouble::Trouble;
 use crate::wait;
@@ -121,14 +120,6 @@ impl Agent {
         agent.starter = [&["env".to_owned()], variables].concat();
         agent.restart();
         agent
-    }
-
-    /// The same with another clock.
-    ///
-    /// # Panics
-    /// When it cannot be started.
-    pub fn start_with_clock(toml: &str, clock: &Clock) -> Agent {
-        Agent::start_in_environment(toml, &clock.variables())
     }
 
     /// The same with a disk of so many bytes at `disk` in its directory; `None`, said aloud, where there can be none.

@@ -16,7 +16,7 @@ pub struct Clock {
 
 impl Clock {
     /// # Panics
-    /// When libfaketime is not there, or the kernel's part cannot be built.
+    /// When the kernel's part cannot be built.
     pub fn new() -> Clock {
         let clock = Clock { dir: TempDir::new().expect("a directory for the clock") };
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernel_clock.c");
@@ -47,7 +47,10 @@ impl Clock {
     }
 
     /// The variables that give a process this clock.
-    pub(crate) fn variables(&self) -> Vec<String> {
+    ///
+    /// # Panics
+    /// When libfaketime is not there.
+    pub fn variables(&self) -> Vec<String> {
         vec![
             format!("LD_PRELOAD={}:{}", faketime().display(), self.kernel().display()),
             format!("FAKETIME_TIMESTAMP_FILE={}", self.shift().display()),

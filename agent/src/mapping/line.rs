@@ -43,6 +43,8 @@ mod alarms;
 #[cfg(test)]
 mod edges;
 #[cfg(test)]
+mod jumps;
+#[cfg(test)]
 mod restarts;
 #[cfg(test)]
 mod states;
