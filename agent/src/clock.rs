@@ -1,5 +1,6 @@
 //! What time it is: the wall clock, the clock that runs from boot, and whether the wall clock is set.
 
+use std::ffi::c_long;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ const WRITTEN_US: i64 = 1_767_225_600_000_000;
 /// A larger error the kernel does not count: there it says that nobody keeps the clock in step. That is where it begins after
 /// a boot, and where it is within nine hours of the last word from a time service (`NTP_PHASE_LIMIT`, adjtimex(2)). The flag
 /// that is set then is not asked for, since some services never clear it.
-const ERROR_US_MAX: i64 = 16_000_000;
+const ERROR_US_MAX: c_long = 16_000_000;
 
 /// The gateway's clocks, with what is believed about them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,13 +117,13 @@ fn boottime_us() -> i64 {
 }
 
 /// The largest error that the kernel knows of.
-fn kernel_error_us() -> io::Result<i64> {
+fn kernel_error_us() -> io::Result<c_long> {
     let mut told = Timex::new();
     adjtimex(&mut told)?;
     Ok(told.0.maxerror)
 }
 
-fn kernel_doubt(error_us: io::Result<i64>) -> Option<Doubt> {
+fn kernel_doubt(error_us: io::Result<c_long>) -> Option<Doubt> {
     match error_us {
         Ok(error_us) if error_us < ERROR_US_MAX => None,
         Ok(_) => Some(Doubt::Free),
