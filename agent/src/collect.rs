@@ -40,11 +40,7 @@ pub(crate) async fn collect(
                 if intake.brings_something() {
                     backoff.reset();
                 }
-                match health.readings(&name, &intake) {
-                    Some(DeviceTurn { device, fault: None }) => info!(%device, "device is up"),
-                    Some(DeviceTurn { device, fault: Some(fault) }) => warn!(%device, error = %fault, "device is down"),
-                    None => {}
-                }
+                health.readings(&name, &intake).into_iter().for_each(tell);
                 match health.identity(&name, &intake) {
                     Some(FirmwareTurn { device, unexpected: None, .. }) => {
                         info!(%device, "device has the expected firmware")
@@ -63,6 +59,7 @@ pub(crate) async fn collect(
                 tap.show(&intake.content);
                 let mut entry = mapper.map(intake);
                 source.ask(std::mem::take(&mut entry.rebirths));
+                entry.heard.drain(..).filter_map(|heard| health.heard(&name, heard)).for_each(tell);
                 for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
                     if health.rejected(&name, &rejected.reason) == Turned::Yes {
                         warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");
@@ -101,4 +98,11 @@ pub(crate) async fn collect(
     store.hurry()?;
     source.close().await;
     Ok(())
+}
+
+fn tell(turn: DeviceTurn) {
+    match turn {
+        DeviceTurn { device, fault: None } => info!(%device, "device is up"),
+        DeviceTurn { device, fault: Some(fault) } => warn!(%device, error = %fault, "device is down"),
+    }
 }

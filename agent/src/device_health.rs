@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use plantlink_config::{Device, Name, TagName};
+use plantlink_config::{Device, Name, Profile, TagName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clip::clip;
 use crate::clock::Time;
 use crate::health::{Condition, State, Turned};
+use crate::mapping::MappedDevice;
 use crate::reading::{Fault, Quality};
 use crate::source::{Identity, Scan};
 use crate::template::rfc3339;
@@ -24,6 +25,7 @@ const FRESH_AT_LEAST: Duration = Duration::from_secs(10);
 /// A device, by the last reading of each of its tags.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct DeviceHealth {
+    /// The line that it is on, or the source that it publishes to.
     pub(crate) line: String,
     /// With its version, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +34,8 @@ pub(crate) struct DeviceHealth {
     pub(crate) condition: Condition,
     pub(crate) last_scan: Option<String>,
     /// The age in seconds of its last good value, or how long there was none since the start, where that is too long to
-    /// be trusted: three intervals, ten seconds at least.
+    /// be trusted: three intervals, ten seconds at least. One that publishes when it likes is never stale: it is down after
+    /// its death certificate, and unknown while its source is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stale_s: Option<u64>,
     pub(crate) tags_good: usize,
@@ -46,9 +49,9 @@ pub(crate) struct DeviceHealth {
     /// When it had a good value last, by the clock that nobody sets; the start until there was one.
     #[serde(skip)]
     good_boottime_us: i64,
-    /// For how long a good value is news.
+    /// For how long a good value is news; `None`: until there is another one.
     #[serde(skip)]
-    fresh_for: Duration,
+    fresh_for: Option<Duration>,
 }
 
 /// Why a tag has no value.
@@ -61,15 +64,26 @@ pub(crate) struct TagFault {
 /// The tags of a device, in their order.
 pub(crate) struct KnownDevice {
     pub(crate) name: Name,
-    tags: Vec<(TagName, Duration)>,
+    /// With their intervals, where they are asked for.
+    tags: Vec<(TagName, Option<Duration>)>,
     /// The last reading of each tag; scans bring those that were due.
     last: Mutex<Vec<Option<Result<(), Fault>>>>,
 }
 
 impl KnownDevice {
     pub(crate) fn new(device: &Device) -> Self {
-        let tags: Vec<_> = device.tags.iter().map(|tag| (tag.name.clone(), tag.every)).collect();
-        KnownDevice { name: device.name.clone(), last: Mutex::new(vec![None; tags.len()]), tags }
+        let tags = device.tags.iter().map(|tag| (tag.name.clone(), Some(tag.every)));
+        KnownDevice::with(device.name.clone(), tags.collect())
+    }
+
+    /// One that publishes what its birth certificate has named.
+    pub(crate) fn published(device: &MappedDevice) -> Self {
+        let tags = device.tags.iter().map(|tag| (tag.name.clone(), None));
+        KnownDevice::with(device.name.clone(), tags.collect())
+    }
+
+    fn with(name: Name, tags: Vec<(TagName, Option<Duration>)>) -> Self {
+        KnownDevice { name, last: Mutex::new(vec![None; tags.len()]), tags }
     }
 }
 
@@ -77,9 +91,15 @@ impl DeviceHealth {
     /// Nothing is known of it yet.
     pub(crate) fn new(line: &Name, device: &Device, now: Time) -> Self {
         let intervals = device.tags.iter().map(|tag| tag.every);
+        let fresh_for = fresh_for(intervals.min().unwrap_or(device.every));
+        DeviceHealth { fresh_for: Some(fresh_for), ..DeviceHealth::published(line, device.profile.as_ref(), now) }
+    }
+
+    /// One that publishes when it likes, and has not been heard of yet.
+    pub(crate) fn published(source: &Name, profile: Option<&Profile>, now: Time) -> Self {
         DeviceHealth {
-            line: line.to_string(),
-            profile: device.profile.as_ref().map(ToString::to_string),
+            line: source.to_string(),
+            profile: profile.map(ToString::to_string),
             condition: Condition::default(),
             last_scan: None,
             stale_s: None,
@@ -88,7 +108,7 @@ impl DeviceHealth {
             faults: Vec::new(),
             unexpected_firmware: None,
             good_boottime_us: now.boottime_us,
-            fresh_for: fresh_for(intervals.min().unwrap_or(device.every)),
+            fresh_for: None,
         }
     }
 
@@ -113,8 +133,8 @@ impl DeviceHealth {
         self.tags_bad = last.iter().flatten().count() - self.tags_good;
         // A tag that has no value brings none at its interval: the others say what can be expected.
         let good = tags.iter().zip(&*last).filter(|(_, last)| matches!(last, Some(Ok(()))));
-        if let Some(shortest) = good.map(|((_, every), _)| *every).min() {
-            self.fresh_for = fresh_for(shortest);
+        if let Some(shortest) = good.filter_map(|((_, every), _)| *every).min() {
+            self.fresh_for = Some(fresh_for(shortest));
         }
         let faults = tags.iter().zip(&*last).filter_map(|((tag, _), last)| Some((tag, last.as_ref()?.as_ref().err()?)));
         let first = faults.clone().next();
@@ -141,12 +161,22 @@ impl DeviceHealth {
         turned
     }
 
+    /// Nobody would hear of it now. One that was down stays so.
+    pub(crate) fn unheard(&mut self) {
+        match self.condition.state {
+            State::Up => {
+                self.condition.turn(State::Unknown, None);
+            }
+            State::Unknown | State::Down => {}
+        }
+    }
+
     /// The same, with the age of its values at that moment.
     pub(crate) fn at(mut self, now: Time) -> Self {
         // A value that came after that moment has no age.
         let age_us = now.boottime_us.saturating_sub(self.good_boottime_us);
         let age = Duration::from_micros(u64::try_from(age_us).unwrap_or(0));
-        self.stale_s = (age > self.fresh_for).then_some(age.as_secs());
+        self.stale_s = self.fresh_for.filter(|fresh_for| age > *fresh_for).map(|_| age.as_secs());
         self
     }
 }
@@ -158,7 +188,7 @@ fn fresh_for(interval: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use plantlink_buffer::Stamp;
-    use plantlink_config::{Profile, Tag};
+    use plantlink_config::Tag;
 
     use super::*;
     use crate::reading::{Reading, Value};

@@ -1,6 +1,7 @@
 //! What works and what does not, since when and why not: for the logs, `status` and the heartbeat.
 
 mod change;
+mod published;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use plantlink_buffer::FlowState;
-use plantlink_config::Name;
+use plantlink_config::{Name, SparkplugMapping};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ use crate::reload::Reload;
 use crate::schedule::Limit;
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
+use published::Publishers;
 
 /// What happens to many events is told in the log no more often than this.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -141,6 +143,8 @@ pub(crate) struct Health {
     picture: Arc<Mutex<Picture>>,
     /// The devices of each line, in its order.
     lines: Arc<RwLock<BTreeMap<Name, Vec<KnownDevice>>>>,
+    /// The devices that publish to each source.
+    publishers: Arc<Mutex<BTreeMap<Name, Publishers>>>,
 }
 
 impl Health {
@@ -149,10 +153,16 @@ impl Health {
         let now = Time::now();
         let mut picture = Picture::default();
         let mut lines = BTreeMap::new();
+        let mut publishers = BTreeMap::new();
         for source in &config.sources {
             picture.sources.insert(source.name().clone(), SourceHealth::default());
             match source {
-                plantlink_config::Source::Mqtt(_) => {}
+                plantlink_config::Source::Mqtt(mqtt) => {
+                    publishers.insert(mqtt.name.clone(), Publishers::default());
+                    for (device, profile) in mqtt.sparkplug.iter().filter_map(SparkplugMapping::only_device) {
+                        picture.devices.insert(device, DeviceHealth::published(&mqtt.name, profile, now));
+                    }
+                }
                 plantlink_config::Source::Modbus(line) => {
                     for device in &line.devices {
                         let health = DeviceHealth::new(&line.name, device, now);
@@ -171,7 +181,11 @@ impl Health {
         for name in config.heartbeat.iter().flat_map(|heartbeat| &heartbeat.to) {
             picture.heartbeats.insert(name.clone(), Condition::default());
         }
-        Health { picture: Arc::new(Mutex::new(picture)), lines: Arc::new(RwLock::new(lines)) }
+        Health {
+            picture: Arc::new(Mutex::new(picture)),
+            lines: Arc::new(RwLock::new(lines)),
+            publishers: Arc::new(Mutex::new(publishers)),
+        }
     }
 
     pub(crate) fn picture(&self) -> Picture {
@@ -186,6 +200,7 @@ impl Health {
     }
 
     pub(crate) fn source_down(&self, name: &Name, error: &str) -> Turned {
+        self.lose_sight(name);
         self.source(name, State::Down, Some(error))
     }
 

@@ -63,7 +63,7 @@ impl Store {
 
     /// Hands an entry to the writer, which acknowledges it after the commit. Waits for room, never for the commit.
     pub(crate) async fn append(&self, entry: Entry) -> Result<(), Stopped> {
-        let Entry { events, stage, received, memory, doubt: _, unmapped: _, rebirths: _, ack, wait } = entry;
+        let Entry { events, stage, received, memory, doubt: _, unmapped: _, rebirths: _, heard: _, ack, wait } = entry;
         let bytes = ENTRY_BYTES
             + events.iter().map(|event| ENTRY_BYTES + event.data.len() + event.metadata.len()).sum::<usize>()
             + received

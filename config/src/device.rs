@@ -12,7 +12,7 @@ use crate::{
     identity::{Identity, IdentityTable},
     interval::Interval,
     items::Items,
-    known_tags::KnownTags,
+    known_tags::{KnownTag, KnownTags},
     name::{Name, TagName},
     path::Path,
     problem::Spot,
@@ -56,37 +56,6 @@ pub struct Device {
     pub numbering: Numbering,
     /// Where its interval stands, for what is found out about it later.
     pub every_at: Spot,
-}
-
-impl Device {
-    /// A device that publishes what its tags show. It is never asked, so that what a request would need stands still.
-    pub(crate) fn published(
-        name: Name,
-        tags: Vec<Tag>,
-        events: Vec<Derivation>,
-        profile: Option<Profile>,
-        asset: Option<Asset>,
-        stage: Stage,
-    ) -> Self {
-        let every_at = Spot { file: String::new(), line: 0, column: 0, path: String::new() };
-        Self {
-            name,
-            unit: 0,
-            every: Duration::ZERO,
-            tags,
-            events,
-            profile,
-            identity: None,
-            nameplate: false,
-            asset,
-            stage,
-            max_registers: 0,
-            max_bits: 0,
-            retries: 0,
-            numbering: Numbering::default(),
-            every_at,
-        }
-    }
 }
 
 /// What the plant's other systems call a device. At least one of these is there.
@@ -190,7 +159,13 @@ impl DeviceTable {
         let identity = self.identity.as_ref().map(|identity| identity.check(&traits, &at.key("identity"), check));
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         let shortest = tags.iter().map(|tag| tag.every).min();
-        let events = events(&self.event, &KnownTags::new(&names, &tags), shortest, &at.key("event"), check);
+        let events = events(
+            &self.event,
+            &KnownTags::new(&names, tags.iter().map(KnownTag::from)),
+            shortest,
+            &at.key("event"),
+            check,
+        );
         Some(Device {
             name: name?,
             unit: self.unit?,
@@ -223,7 +198,7 @@ impl DeviceTable {
             names.push(name);
         }
         let known: Vec<&str> = names.iter().map(|name| &**name).collect();
-        let known = KnownTags::new(&known, &tags);
+        let known = KnownTags::new(&known, tags.iter().map(KnownTag::from));
         for (from, at) in exponents {
             known.check_exponent(from, &at, check);
         }

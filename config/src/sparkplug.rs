@@ -9,19 +9,18 @@ use crate::{
     address::Table,
     check::Check,
     derivation::{Derivation, EventTable},
-    device::{Asset, Device},
+    device::Asset,
     interval::Interval,
     items::Items,
-    known_tags::KnownTags,
+    known_tags::{KnownTag, KnownTags},
     labels::LabelTable,
     name::{Name, TagName},
     path::Path,
     profile::Profile,
     report::code,
-    reporting::{DeadbandValue, ReportingKeys},
+    reporting::{DeadbandValue, Reporting, ReportingKeys},
     stage::Stage,
-    tag::Tag,
-    tag_type::{TypeKeys, TypeName},
+    tag_type::{TagType, TypeKeys, TypeName},
     topic_filter::TopicFilter,
 };
 
@@ -63,8 +62,14 @@ pub struct SparkplugMapping {
 pub struct MetricTag {
     /// The metric's name as its node gives it; `None`: the one that [`TagName::of_metric`] turns into the tag's name.
     pub metric: Option<String>,
-    /// What is known of it without its node.
-    pub tag: Tag,
+    /// Unique among the tags of its table.
+    pub name: TagName,
+    /// What it holds; a metric of another type has no value.
+    pub kind: TagType,
+    /// A UCUM code or a word such as `pcs`.
+    pub unit_of_measure: Option<String>,
+    /// When it is reported.
+    pub reporting: Reporting,
 }
 
 /// One id, or any.
@@ -135,6 +140,16 @@ impl SparkplugMapping {
         device && self.group == other.group && self.node.covers(&other.node)
     }
 
+    /// The name of its device among events, with its profile, where it has only one.
+    pub fn only_device(&self) -> Option<(Name, Option<&Profile>)> {
+        let (node, device) = match (&self.node, &self.device) {
+            (Ids::This(node), None) => (node, None),
+            (Ids::This(node), Some(Ids::This(device))) => (node, Some(device.as_str())),
+            (Ids::This(_), Some(Ids::Any)) | (Ids::Any, _) => return None,
+        };
+        Some((Name::published(node, device)?, self.profile.as_ref()))
+    }
+
     /// Whether some device of both has one name.
     pub(crate) fn shares_a_name(&self, other: &Self) -> bool {
         let device = match (&self.device, &other.device) {
@@ -143,11 +158,6 @@ impl SparkplugMapping {
             (Some(_), None) | (None, Some(_)) => false,
         };
         device && self.node.overlaps(&other.node)
-    }
-
-    /// One of its devices, as far as the configuration knows it. `tags` are those that its birth certificate has.
-    pub fn device(&self, name: Name, tags: Vec<Tag>) -> Device {
-        Device::published(name, tags, self.events.clone(), self.profile.clone(), self.asset.clone(), self.stage)
     }
 }
 
@@ -220,9 +230,8 @@ impl SparkplugTable {
         let device = self.device.as_ref().map(|text| ids(text, &at.key("device"), check));
         let asset = self.asset.as_ref().map(|asset| asset.check(&at.key("asset"), check));
         let (names, tags) = self.tags(&at.key("tag"), check);
-        let known: Vec<Tag> = tags.iter().map(|tag| tag.tag.clone()).collect();
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-        let known = KnownTags::new(&names, &known);
+        let known = KnownTags::new(&names, tags.iter().map(KnownTag::from));
         let events = crate::device::events(&self.event, &known, None, &at.key("event"), check);
         let (node, device) = (node?, device.map_or(Some(None), |device| device.map(Some))?);
         let source = match &device {
@@ -299,7 +308,10 @@ impl MetricTable {
         let unit = self.unit_of_measure.as_ref().and_then(|unit| check.filled(Some(unit), &at.key("unit_of_measure")));
         Some(MetricTag {
             metric: metric.map_or(Some(None), |metric| metric.map(Some))?,
-            tag: Tag { unit_of_measure: unit, reporting: reporting?, ..Tag::published(name, kind?) },
+            name,
+            kind: kind?,
+            unit_of_measure: unit,
+            reporting: reporting?,
         })
     }
 }

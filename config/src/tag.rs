@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    address::{Address, AddressError, Numbering, Table},
+    address::{Address, AddressError, Numbering},
     check::Check,
     interval::Interval,
     items::Items,
@@ -127,12 +127,6 @@ impl Tag {
             every,
             reporting: Reporting::default(),
         }
-    }
-
-    /// A tag that its device publishes: nobody reads registers for it.
-    pub fn published(name: TagName, kind: TagType) -> Self {
-        let at = Address { table: Table::Holding, wire: 0 };
-        Self::plain(name, at, kind, WordOrder::Abcd, Duration::ZERO)
     }
 
     /// Whether its value differs from the raw number.

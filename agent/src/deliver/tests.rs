@@ -175,6 +175,7 @@ fn entry(event_type: &str, count: usize) -> Entry {
         doubt: None,
         unmapped: None,
         rebirths: Vec::new(),
+        heard: Vec::new(),
         ack: Ack::none(),
         wait: Duration::ZERO,
     }

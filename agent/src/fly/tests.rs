@@ -203,6 +203,7 @@ fn order() -> Entry {
         doubt: None,
         unmapped: None,
         rebirths: Vec::new(),
+        heard: Vec::new(),
         ack: Ack::none(),
         wait: Duration::ZERO,
     }

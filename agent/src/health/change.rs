@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 
 use plantlink_config::{Config, Source};
 
+use super::published::Publishers;
 use super::{Health, Picture};
 use crate::reload::Reload;
 
 impl Health {
     /// From now on this is the picture of `next`. What is new or other there is not known yet.
     pub(crate) fn follow(&self, before: &Config, next: &Config) {
-        let Health { picture: fresh, lines: fresh_lines } = Health::new(next);
+        let Health { picture: fresh, lines: fresh_lines, publishers: fresh_publishers } = Health::new(next);
         let mut lines = self.lines.write();
+        let mut publishers = self.publishers.lock();
         let mut picture = self.picture.lock();
-        let (mut fresh, mut fresh_lines) = (fresh.lock(), fresh_lines.write());
+        let (mut fresh, mut fresh_lines, mut fresh_publishers) =
+            (fresh.lock(), fresh_lines.write(), fresh_publishers.lock());
         for source in next.sources.iter().filter(|source| before.sources.contains(source)) {
             keep(source.name(), &mut picture.sources, &mut fresh.sources);
             match source {
-                Source::Mqtt(_) => {}
+                Source::Mqtt(mqtt) => {
+                    let devices = publishers.get(&mqtt.name).into_iter().flat_map(Publishers::names);
+                    // Those that are there because they were heard of are not in the new configuration's picture.
+                    fresh.devices.extend(devices.filter_map(|name| picture.devices.remove_entry(name)));
+                    keep(&mqtt.name, &mut publishers, &mut fresh_publishers);
+                }
                 Source::Modbus(line) => {
                     keep(&line.name, &mut lines, &mut fresh_lines);
                     for device in &line.devices {
@@ -40,6 +48,7 @@ impl Health {
             keep(name, &mut picture.heartbeats, &mut fresh.heartbeats);
         }
         std::mem::swap(&mut *lines, &mut *fresh_lines);
+        std::mem::swap(&mut *publishers, &mut *fresh_publishers);
         let Picture { disk, reload, .. } = std::mem::take(&mut *picture);
         *picture = Picture { disk, reload, ..std::mem::take(&mut *fresh) };
     }

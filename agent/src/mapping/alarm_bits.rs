@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Alarm, Alarmed, Device, TagType};
+use plantlink_config::{Alarm, Alarmed, TagType};
 
 use super::alarm::Phase;
 use super::derived::Made;
 use super::device::ScanScope;
+use super::mapped::MappedDevice;
 use super::{Memory, json};
 use crate::reading::Value;
 use crate::template;
@@ -28,12 +29,13 @@ struct Bit {
 }
 
 impl AlarmBits {
-    pub(super) fn new(alarmed: &Alarmed, alarms: &[Alarm], device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(alarmed: &Alarmed, alarms: &[Alarm], device: &MappedDevice, memory: &Memory) -> Self {
         let owner = format!("alarm/{}/{}", device.name, alarmed.tag);
         let remembered = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
         let mut remembered: BTreeMap<u16, Phase> = remembered.unwrap_or_default();
-        let tag = device.tags.iter().find(|tag| tag.name == alarmed.tag);
-        let labels = tag.and_then(|tag| if let TagType::Bits(labels) = &tag.kind { Some(labels) } else { None });
+        let labels = device
+            .tag(&alarmed.tag)
+            .and_then(|tag| if let TagType::Bits(labels) = &tag.kind { Some(labels) } else { None });
         let bits = (0..).zip(alarms).map(|(number, alarm)| Bit {
             alarm: alarm.clone(),
             label: labels.map(|labels| labels.bit(number)),

@@ -1,8 +1,9 @@
 //! A counter in a machine: how far it moved, whether it rolled over or was reset, and what it has counted in all.
 
-use plantlink_config::{Tag, TagType};
+use plantlink_config::TagType;
 use serde::{Deserialize, Serialize};
 
+use super::mapped::{MappedTag, Scale};
 use super::quantity::Quantity;
 
 /// Without a `max_step`, a counter that went down rolled over only if it moved by less than this part of its range.
@@ -45,14 +46,13 @@ pub(super) enum Step {
 
 impl Gait {
     /// As the tag's type and scale have it.
-    pub(super) fn new(tag: &Tag, max_step: Option<Quantity>) -> Self {
-        // With a power of ten that the device chooses, nobody knows where the range ends in the tag's unit.
-        let values = values(&tag.kind).filter(|_| tag.scale_from.is_none());
-        Gait {
-            span: values.and_then(|values| Quantity::nearest(values * tag.scale)),
-            max_step,
-            is_rounded: matches!(tag.kind, TagType::F32 | TagType::F64),
-        }
+    pub(super) fn new(tag: &MappedTag, max_step: Option<Quantity>) -> Self {
+        let span = match tag.scale {
+            Scale::Fixed(scale) => values(&tag.kind).and_then(|values| Quantity::nearest(values * scale)),
+            // Nobody knows where the range ends in the tag's unit.
+            Scale::Read => None,
+        };
+        Gait { span, max_step, is_rounded: matches!(tag.kind, TagType::F32 | TagType::F64) }
     }
 
     /// Takes a new value in: what is remembered from now on, and what the value means.
@@ -106,19 +106,17 @@ fn values(kind: &TagType) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use plantlink_config::{Address, Name, Table, TagName, WordOrder};
-    use std::time::Duration;
+    use plantlink_config::{Name, TagName};
 
     use super::*;
 
-    fn tag(kind: TagType, scale: f64) -> Tag {
-        let at = Address { table: Table::Holding, wire: 0 };
+    fn tag(kind: TagType, scale: Scale) -> MappedTag {
         let name = TagName::new(&Name::new("energy").unwrap()).unwrap();
-        Tag { scale, ..Tag::plain(name, at, kind, WordOrder::Abcd, Duration::from_secs(1)) }
+        MappedTag { scale, ..MappedTag::announced(name, kind) }
     }
 
     fn run(kind: TagType, scale: f64, max_step: Option<f64>, shown: &[f64]) -> (Vec<Step>, Quantity) {
-        let gait = Gait::new(&tag(kind, scale), max_step.and_then(Quantity::nearest));
+        let gait = Gait::new(&tag(kind, Scale::Fixed(scale)), max_step.and_then(Quantity::nearest));
         let mut counter = None;
         let mut steps = Vec::new();
         for shown in shown {
@@ -164,7 +162,6 @@ mod tests {
 
     #[test]
     fn a_counter_whose_power_of_ten_is_read_too_does_not_roll_over() {
-        let tag = Tag { scale_from: TagName::new("exponent"), ..tag(TagType::U16, 1.0) };
-        assert_eq!(Gait::new(&tag, None).span, None);
+        assert_eq!(Gait::new(&tag(TagType::U16, Scale::Read), None).span, None);
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Derivation, Device, Shown};
+use plantlink_config::{Derivation, Shown};
 use serde_json::{Map, Value};
 
 use super::alarm_bits::AlarmBits;
 use super::device::ScanScope;
 use super::edge::EdgeWatch;
 use super::limit::Limited;
+use super::mapped::MappedDevice;
 use super::since::Since;
 use super::state::States;
 use super::tally::Tally;
@@ -40,7 +41,7 @@ impl Made {
 
 impl Derived {
     /// `None` for a derivation of samples.
-    pub(super) fn new(derivation: &Derivation, device: &Device, memory: &Memory) -> Option<Self> {
+    pub(super) fn new(derivation: &Derivation, device: &MappedDevice, memory: &Memory) -> Option<Self> {
         match derivation {
             Derivation::Sampled(_) => None,
             Derivation::Counted(counted) => Some(Derived::Tally(Tally::of_production(counted, device, memory))),

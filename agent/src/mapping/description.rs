@@ -1,10 +1,11 @@
 //! `device.described`: what a device is, told when that is new, and whether its tags were written for it.
 
-use plantlink_config::{Device, Expected, Labels, Profile, Tag, TagType};
+use plantlink_config::{Expected, Labels, Profile, TagType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::mapped::{MappedDevice, MappedTag};
 use super::{Memory, Remembered, json, namespace};
 use crate::source::{Identity, Nameplate, Scan};
 
@@ -45,10 +46,10 @@ pub(super) struct Described {
 }
 
 impl Description {
-    pub(super) fn new(device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(device: &MappedDevice, memory: &Memory) -> Self {
         let owner = format!("description/{}", device.name);
         let told = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
-        let expected = device.identity.iter().flat_map(|identity| &identity.expect).map(|expected| match expected {
+        let expected = device.expected.iter().map(|expected| match expected {
             Expected::Number(number) => number.to_string(),
             Expected::Text(text) => text.clone(),
         });
@@ -65,7 +66,7 @@ impl Description {
 
     /// Takes in what the device said that it is, if it was asked. There is a description when that, or the configuration,
     /// is new.
-    pub(super) fn take(&mut self, scan: &Scan, device: &Device) -> Option<Described> {
+    pub(super) fn take(&mut self, scan: &Scan, device: &MappedDevice) -> Option<Described> {
         let Scan { identity, nameplate, .. } = scan;
         let firmware = match (identity, &self.told) {
             (Some(identity), _) => Some(Firmware::from(identity)),
@@ -96,7 +97,7 @@ impl Description {
         Some(described)
     }
 
-    fn data(&self, cause: &str, told: &Told, device: &Device) -> Map<String, Value> {
+    fn data(&self, cause: &str, told: &Told, device: &MappedDevice) -> Map<String, Value> {
         let mut data = Map::new();
         data.insert("cause".into(), cause.into());
         let plate = told.nameplate.as_ref();
@@ -136,11 +137,11 @@ impl From<&Identity> for Firmware {
 }
 
 /// The tags, as events describe them.
-fn tags(device: &Device) -> Value {
+fn tags(device: &MappedDevice) -> Value {
     device.tags.iter().map(described_tag).collect()
 }
 
-fn described_tag(tag: &Tag) -> Value {
+fn described_tag(tag: &MappedTag) -> Value {
     let mut described = Map::new();
     described.insert("name".into(), (&*tag.name).into());
     described.insert("type".into(), tag.kind.name().into());

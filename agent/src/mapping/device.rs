@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use plantlink_buffer::Event;
-use plantlink_config::{Derivation, Device, Plant, Stage, TagName};
+use plantlink_config::{Derivation, Plant, Stage, TagName};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::derived::{Derived, Made};
 use super::description::Description;
+use super::mapped::MappedDevice;
 use super::presence::{Presence, Turn};
 use super::reported::Reported;
 use super::sample::{Sample, Sampler};
@@ -22,7 +23,7 @@ use crate::template::Scope;
 
 /// Keeps what one device has shown so far.
 pub(super) struct DeviceMapper {
-    device: Device,
+    device: Arc<MappedDevice>,
     /// The places of its tags.
     places: HashMap<TagName, usize>,
     source: Arc<str>,
@@ -37,22 +38,22 @@ pub(super) struct DeviceMapper {
 }
 
 impl DeviceMapper {
-    pub(super) fn new(device: &Device, memory: &Memory, ids: &FreshIds) -> Self {
+    pub(super) fn new(device: Arc<MappedDevice>, memory: &Memory, ids: &FreshIds) -> Self {
         let mut samplers = Vec::new();
         for (place, derivation) in device.events.iter().enumerate() {
             if let Derivation::Sampled(sampled) = derivation {
-                samplers.push(Sampler::new(sampled, place, device, memory));
+                samplers.push(Sampler::new(sampled, place, &device, memory));
             }
         }
         DeviceMapper {
             source: (&*device.name).into(),
             metadata: shared_members(device.stage, device.asset.as_ref()),
-            presence: Presence::new(device, memory),
-            description: Description::new(device, memory),
-            reported: Reported::new(device, samplers.iter().flat_map(Sampler::by_exception).copied(), memory),
-            derived: device.events.iter().filter_map(|event| Derived::new(event, device, memory)).collect(),
+            presence: Presence::new(&device, memory),
+            description: Description::new(&device, memory),
+            reported: Reported::new(&device, samplers.iter().flat_map(Sampler::by_exception).copied(), memory),
+            derived: device.events.iter().filter_map(|event| Derived::new(event, &device, memory)).collect(),
             places: device.tags.iter().enumerate().map(|(place, tag)| (tag.name.clone(), place)).collect(),
-            device: device.clone(),
+            device,
             samplers,
             ids: ids.clone(),
         }

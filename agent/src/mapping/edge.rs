@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Device, Direction, Edge};
+use plantlink_config::{Direction, Edge};
 
 use super::derived::Made;
 use super::device::ScanScope;
+use super::mapped::MappedDevice;
 use super::since::seconds;
 use super::{Memory, json};
 use crate::reading;
@@ -27,7 +28,7 @@ pub(super) struct EdgeWatch {
 }
 
 impl EdgeWatch {
-    pub(super) fn new(edge: &Edge, device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(edge: &Edge, device: &MappedDevice, memory: &Memory) -> Self {
         let owner = format!("edge/{}/{}/{}/{}", device.name, edge.event_type, edge.direction.name(), edge.tag);
         EdgeWatch {
             event_type: (&*edge.event_type).into(),

@@ -1,11 +1,12 @@
 //! One counter of a tally: which tag shows it, which keys it fills, and what it has moved since the last event.
 
-use plantlink_config::{Device, TagName};
+use plantlink_config::TagName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::counter::{Counter, Gait, Step};
 use super::device::ScanScope;
+use super::mapped::MappedDevice;
 use super::quantity::Quantity;
 
 /// A counter with what is remembered of it.
@@ -35,9 +36,9 @@ pub(super) struct GaugeMemory {
 
 impl Gauge {
     /// `None` when the device has no such tag.
-    pub(super) fn new(tag: &TagName, keys: Keys, max_step: Option<Quantity>, device: &Device) -> Option<Self> {
-        let found = device.tags.iter().find(|found| found.name == *tag)?;
-        Some(Gauge { tag: tag.clone(), keys, gait: Gait::new(found, max_step), memory: GaugeMemory::default() })
+    pub(super) fn new(tag: &TagName, keys: Keys, max_step: Option<Quantity>, device: &MappedDevice) -> Option<Self> {
+        let gait = Gait::new(device.tag(tag)?, max_step);
+        Some(Gauge { tag: tag.clone(), keys, gait, memory: GaugeMemory::default() })
     }
 
     pub(super) fn tag(&self) -> &TagName {

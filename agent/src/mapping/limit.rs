@@ -1,12 +1,13 @@
 //! `alarm.raised` and `alarm.cleared` of a number that leaves its limits.
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Alarm, Alarmed, Device, Limit};
+use plantlink_config::{Alarm, Alarmed, Limit};
 use serde::{Deserialize, Serialize};
 
 use super::alarm::Phase;
 use super::derived::Made;
 use super::device::ScanScope;
+use super::mapped::MappedDevice;
 use super::{Memory, json};
 use crate::template;
 
@@ -33,7 +34,7 @@ enum Side {
 }
 
 impl Limited {
-    pub(super) fn new(alarmed: &Alarmed, limit: Limit, alarm: &Alarm, device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(alarmed: &Alarmed, limit: Limit, alarm: &Alarm, device: &MappedDevice, memory: &Memory) -> Self {
         let owner = format!("limit/{}/{}", device.name, alarm.code);
         let crossed = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok());
         Limited { alarmed: alarmed.clone(), limit, alarm: alarm.clone(), owner, crossed }

@@ -1,5 +1,6 @@
 //! The mapper of a Modbus line: each scan goes to the mapper of its device.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_config::{ModbusLine, Plant};
@@ -24,7 +25,8 @@ impl LineMapper {
         memory: &Memory,
         ids: &FreshIds,
     ) -> Self {
-        let devices = line.devices.iter().map(|device| DeviceMapper::new(device, memory, ids)).collect();
+        let devices =
+            line.devices.iter().map(|device| DeviceMapper::new(Arc::new(device.into()), memory, ids)).collect();
         LineMapper { plant: plant.clone(), devices, wait: commit_within }
     }
 

@@ -96,8 +96,7 @@ impl MessageMapper {
         let Connected { session_present, filters } = connected;
         let mut memory = self.receipts.connected(session_present);
         memory.extend(self.holds(filters));
-        self.sparkplug.connected();
-        Entry { memory, ..Entry::new(ack, Duration::ZERO) }
+        Entry { memory, heard: self.sparkplug.connected(), ..Entry::new(ack, Duration::ZERO) }
     }
 
     /// Remembers what the broker's session holds of ours, so that a later configuration can give it up.

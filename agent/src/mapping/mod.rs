@@ -11,6 +11,7 @@ mod fresh_ids;
 mod gauge;
 mod limit;
 mod line;
+mod mapped;
 mod message;
 mod presence;
 mod quantity;
@@ -29,6 +30,7 @@ mod topic;
 mod unreleased;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime, Received, Stamp};
@@ -37,10 +39,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::source::sparkplug::NodeId;
-use crate::source::{Ack, Content, Intake};
+use crate::source::{Ack, Content, Intake, Scan};
 
 pub(crate) use fresh_ids::FreshIds;
 pub(crate) use line::LineMapper;
+pub(crate) use mapped::MappedDevice;
 pub(crate) use message::{MessageMapper, remembered_filters};
 pub(crate) use receipt::{Doubt, Receipts};
 pub(crate) use sender::SENDERS_MAX;
@@ -50,6 +53,14 @@ pub(crate) type Memory = HashMap<String, Vec<u8>>;
 
 /// A change of memory: the owner, and what it remembers from now on.
 pub(crate) type Remembered = (String, Option<Vec<u8>>);
+
+/// A device that publishes, and what it has published.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) device: Arc<MappedDevice>,
+    /// At the moment of receipt; `None`: nothing by this connection yet.
+    pub(crate) scan: Option<Scan>,
+}
 
 /// What one intake became. It is recorded whole, and acknowledged after that.
 #[derive(Debug)]
@@ -66,6 +77,8 @@ pub(crate) struct Entry {
     pub(crate) unmapped: Option<String>,
     /// The nodes that are to say again what they measure.
     pub(crate) rebirths: Vec<NodeId>,
+    /// What was heard of devices that publish.
+    pub(crate) heard: Vec<Heard>,
     pub(crate) ack: Ack,
     /// How long this entry may wait for company before its commit.
     pub(crate) wait: Duration,
@@ -81,6 +94,7 @@ impl Entry {
             doubt: None,
             unmapped: None,
             rebirths: Vec::new(),
+            heard: Vec::new(),
             ack,
             wait,
         }
@@ -128,7 +142,7 @@ impl Mapper {
 /// An event of a device.
 fn event(
     ids: &FreshIds,
-    source: &std::sync::Arc<str>,
+    source: &Arc<str>,
     event_type: &str,
     stamp: Stamp,
     data: &Map<String, Value>,

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use plantlink_buffer::Stamp;
-use plantlink_config::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::mapped::MappedDevice;
 use super::since::Since;
 use super::{Memory, Remembered};
 use crate::reading::{Fault, Obstacle, Quality, Reading};
@@ -60,7 +60,7 @@ enum Cause {
 }
 
 impl Presence {
-    pub(super) fn new(device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(device: &MappedDevice, memory: &Memory) -> Self {
         let owner = format!("presence/{}", device.name);
         let memory: PresenceMemory =
             memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();

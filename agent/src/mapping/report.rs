@@ -1,8 +1,9 @@
 //! Report by exception: whether a reading of a tag is worth a report, after the one before.
 
-use plantlink_config::{Deadband, Tag, TagType};
+use plantlink_config::{Deadband, TagType};
 use serde::{Deserialize, Serialize};
 
+use super::mapped::MappedTag;
 use crate::reading::{Quality, Value};
 
 /// What was said of a tag last.
@@ -41,7 +42,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn new(tag: &Tag) -> Self {
+    pub(super) fn new(tag: &MappedTag) -> Self {
         let reporting = tag.reporting;
         let micros = |interval: std::time::Duration| i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
         Rule {

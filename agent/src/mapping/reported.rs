@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Device, Tag};
 
+use super::mapped::{MappedDevice, MappedTag};
 use super::report::{Report, Rule};
 use super::{Memory, Remembered, json};
 use crate::reading::Reading;
@@ -38,9 +38,9 @@ struct Tracked {
 
 impl Reported {
     /// `wanted` are the places of the tags that somebody wants to know of.
-    pub(super) fn new(device: &Device, wanted: impl Iterator<Item = usize>, memory: &Memory) -> Self {
+    pub(super) fn new(device: &MappedDevice, wanted: impl Iterator<Item = usize>, memory: &Memory) -> Self {
         let owner = format!("report/{}", device.name);
-        let tracked = |tag: &Tag| Tracked { name: tag.name.to_string(), rule: None, last: None, kept: false };
+        let tracked = |tag: &MappedTag| Tracked { name: tag.name.to_string(), rule: None, last: None, kept: false };
         let mut tags: Vec<Tracked> = device.tags.iter().map(tracked).collect();
         for place in wanted {
             if let (Some(tracked), Some(tag)) = (tags.get_mut(place), device.tags.get(place)) {

@@ -2,10 +2,11 @@
 
 use std::iter::repeat_n;
 
-use plantlink_config::{Device, Sampled, SampledTags};
+use plantlink_config::{Sampled, SampledTags};
 use serde_json::{Map, Value};
 
 use super::device::reading_of;
+use super::mapped::MappedDevice;
 use super::{Memory, Remembered, json};
 use crate::reading::Reading;
 use crate::source::Scan;
@@ -44,7 +45,7 @@ pub(super) struct Sample {
 
 impl Sampler {
     /// `place` is that of the derivation among the device's.
-    pub(super) fn new(sampled: &Sampled, place: usize, device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(sampled: &Sampled, place: usize, device: &MappedDevice, memory: &Memory) -> Self {
         let tags: Vec<usize> = match &sampled.tags {
             SampledTags::All => (0..device.tags.len()).collect(),
             SampledTags::These(names) => {
@@ -71,7 +72,7 @@ impl Sampler {
     /// The sample of this scan, if there is one to report. `news` are the places of the tags with news, in order.
     pub(super) fn sample(
         &mut self,
-        device: &Device,
+        device: &MappedDevice,
         scan: &Scan,
         news: &[usize],
         memory: &mut Vec<Remembered>,
@@ -96,7 +97,7 @@ impl Sampler {
     /// The sample of a device that went silent: none of its tags has a value any more.
     pub(super) fn silenced(
         &mut self,
-        device: &Device,
+        device: &MappedDevice,
         readings: &[Reading],
         memory: &mut Vec<Remembered>,
     ) -> Option<Sample> {
@@ -110,7 +111,7 @@ impl Sampler {
 
 impl Sampler {
     /// The sample of values that come late: they say nothing of now, and nothing is remembered of them.
-    pub(super) fn late(&self, device: &Device, readings: &[Reading]) -> Option<Sample> {
+    pub(super) fn late(&self, device: &MappedDevice, readings: &[Reading]) -> Option<Sample> {
         let sample = Sample::of(self.tags.iter(), device, readings);
         (!sample.data.is_empty()).then_some(sample)
     }
@@ -160,7 +161,7 @@ fn due_times(bytes: &[u8], tags: usize) -> Option<Vec<Option<i64>>> {
 }
 
 impl Sample {
-    fn of<'a>(tags: impl Iterator<Item = &'a usize>, device: &Device, readings: &[Reading]) -> Self {
+    fn of<'a>(tags: impl Iterator<Item = &'a usize>, device: &MappedDevice, readings: &[Reading]) -> Self {
         let mut sample = Sample::default();
         for &place in tags {
             let (Some(reading), Some(tag)) = (reading_of(readings, place), device.tags.get(place)) else { continue };

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Device, Mode, StandardState, StateChanged};
+use plantlink_config::{Mode, StandardState, StateChanged};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::derived::Made;
 use super::device::ScanScope;
+use super::mapped::MappedDevice;
 use super::since::Since;
 use super::{Memory, json};
 use crate::reading;
@@ -52,7 +53,7 @@ struct Kind {
 }
 
 impl States {
-    pub(super) fn new(changed: &StateChanged, device: &Device, memory: &Memory) -> Self {
+    pub(super) fn new(changed: &StateChanged, device: &MappedDevice, memory: &Memory) -> Self {
         let owner = format!("state/{}/{}", device.name, changed.state);
         let memory = memory.get(&owner).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
         States { changed: changed.clone(), owner, memory }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::Stamp;
-use plantlink_config::{Consumed, Counted, DataTemplate, Device, Medium, TagName};
+use plantlink_config::{Consumed, Counted, DataTemplate, Medium, TagName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,6 +13,7 @@ use super::counter::Step;
 use super::derived::Made;
 use super::device::ScanScope;
 use super::gauge::{Gauge, GaugeMemory, Keys};
+use super::mapped::MappedDevice;
 use super::quantity::Quantity;
 use super::since::Since;
 use super::{Memory, Remembered, json};
@@ -81,7 +82,7 @@ enum Cause {
 }
 
 impl Tally {
-    pub(super) fn of_production(counted: &Counted, device: &Device, memory: &Memory) -> Self {
+    pub(super) fn of_production(counted: &Counted, device: &MappedDevice, memory: &Memory) -> Self {
         let max_step = counted.max_step.map(Quantity::whole);
         let gauges = [
             (Some(&counted.good), "good", "good_total"),
@@ -95,7 +96,7 @@ impl Tally {
         Tally::new(Kind::Production, &counted.good, gauges, (counted.accumulate, &counted.data), device, memory)
     }
 
-    pub(super) fn of_consumption(consumed: &Consumed, device: &Device, memory: &Memory) -> Self {
+    pub(super) fn of_consumption(consumed: &Consumed, device: &MappedDevice, memory: &Memory) -> Self {
         let keys = Keys { delta: "delta", total: "total", is_of_pieces: false };
         let max_step = consumed.max_step.and_then(Quantity::nearest);
         let gauges = Gauge::new(&consumed.counter, keys, max_step, device).into_iter().collect();
@@ -108,7 +109,7 @@ impl Tally {
         leader: &TagName,
         mut gauges: Vec<Gauge>,
         (accumulate, data): (Duration, &[(String, DataTemplate)]),
-        device: &Device,
+        device: &MappedDevice,
         memory: &Memory,
     ) -> Self {
         let owner = format!("{}/{}/{leader}", kind.owner(), device.name);
@@ -122,7 +123,7 @@ impl Tally {
         let (order, data): (Vec<_>, Vec<_>) = data.iter().cloned().partition(is_of_order);
         // A key that is configured no more is nothing to tell.
         remembered.state.order.retain(|key, _| order.iter().any(|(known, _)| known == key));
-        let unit = device.tags.iter().find(|tag| tag.name == *leader).and_then(|tag| tag.unit_of_measure.clone());
+        let unit = device.tag(leader).and_then(|tag| tag.unit_of_measure.clone());
         Tally {
             event_type: kind.event_type().into(),
             unit_of_measure: unit.unwrap_or_else(|| "pcs".into()),

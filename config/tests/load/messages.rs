@@ -135,6 +135,6 @@ tag = [{ name = "good", metric = "Press/Good" }]
     let source = loaded(profile);
     let tags = source.sparkplug[0].tags.as_ref().unwrap();
     assert_eq!((tags.len(), tags[0].metric.as_deref()), (1, Some("Press/Good")));
-    assert_eq!(tags[0].tag.unit_of_measure.as_deref(), Some("pcs"));
+    assert_eq!(tags[0].unit_of_measure.as_deref(), Some("pcs"));
     assert_eq!(source.sparkplug[0].events.len(), 1);
 }

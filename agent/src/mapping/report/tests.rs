@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plantlink_config::{Address, Reporting, Table, TagName, WordOrder};
+use plantlink_config::{Reporting, TagName};
 
 use super::*;
 use crate::reading::Fault;
@@ -10,19 +10,7 @@ use crate::reading::Fault;
 const SECOND_US: i64 = 1_000_000;
 
 fn rule(kind: TagType, reporting: Reporting) -> Rule {
-    Rule::new(&Tag {
-        name: TagName::new("speed").unwrap(),
-        at: Address { table: Table::Holding, wire: 0 },
-        kind,
-        word_order: WordOrder::Abcd,
-        scale: 1.0,
-        scale_from: None,
-        offset: 0.0,
-        missing: Vec::new(),
-        unit_of_measure: None,
-        every: Duration::from_secs(1),
-        reporting,
-    })
+    Rule::new(&MappedTag { reporting, ..MappedTag::announced(TagName::new("speed").unwrap(), kind) })
 }
 
 /// The places of the readings that are reported, one reading a second.

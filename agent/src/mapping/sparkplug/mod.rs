@@ -14,7 +14,7 @@ use std::sync::Arc;
 use plantlink_buffer::Stamp;
 use plantlink_config::{Ids, MqttSource, Name, Plant, SparkplugMapping};
 
-use super::{Entry, FreshIds, Memory};
+use super::{Entry, FreshIds, Heard, Memory};
 use crate::source::sparkplug::{NodeId, Payload, Topic};
 use node::Node;
 
@@ -95,9 +95,11 @@ impl Sparkplug {
         self.nodes.get_mut(&id).map_or(Ok(()), |node| node.take(&self.plant, topic, &payload, stamp, entry))
     }
 
-    /// Another connection: what was published before it was missed.
-    pub(super) fn connected(&mut self) {
+    /// Another connection: what was published before it was missed. Gives the devices that are known.
+    pub(super) fn connected(&mut self) -> Vec<Heard> {
         self.nodes.values_mut().for_each(Node::miss);
+        let devices = self.nodes.values().flat_map(Node::devices);
+        devices.map(|device| Heard { device: device.clone(), scan: None }).collect()
     }
 
     /// The nodes to ask, now that they are heard.

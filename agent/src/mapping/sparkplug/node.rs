@@ -7,7 +7,7 @@ use plantlink_buffer::Stamp;
 use plantlink_config::{Name, Plant, SparkplugMapping};
 use serde::{Deserialize, Serialize};
 
-use super::super::{Entry, FreshIds, Memory, json};
+use super::super::{Entry, FreshIds, MappedDevice, Memory, json};
 use super::birth::{Announced, Birth};
 use super::published::Published;
 use crate::reading::Fault;
@@ -76,6 +76,11 @@ impl Node {
             let published = Published::new(&mapping, name, Birth::new(remembered.metrics), memory, &self.ids);
             self.published.insert(device.map(str::to_owned), published);
         }
+    }
+
+    /// Those of them that are mapped.
+    pub(super) fn devices(&self) -> impl Iterator<Item = &Arc<MappedDevice>> {
+        self.published.values().map(Published::device)
     }
 
     /// How many the limit counts it for.

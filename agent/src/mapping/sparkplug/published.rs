@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use plantlink_buffer::{EventTime, Stamp};
-use plantlink_config::{Device, Name, Plant, SparkplugMapping, Tag, TagName};
+use plantlink_config::{Name, Plant, SparkplugMapping, TagName};
 
 use super::super::device::DeviceMapper;
-use super::super::{Entry, FreshIds, Memory};
+use super::super::mapped::{MappedDevice, MappedTag};
+use super::super::{Entry, FreshIds, Heard, Memory};
 use super::birth::{Announced, Birth};
 use crate::reading::{Fault, Quality, Reading, Value};
 use crate::source::Scan;
@@ -19,7 +20,7 @@ const SCANS_MAX: usize = 4_096;
 /// One device, as its last birth certificate has it.
 pub(super) struct Published {
     birth: Birth,
-    device: Device,
+    device: Arc<MappedDevice>,
     /// By place in the certificate: the place of its tag.
     tags: Vec<Option<usize>>,
     mapper: DeviceMapper,
@@ -37,7 +38,7 @@ impl Published {
         ids: &FreshIds,
     ) -> Self {
         let (tags, places) = tags(mapping, birth.announced());
-        let device = mapping.device(name, tags);
+        let device = Arc::new(MappedDevice::published(mapping, name, tags));
         let of_device = |owner: &str| {
             let rest = owner.split_once('/').and_then(|(_, rest)| rest.strip_prefix(&*device.name));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -47,7 +48,7 @@ impl Published {
             .filter(|(owner, _)| of_device(owner))
             .map(|(owner, value)| (owner.clone(), value.clone()))
             .collect();
-        Published { birth, mapper: DeviceMapper::new(&device, &memory, ids), device, tags: places, memory }
+        Published { birth, mapper: DeviceMapper::new(device.clone(), &memory, ids), device, tags: places, memory }
     }
 
     /// The same device with another certificate, or with the same one.
@@ -55,11 +56,15 @@ impl Published {
         if self.birth.announced() == birth.announced() {
             return self;
         }
-        Published::new(mapping, self.device.name, birth, &self.memory, ids)
+        Published::new(mapping, self.device.name.clone(), birth, &self.memory, ids)
     }
 
     pub(super) fn birth(&self) -> &Birth {
         &self.birth
+    }
+
+    pub(super) fn device(&self) -> &Arc<MappedDevice> {
+        &self.device
     }
 
     /// Maps the values of its birth certificate: of all its tags, at one moment.
@@ -123,7 +128,9 @@ impl Published {
 
     fn scan(&mut self, plant: &Plant, readings: Readings, at_ms: Option<u64>, stamp: Stamp, entry: &mut Entry) {
         let (events, memory) = (entry.events.len(), entry.memory.len());
-        self.mapper.map(plant, scan(readings, at_ms, stamp), entry);
+        let scan = scan(readings, at_ms, stamp);
+        entry.heard.push(Heard { device: self.device.clone(), scan: Some(Scan { stamp, ..scan.clone() }) });
+        self.mapper.map(plant, scan, entry);
         restamp(entry, events, at_ms, stamp);
         for (owner, value) in entry.memory.iter().skip(memory) {
             match value {
@@ -177,16 +184,16 @@ fn micros(at_ms: u64) -> Option<i64> {
 }
 
 /// The tags, and for each metric of the certificate the place of its own.
-fn tags(mapping: &SparkplugMapping, announced: &[Announced]) -> (Vec<Tag>, Vec<Option<usize>>) {
+fn tags(mapping: &SparkplugMapping, announced: &[Announced]) -> (Vec<MappedTag>, Vec<Option<usize>>) {
     if let Some(listed) = &mapping.tags {
         let place = |metric: &Announced| {
             let name = TagName::of_metric(&metric.name);
             listed.iter().position(|listed| match &listed.metric {
                 Some(exact) => *exact == metric.name,
-                None => name.as_ref() == Some(&listed.tag.name),
+                None => name.as_ref() == Some(&listed.name),
             })
         };
-        return (listed.iter().map(|listed| listed.tag.clone()).collect(), announced.iter().map(place).collect());
+        return (listed.iter().map(MappedTag::from).collect(), announced.iter().map(place).collect());
     }
     let (mut tags, mut names) = (Vec::new(), HashSet::new());
     let places = announced.iter().map(|metric| {
@@ -195,7 +202,7 @@ fn tags(mapping: &SparkplugMapping, announced: &[Announced]) -> (Vec<Tag>, Vec<O
         if Metric::is_of_the_protocol(&metric.name) || !names.insert(name.clone()) {
             return None;
         }
-        tags.push(Tag::published(name, datatype.tag_type()));
+        tags.push(MappedTag::announced(name, datatype.tag_type()));
         Some(tags.len() - 1)
     });
     let places = places.collect();

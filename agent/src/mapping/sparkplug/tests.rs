@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime};
 use plantlink_config::{
-    Derivation, MetricTag, MqttLink, MqttQos, MqttVersion, Sampled, SampledTags, Stage, Tag, TagName, TagType,
+    Derivation, MetricTag, MqttLink, MqttQos, MqttVersion, Reporting, Sampled, SampledTags, Stage, TagName, TagType,
 };
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -32,8 +32,13 @@ fn mapping(tags: Option<Vec<MetricTag>>) -> SparkplugMapping {
 }
 
 fn speed(metric: Option<&str>) -> Option<Vec<MetricTag>> {
-    let tag = Tag::published(TagName::new("speed").unwrap(), TagType::U32);
-    Some(vec![MetricTag { metric: metric.map(str::to_owned), tag }])
+    Some(vec![MetricTag {
+        metric: metric.map(str::to_owned),
+        name: TagName::new("speed").unwrap(),
+        kind: TagType::U32,
+        unit_of_measure: None,
+        reporting: Reporting::default(),
+    }])
 }
 
 /// A mapper, and all that it has ever remembered.
