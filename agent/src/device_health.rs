@@ -112,7 +112,8 @@ impl DeviceHealth {
         }
     }
 
-    /// Takes in a scan, and tells if the device turned, and why it is down. It is down when none of its tags has a value.
+    /// Takes in a scan, and tells if the device turned, and why it is down. It is down when it is gone, and when
+    /// none of its tags has a value.
     pub(crate) fn take(&mut self, device: &KnownDevice, scan: &Scan) -> (Turned, Option<String>) {
         let KnownDevice { tags, last, .. } = device;
         let mut last = last.lock();
@@ -138,10 +139,14 @@ impl DeviceHealth {
         }
         let faults = tags.iter().zip(&*last).filter_map(|((tag, _), last)| Some((tag, last.as_ref()?.as_ref().err()?)));
         let first = faults.clone().next();
-        let state = if self.tags_good == 0 && first.is_some() { State::Down } else { State::Up };
+        let is_silent = scan.gone.is_some() || self.tags_good == 0 && first.is_some();
+        let state = if is_silent { State::Down } else { State::Up };
         let (fault, named) = match state {
             // With the whole device down, one tag's name would mislead.
-            State::Down => (first.map(|(_, fault)| fault.to_string()), Vec::new()),
+            State::Down => {
+                let fault = scan.gone.as_ref().or(first.map(|(_, fault)| fault));
+                (fault.map(ToString::to_string), Vec::new())
+            }
             State::Up | State::Unknown => {
                 let named = |(tag, fault): (&TagName, &Fault)| TagFault { tag: tag.clone(), reason: fault.to_string() };
                 (first.map(|(tag, fault)| format!("{tag}: {fault}")), faults.take(FAULTS_SHOWN).map(named).collect())
@@ -201,7 +206,7 @@ mod tests {
     fn scan(at: i64, values: Vec<(usize, Quality<Value>)>) -> Scan {
         let readings = values.into_iter().map(|(tag, value)| Reading { tag, value }).collect();
         let stamp = Stamp { wall_us: 0, boottime_us: second(at).boottime_us, synced: true };
-        Scan { device: 0, stamp, readings, identity: None, nameplate: None }
+        Scan { device: 0, stamp, readings, identity: None, nameplate: None, gone: None }
     }
 
     /// A device with two tags, and what is known of it at second 100.

@@ -173,7 +173,7 @@ mod tests {
         let stamp = plantlink_buffer::Stamp { wall_us: 0, boottime_us: 0, synced: true };
         let scan = |parts| {
             let readings = vec![Reading { tag: 0, value: Quality::Good(Value::Unsigned(parts)) }];
-            Content::Scan(Scan { device: 0, stamp, readings, identity: None, nameplate: None })
+            Content::Scan(Scan { device: 0, stamp, readings, identity: None, nameplate: None, gone: None })
         };
         source.show(&scan(0));
         let (mut slow, mut other) = (tap.watch(None), tap.watch(NamePattern::new("mes")));

@@ -4,6 +4,7 @@ use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Publisher, Subscriber, Version};
 use plantlink_tests::ledger::Arrival;
+use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::sparkplug::EdgeNode;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
@@ -25,6 +26,15 @@ tag = [
 ]
 event = [{ type = "production.counted", good = "good" }, { type = "measurement.sampled", sample = "*" }]
 "#;
+
+/// The node's own metrics beside those of its devices.
+const NODE_ITSELF: &str = r#"
+[[source.mqtt.sparkplug]]
+group = "mill"
+node = "edge-1"
+event = [{ type = "measurement.sampled", sample = "*" }]
+
+[[source.mqtt.topic]]"#;
 
 fn config(plant: &Plant) -> String {
     plant.config(&format!("window = 500\n{PUBLISHED}"), "", "")
@@ -148,4 +158,50 @@ async fn a_node_is_asked_for_its_birth_certificate_when_it_is_first_heard_of_and
     event(&plant, "production.counted", |event| event.data("good") == 4).await;
     let rejected = &agent.status().expect("the agent answers")["ledger"]["sources"]["mes"]["rejected"];
     assert_eq!(*rejected, json!(1), "what no certificate had named is kept");
+}
+
+/// The device's state in the agent's status, when it has this one.
+async fn in_state(agent: &Agent, device: &str, state: &str) -> Value {
+    let what = format!("{device} to be {state}");
+    let status = agent.wait_until(&what, LATER, |status| entry(status, "devices", device)["state"] == state).await;
+    entry(&status, "devices", device).clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_publishes_is_up_after_its_birth_down_after_its_death_and_unknown_while_nobody_hears_it() {
+    let plant = Plant::start().await;
+    let more = config(&plant).replace("[[source.mqtt.topic]]", NODE_ITSELF);
+    let mut agent = Agent::start(&more);
+    up(&agent).await;
+    // It is known by its name in the configuration; the devices behind it are not.
+    let status = agent.status().expect("the agent answers");
+    assert_eq!(entry(&status, "devices", "edge-1")["state"], "unknown", "{status:#}");
+    assert_eq!(*entry(&status, "devices", "edge-1/press"), Value::Null, "{status:#}");
+
+    let mut node = EdgeNode::new("mill", "edge-1");
+    let mut wire = Publisher::new(plant.mes.back_door("edge-1", Version::V311));
+    let births =
+        [node.born(AT_MS, node_metrics(7)).await, node.device("DBIRTH", "press", AT_MS, press_metrics(100)).await];
+    wire.publish_all(&births).await;
+    let press = in_state(&agent, "edge-1/press", "up").await;
+    assert_eq!((&press["line"], &press["tags_good"], &press["stale_s"]), (&json!("mes"), &json!(4), &Value::Null));
+    assert_ne!(press["last_scan"], AT, "when it was heard of, by this gateway's clock");
+    in_state(&agent, "edge-1", "up").await;
+
+    wire.publish_all(&[node.device("DDEATH", "press", AT_MS, json!([])).await]).await;
+    let press = in_state(&agent, "edge-1/press", "down").await;
+    assert_eq!((&press["tags_good"], &press["tags_bad"]), (&json!(0), &json!(4)), "{press:#}");
+    wire.publish_all(&[node.will(7).await]).await;
+    in_state(&agent, "edge-1", "down").await;
+
+    wire.publish_all(&births).await;
+    in_state(&agent, "edge-1/press", "up").await;
+    agent.kill();
+    agent.restart();
+    in_state(&agent, "edge-1/press", "unknown").await;
+    wire.publish_all(&births).await;
+    in_state(&agent, "edge-1/press", "up").await;
+    plant.mes_link.set(Mode::Refuse);
+    plant.mes_link.cut(Cut::Reset);
+    in_state(&agent, "edge-1/press", "unknown").await;
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::mapped::MappedDevice;
 use super::since::Since;
 use super::{Memory, Remembered};
-use crate::reading::{Fault, Obstacle, Quality, Reading};
+use crate::reading::{Fault, Obstacle, Quality};
 use crate::source::Scan;
 use crate::template::rfc3339;
 
@@ -70,7 +70,7 @@ impl Presence {
     /// Takes a scan in of a device with so many tags.
     pub(super) fn take(&mut self, scan: &Scan, tags: usize) -> Turn {
         let now = scan.stamp;
-        match (silence(&scan.readings, tags), self.memory.offline_since) {
+        match (silence(scan, tags), self.memory.offline_since) {
             (None, since) => {
                 if scan.readings.iter().any(|reading| reading.value.good().is_some()) {
                     self.memory.last_good = Some(now.into());
@@ -105,8 +105,12 @@ impl Presence {
     }
 }
 
-/// Why the device did not answer, if it answered nothing at all: a scan that ends in silence has a reading of every tag.
-fn silence(readings: &[Reading], tags: usize) -> Option<Cause> {
+/// Why the device is not there: it is gone, or it answered nothing at all. A scan that ends in silence has a reading of every
+/// tag.
+fn silence(Scan { readings, gone, .. }: &Scan, tags: usize) -> Option<Cause> {
+    if let Some(fault) = gone {
+        return Cause::of(fault);
+    }
     if readings.len() < tags {
         return None;
     }
@@ -153,7 +157,10 @@ fn members(value: Value) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    use plantlink_buffer::Stamp;
+
     use super::*;
+    use crate::reading::Reading;
 
     #[test]
     fn a_device_is_silent_when_it_answered_for_none_of_its_tags() {
@@ -176,9 +183,20 @@ mod tests {
             // One of its tags alone, which the device refuses.
             (vec![bad(Fault::Exception(2))], None),
         ] {
-            let scan: Vec<Reading> =
-                readings.into_iter().enumerate().map(|(tag, value)| Reading { tag, value }).collect();
+            let readings = readings.into_iter().enumerate().map(|(tag, value)| Reading { tag, value });
+            let scan = scan(readings.collect(), None);
             assert_eq!(silence(&scan, 2).map(Cause::name), expected, "{scan:?}");
         }
+    }
+
+    #[test]
+    fn a_device_that_says_that_it_is_gone_needs_no_tags_for_that() {
+        assert_eq!(silence(&scan(Vec::new(), Some(Fault::NoConnection)), 0).map(Cause::name), Some("refused"));
+        assert_eq!(silence(&scan(Vec::new(), None), 0), None);
+    }
+
+    fn scan(readings: Vec<Reading>, gone: Option<Fault>) -> Scan {
+        let stamp = Stamp { wall_us: 0, boottime_us: 0, synced: true };
+        Scan { device: 0, stamp, readings, identity: None, nameplate: None, gone }
     }
 }

@@ -105,7 +105,14 @@ impl<'a> Plan<'a> {
                 Some(Identity::new(found, identity))
             }
         };
-        let scan = Scan { device: *place, stamp: stamp(line.at_us), readings, identity, nameplate: line.nameplate };
+        let scan = Scan {
+            device: *place,
+            stamp: stamp(line.at_us),
+            readings,
+            identity,
+            nameplate: line.nameplate,
+            gone: None,
+        };
         Ok(Brought::Content { source: *source, content: Content::Scan(scan) })
     }
 

@@ -12,7 +12,7 @@ use plantlink_config::Expected;
 use serde::{Deserialize, Serialize};
 
 use crate::mqtt::{Arrival, Payload};
-use crate::reading::{Quality, Reading, Value};
+use crate::reading::{Fault, Quality, Reading, Value};
 use crate::source::sparkplug::NodeId;
 
 /// One connection or one serial line. Runs until stop; a silent unit on it is a bad reading, not an error.
@@ -104,6 +104,8 @@ pub(crate) struct Scan {
     pub(crate) identity: Option<Identity>,
     /// What its nameplate says, when it was asked for that and answered.
     pub(crate) nameplate: Option<Nameplate>,
+    /// That it is gone, when it has said so itself, or its broker for it. None of its tags has a value then.
+    pub(crate) gone: Option<Fault>,
 }
 
 /// What a device says that it is.

@@ -84,6 +84,7 @@ pub(super) fn scan(second: i64, parts: u64, speed: f64) -> Scan {
         readings: vec![good(0, Unsigned(parts)), good(1, Float(speed)), good(2, Unsigned(42))],
         identity: None,
         nameplate: None,
+        gone: None,
     }
 }
 

@@ -76,7 +76,7 @@ impl Published {
                 readings.insert(tag, value);
             }
         }
-        self.scan(plant, readings, payload.timestamp, stamp, entry);
+        self.take(plant, scan(readings, payload.timestamp, stamp), payload.timestamp, stamp, entry);
     }
 
     /// Maps new values, or names the metric that no certificate has named. Metrics that come several times in one message
@@ -106,7 +106,7 @@ impl Published {
             restamp(entry, before, at_ms, stamp);
         }
         for (readings, at_ms) in now.0 {
-            self.scan(plant, readings, at_ms, stamp, entry);
+            self.take(plant, scan(readings, at_ms, stamp), at_ms, stamp, entry);
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Published {
     /// It is gone: none of its tags has a value any more. When that was, only its broker knows.
     pub(super) fn died(&mut self, plant: &Plant, fault: &Fault, stamp: Stamp, entry: &mut Entry) {
         let readings = (0..self.device.tags.len()).map(|tag| (tag, Quality::Bad(fault.clone()))).collect();
-        self.scan(plant, readings, None, stamp, entry);
+        self.take(plant, Scan { gone: Some(fault.clone()), ..scan(readings, None, stamp) }, None, stamp, entry);
     }
 
     /// The reading of a metric that is a tag.
@@ -126,9 +126,8 @@ impl Published {
         Some((tag, value))
     }
 
-    fn scan(&mut self, plant: &Plant, readings: Readings, at_ms: Option<u64>, stamp: Stamp, entry: &mut Entry) {
+    fn take(&mut self, plant: &Plant, scan: Scan, at_ms: Option<u64>, stamp: Stamp, entry: &mut Entry) {
         let (events, memory) = (entry.events.len(), entry.memory.len());
-        let scan = scan(readings, at_ms, stamp);
         entry.heard.push(Heard { device: self.device.clone(), scan: Some(Scan { stamp, ..scan.clone() }) });
         self.mapper.map(plant, scan, entry);
         restamp(entry, events, at_ms, stamp);
@@ -164,7 +163,7 @@ impl Scans {
 fn scan(readings: Readings, at_ms: Option<u64>, stamp: Stamp) -> Scan {
     let readings = readings.into_iter().map(|(tag, value)| Reading { tag, value }).collect();
     let wall_us = at_ms.and_then(micros).unwrap_or(stamp.wall_us);
-    Scan { device: 0, stamp: Stamp { wall_us, ..stamp }, readings, identity: None, nameplate: None }
+    Scan { device: 0, stamp: Stamp { wall_us, ..stamp }, readings, identity: None, nameplate: None, gone: None }
 }
 
 /// The events since then have the sender's time, and were recorded at ours.

@@ -81,7 +81,7 @@ impl Line {
         }
         let identity = device.identify(&mut self.connection).await;
         let nameplate = device.introduce(&mut self.connection).await;
-        Ok(intake(Scan { device: place, stamp, readings, identity, nameplate }))
+        Ok(intake(Scan { device: place, stamp, readings, identity, nameplate, gone: None }))
     }
 
     /// The scan of one device that has not told yet that the connection is gone.
@@ -89,7 +89,7 @@ impl Line {
         let obstacle = Obstacle::from(cause);
         let mut devices = self.devices.iter_mut().enumerate();
         let (device, readings) = devices.find_map(|(place, device)| Some((place, device.tell_outage(obstacle)?)))?;
-        Some(intake(Scan { device, stamp: self.clock.now(), readings, identity: None, nameplate: None }))
+        Some(intake(Scan { device, stamp: self.clock.now(), readings, identity: None, nameplate: None, gone: None }))
     }
 }
 
