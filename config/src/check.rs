@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     Environment,
+    document::Place,
     files::Files,
     locations::Locations,
     name::{EventType, Name, TagName},
@@ -17,6 +18,7 @@ use crate::{
     problem::Spot,
     profile::Profile,
     report::{Report, code},
+    service_user::{ServiceUser, Wanted},
     spelling::nearest,
     template::{FORMATS, Template, TemplateFault},
 };
@@ -31,6 +33,8 @@ pub(crate) struct Check<'a> {
     report_missing: bool,
     /// `$CREDENTIALS_DIRECTORY`.
     pub(crate) credentials: Option<PathBuf>,
+    /// Whose rights are looked at where they are not those of this process.
+    service: Option<ServiceUser>,
     /// `None` until it is read, and when it is wrong.
     pub(crate) plant: Option<Plant>,
     /// By name; empty until they are read.
@@ -44,6 +48,7 @@ impl<'a> Check<'a> {
         files: &'a Files,
         locations: &'a Locations,
         environment: Environment,
+        service: Option<ServiceUser>,
         report_missing: bool,
     ) -> Self {
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
@@ -54,6 +59,7 @@ impl<'a> Check<'a> {
             environment,
             report_missing,
             credentials,
+            service,
             plant: None,
             profiles: HashMap::new(),
         }
@@ -170,7 +176,12 @@ impl<'a> Check<'a> {
     pub(crate) fn existing_file(&mut self, text: &str, at: &Path) -> Option<PathBuf> {
         let path = self.path(text, at);
         match std::fs::File::open(&path).and_then(|file| file.metadata()) {
-            Ok(found) if found.is_file() => Some(path),
+            Ok(found) if found.is_file() => {
+                if let Some(obstacle) = self.obstacle(&path, Wanted::Read) {
+                    self.report.warning(code::UNREADABLE, at, format!("cannot read {}: {obstacle}", path.display()));
+                }
+                Some(path)
+            }
             Ok(_) => {
                 self.unreadable(&path, "it is no file", at);
                 None
@@ -178,6 +189,21 @@ impl<'a> Check<'a> {
             Err(error) => {
                 self.unreadable(&path, &error.to_string(), at);
                 None
+            }
+        }
+    }
+
+    /// Why the service may not do this with a file, where that is another user than the one who checks.
+    pub(crate) fn obstacle(&self, file: &FilePath, wanted: Wanted) -> Option<String> {
+        self.service.as_ref()?.obstacle(file, wanted)
+    }
+
+    /// Warns of the files of the configuration itself that the service may not read.
+    pub(crate) fn check_files(&mut self) {
+        for (id, name, path) in self.files.all() {
+            if let Some(obstacle) = self.obstacle(path, Wanted::Read) {
+                let message = format!("cannot read {name}: {obstacle}");
+                self.report.warning(code::UNREADABLE, &Path::top(), message).placed(Place::start_of(id));
             }
         }
     }

@@ -52,6 +52,11 @@ impl Files {
         self.cells.get(&place).map(String::as_str)
     }
 
+    /// Each with its name and where it is.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (FileId, &str, &Path)> {
+        self.files.iter().enumerate().map(|(id, file)| (FileId(id), file.name.as_str(), file.path.as_path()))
+    }
+
     pub(crate) fn name(&self, id: FileId) -> &str {
         self.files.get(id.0).map_or("", |file| &file.name)
     }

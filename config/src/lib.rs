@@ -56,11 +56,13 @@ mod related;
 mod report;
 mod reporting;
 mod secret;
+mod service_user;
 mod shape;
 mod sheet;
 mod size;
 mod source;
 mod sparkplug;
+mod sparkplug_topics;
 mod spelling;
 mod stage;
 mod tag;
@@ -109,6 +111,7 @@ pub use record_field::{Field, FieldValue};
 pub use related::{Find, Missing, Related};
 pub use reporting::{Deadband, Reporting};
 pub use secret::{Secret, SecretError, SecretText};
+pub use service_user::Rights;
 pub use source::Source;
 pub use sparkplug::{Ids, MetricTag, SparkplugMapping};
 pub use spelling::nearest;
@@ -136,6 +139,7 @@ use include::Tree;
 use lint::Lint;
 use locations::Locations;
 use report::{Report, code};
+use service_user::ServiceUser;
 use shape::Shape;
 
 /// Everything the file says, checked.
@@ -177,6 +181,8 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// Where everything stands.
     pub places: Places,
+    /// By whose rights files were checked.
+    pub rights: Rights,
 }
 
 /// What the file is.
@@ -193,6 +199,10 @@ pub fn reload(path: &Path, running: &Config) -> Loaded {
 }
 
 fn read(path: &Path, environment: Environment, running: Option<&Config>) -> Loaded {
+    let (service, rights) = match environment {
+        Environment::Check => ServiceUser::look(),
+        Environment::Run => (None, Rights::Own),
+    };
     let mut report = Report::default();
     let mut tree = include::read(path, &mut report);
     expand(&mut tree, &mut report);
@@ -200,13 +210,14 @@ fn read(path: &Path, environment: Environment, running: Option<&Config>) -> Load
     let Some(root) = root else {
         let locations = Locations::default();
         let problems = report.into_problems(&files, &locations);
-        return Loaded { config: None, problems, places: Places::new(files, locations) };
+        return Loaded { config: None, problems, places: Places::new(files, locations), rights };
     };
     let locations = Locations::of(&root);
     let mut lint = Lint { report: &mut report, report_missing: whole };
     let right = lint.value(&root, &FILE, &path::Path::top());
     let tables = FileTables::deserialize(right.unwrap_or_default());
-    let mut check = Check::new(report, &files, &locations, environment, whole);
+    let mut check = Check::new(report, &files, &locations, environment, service, whole);
+    check.check_files();
     let config = match tables {
         Ok(tables) => tables.check(hash(&files), &mut check),
         Err(error) => {
@@ -219,7 +230,7 @@ fn read(path: &Path, environment: Environment, running: Option<&Config>) -> Load
     }
     let config = config.filter(|_| !check.report.has_errors());
     let problems = check.report.into_problems(&files, &locations);
-    Loaded { config, problems, places: Places::new(files, locations) }
+    Loaded { config, problems, places: Places::new(files, locations), rights }
 }
 
 /// The JSON Schema (draft 7) of the file, for editors.

@@ -11,6 +11,7 @@ use crate::{
     endpoint::{Endpoint, EndpointError},
     path::Path,
     report::code,
+    service_user::Wanted,
 };
 
 /// Where a line is, and how it is spoken to.
@@ -174,8 +175,10 @@ impl AddressKeys<'_> {
         if let Err(error) = std::fs::metadata(&path) {
             let message = format!("cannot find {}: {error}", path.display());
             check.report.warning(code::UNREADABLE, at, message).help("the line comes up when the port is there");
-        } else if let Err(error) = access(&path, Access::READ_OK | Access::WRITE_OK) {
-            let message = format!("cannot use {}: {error}", path.display());
+        } else if let Some(obstacle) = access(&path, Access::READ_OK | Access::WRITE_OK)
+            .map_or_else(|error| Some(error.to_string()), |()| check.obstacle(&path, Wanted::ReadAndWrite))
+        {
+            let message = format!("cannot use {}: {obstacle}", path.display());
             let found = check.report.warning(code::UNREADABLE, at, message);
             found.help("serial ports belong to the group dialout, in which the service is");
         }

@@ -18,6 +18,7 @@ use crate::{
     report::code,
     secret::SecretTable,
     sparkplug::{SparkplugMapping, SparkplugTable, mappings},
+    sparkplug_topics::check_apart,
     stage::Stage,
     template::{DataTemplate, Template, is_pointer},
     tls::TlsTable,
@@ -181,8 +182,8 @@ impl MqttSourceTable {
         };
         let link = keys.check(at, check);
         let session_expiry = self.session_expiry.check_some(&at.key("session_expiry"), &mut check.report);
-        let topics = self.topics(&at.key("topic"), check);
         let sparkplug = mappings(&self.sparkplug, self.stage, &at.key("sparkplug"), check);
+        let topics = self.topics(&sparkplug, &at.key("topic"), check);
         if !check.has_any(at, &["topic", "sparkplug"]) {
             check.missing("topic", "a source says what its messages mean, or has a table of `sparkplug`", at);
         }
@@ -203,12 +204,13 @@ impl MqttSourceTable {
         self.sparkplug.iter(&Path::top()).filter_map(|(_, table)| table.profile.as_deref())
     }
 
-    fn topics(&self, at: &Path, check: &mut Check<'_>) -> Vec<TopicMapping> {
+    fn topics(&self, sparkplug: &[SparkplugMapping], at: &Path, check: &mut Check<'_>) -> Vec<TopicMapping> {
         let mut filters: Vec<(Path, TopicFilter)> = Vec::new();
         let mut topics = Vec::new();
         for (at, table) in self.topic.iter(at) {
             let Some(filter) = table.filter(&at.key("filter"), check) else { continue };
             compare(&filters, &filter, &at.key("filter"), check);
+            check_apart(&filter, sparkplug, &at.key("filter"), check);
             filters.push((at.key("filter"), filter.clone()));
             topics.extend(table.check(filter, &at, check));
         }

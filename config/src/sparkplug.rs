@@ -19,16 +19,12 @@ use crate::{
     profile::Profile,
     report::code,
     reporting::{DeadbandValue, Reporting, ReportingKeys},
+    sparkplug_topics,
     stage::Stage,
     tag_type::{TagType, TypeKeys, TypeName},
     topic_filter::TopicFilter,
 };
 
-/// The first level of every topic (Sparkplug 3.0, 4.1).
-const NAMESPACE: &str = "spBv1.0";
-/// What a node and its devices publish. Commands are for them, and nobody else's to read.
-const OF_NODE: [&str; 3] = ["NBIRTH", "NDATA", "NDEATH"];
-const OF_DEVICE: [&str; 3] = ["DBIRTH", "DDATA", "DDEATH"];
 /// The longest text of a tag, as for registers. A metric's own text may be longer.
 const TEXT_BYTES: u16 = 250;
 
@@ -125,10 +121,7 @@ impl SparkplugMapping {
 
     /// What the broker is asked for: all that the nodes and their devices publish, since one sequence counts all of it.
     pub(crate) fn filters(&self) -> Vec<TopicFilter> {
-        let (group, node) = (&self.group, self.node.shown("+"));
-        let of_node = OF_NODE.map(|what| format!("{NAMESPACE}/{group}/{what}/{node}"));
-        let of_device = OF_DEVICE.map(|what| format!("{NAMESPACE}/{group}/{what}/{node}/+"));
-        of_node.iter().chain(&of_device).filter_map(|filter| TopicFilter::new(filter).ok()).collect()
+        sparkplug_topics::published(&self.group, self.node.shown("+"))
     }
 
     fn covers(&self, other: &Self) -> bool {

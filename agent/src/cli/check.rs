@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use plantlink_config::{Environment, Problem, Severity, load};
+use plantlink_config::{Environment, Problem, Rights, Severity, load};
 
 use crate::source::modbus;
 
@@ -34,7 +34,7 @@ pub(super) async fn check(args: CheckArgs) -> ExitCode {
         Some(_) | None => Vec::new(),
     };
     let printed = if args.json {
-        let mut report = serde_json::json!({ "problems": loaded.problems });
+        let mut report = serde_json::json!({ "problems": loaded.problems, "rights": loaded.rights });
         if args.online {
             report["met"] = serde_json::json!(met);
         }
@@ -44,6 +44,11 @@ pub(super) async fn check(args: CheckArgs) -> ExitCode {
             print(&format!("{message}\n"));
         }
         print_problems(&loaded.problems);
+        match loaded.rights {
+            Rights::Own => {}
+            Rights::Service => _ = print("files were checked with the rights of the user plantlink\n"),
+            Rights::Root => _ = print("checked as root, who may read every file: there is no user plantlink yet\n"),
+        }
         let verdict = if loaded.problems.is_empty() { "no problems".to_owned() } else { tally(&loaded.problems) };
         print(&format!("{}: {verdict}\n", args.config.config.display()))
     };

@@ -105,6 +105,27 @@ fn a_sparkplug_table_that_is_wrong_says_what_is_allowed() {
 }
 
 #[test]
+fn a_topic_that_is_meant_for_what_sparkplug_publishes_is_told() {
+    let rejected = "no JSON: they are rejected";
+    let never = "a table of `sparkplug` takes every message first";
+    for (tables, filter, expected) in [
+        ("", "spBv1.0/{group}/DDATA/{node}/{device}", Some(rejected)),
+        ("", "spBv1.0/#", Some(rejected)),
+        ("", "spBv1.0/STATE/{host}", None),
+        ("", "#", None),
+        (PRESS, "spBv1.0/mill/DDATA/edge-1/press", Some(never)),
+        (PRESS, "spBv1.0/mill/DDATA/edge-2/press", Some(rejected)),
+        (PRESS, "#", None),
+    ] {
+        let tables = format!("{}{tables}", topic(filter, ""));
+        let problems = source(&tables).load(Environment::Run).problems;
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), expected.into_iter().count(), "{filter}: {said:?}");
+        assert!(said.iter().all(|said| expected.is_some_and(|expected| said.contains(expected))), "{filter}: {said:?}");
+    }
+}
+
+#[test]
 fn a_flow_names_sparkplug_devices_by_node_and_device() {
     for (from, expected) in [("edge-1/press", 0), ("edge-1/*", 0), ("*/press", 0), ("edge-1/mill", 1)] {
         let any = PRESS.replace("\"press\"", if expected == 0 { "\"+\"" } else { "\"press\"" });
