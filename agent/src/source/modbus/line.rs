@@ -137,14 +137,12 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(20);
     const HOUR: Duration = Duration::from_secs(3600);
 
+    /// How long an answer may take. A test of a silent unit lasts so long, and a busy machine answers within it.
+    const PATIENCE: Duration = Duration::from_secs(4);
+
     fn line(address: LineAddress, devices: Vec<plantlink_config::Device>) -> Line {
-        let line = ModbusLine {
-            name: Name::new("line").unwrap(),
-            address,
-            timeout: Duration::from_millis(200),
-            pause: Duration::ZERO,
-            devices,
-        };
+        let line =
+            ModbusLine { name: Name::new("line").unwrap(), address, timeout: PATIENCE, pause: Duration::ZERO, devices };
         Line::new(&line, Clock::default())
     }
 

@@ -123,7 +123,8 @@ async fn a_port_that_is_gone_is_no_connection() {
 
 #[tokio::test]
 async fn behind_a_converter_a_late_answer_meets_a_connection_that_nobody_reads() {
-    let limit = Duration::from_millis(100);
+    // What comes at once comes within this, however busy the machine is.
+    let limit = Duration::from_secs(2);
     let (fake, port) = FakeSerial::behind_tcp(move |asked| match asked.connection {
         0 => vec![(limit * 3 / 2, answer(asked))],
         _ => vec![(Duration::ZERO, answer(asked))],
