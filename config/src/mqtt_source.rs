@@ -208,7 +208,11 @@ impl MqttSourceTable {
         let mut filters: Vec<(Path, TopicFilter)> = Vec::new();
         let mut topics = Vec::new();
         for (at, table) in self.topic.iter(at) {
-            let Some(filter) = table.filter(&at.key("filter"), check) else { continue };
+            let Some(filter) = table.filter(&at.key("filter"), check) else {
+                // What its templates may name is not known; the rest is looked at all the same.
+                table.event_type(&at, check);
+                continue;
+            };
             compare(&filters, &filter, &at.key("filter"), check);
             check_apart(&filter, sparkplug, &at.key("filter"), check);
             filters.push((at.key("filter"), filter.clone()));
@@ -247,8 +251,12 @@ impl TopicTable {
         }
     }
 
+    fn event_type(&self, at: &Path, check: &mut Check<'_>) -> Option<EventType> {
+        check.event_type(self.event_type.as_ref()?, &at.key("type"))
+    }
+
     fn check(&self, filter: TopicFilter, at: &Path, check: &mut Check<'_>) -> Option<TopicMapping> {
-        let event_type = self.event_type.as_ref().and_then(|text| check.event_type(text, &at.key("type")));
+        let event_type = self.event_type(at, check);
         let lookup = Lookup::Message(&filter);
         let mut template = |key: &str, text: &Option<String>, varies: bool| {
             let at = at.key(key);

@@ -33,6 +33,7 @@ mod qos2_source;
 mod receipts;
 mod refusals;
 mod reload;
+mod rights;
 mod salvage;
 mod sources;
 mod sparkplug;

@@ -201,6 +201,11 @@ async fn a_device_that_publishes_is_up_after_its_birth_down_after_its_death_and_
     in_state(&agent, "edge-1/press", "unknown").await;
     wire.publish_all(&births).await;
     in_state(&agent, "edge-1/press", "up").await;
+    // What is said of a flow does not touch what is known of devices.
+    agent.reconfigure(&more.replace("events = [\"*\"]", "events = [\"*\"]\nmax_delay = \"60s\""));
+    agent.hang_up();
+    let status = agent.wait_until("the reload", SOON, |status| status["reload"]["applied"] == true).await;
+    assert_eq!(entry(&status, "devices", "edge-1/press")["state"], "up", "{status:#}");
     plant.mes_link.set(Mode::Refuse);
     plant.mes_link.cut(Cut::Reset);
     in_state(&agent, "edge-1/press", "unknown").await;

@@ -105,6 +105,14 @@ fn a_sparkplug_table_that_is_wrong_says_what_is_allowed() {
 }
 
 #[test]
+fn a_filter_that_is_none_hides_no_other_mistake() {
+    let tables = topic("mes/#/finished", "").replace("plant.note", "note");
+    let problems = source(&tables).load(Environment::Run).problems;
+    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(matches!(&*said, [filter, event] if filter.contains("last level") && event.contains(".type")), "{said:?}");
+}
+
+#[test]
 fn a_topic_that_is_meant_for_what_sparkplug_publishes_is_told() {
     let rejected = "no JSON: they are rejected";
     let never = "a table of `sparkplug` takes every message first";
