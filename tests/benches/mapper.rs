@@ -1,10 +1,12 @@
 //! How many readings a second pass the mapper on one core: `cargo bench -p plantlink-tests --bench mapper`.
 //!
 //! Measured from outside, as `plantlink simulate` plays a recording of a line's scans: reading the JSON and printing the
-//! events are part of the figure, so that the mapper alone is faster. `PLANTLINK_BIN` names a release binary,
+//! events are part of the figure, so that the mapper alone is faster. Then how often it asks for memory, as what twice as many
+//! scans ask for more, so that the start is not in it. `PLANTLINK_BIN` names a release binary,
 //! `PLANTLINK_SCANS` how many scans of 20 tags (100,000).
 
 use plantlink_tests::agent::Agent;
+use plantlink_tests::allocations::{AllocationCounter, Allocations};
 use plantlink_tests::usage::children_cpu_s;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -29,7 +31,18 @@ fn main() {
             readings / used,
             printed.stderr.trim(),
         );
+        let more = allocations(&agent, scans / 5, moves) - allocations(&agent, scans / 10, moves);
+        let scans = (scans / 5 - scans / 10) as f64;
+        println!("  {:.1} allocations and {:.0} bytes a scan", more.calls as f64 / scans, more.bytes as f64 / scans);
     }
+}
+
+/// What so many scans ask of the allocator, from the start to the end. A line of the recording is a scan; where every tag
+/// changes, it is an event too.
+fn allocations(agent: &Agent, scans: usize, moves: usize) -> Allocations {
+    agent.write("some.jsonl", &recording(scans, moves));
+    let file = agent.path("some.jsonl").display().to_string();
+    AllocationCounter::new().run(agent.command_with("simulate", &["--json", &file]))
 }
 
 fn config() -> String {

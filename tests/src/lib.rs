@@ -5,6 +5,7 @@
 //! a proof without its parts is no proof.
 
 pub mod agent;
+pub mod allocations;
 pub mod broker;
 pub mod certificates;
 pub mod client;

@@ -151,6 +151,7 @@ impl DataType {
 #[cfg(test)]
 mod tests {
     use plantlink_config::Labels;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -196,5 +197,28 @@ mod tests {
         let null = Metric { is_null: Some(true), ..metric(Raw::Int(7)) };
         assert_eq!(null.value(&TagType::U16, DataType::UInt16), Quality::Bad(Fault::Missing));
         assert_eq!(Metric::default().value(&TagType::U16, DataType::UInt16), wrong());
+    }
+
+    /// As no node should publish them, and one may.
+    fn raw() -> impl Strategy<Value = Raw> {
+        prop_oneof![
+            any::<u32>().prop_map(Raw::Int),
+            any::<u64>().prop_map(Raw::Long),
+            any::<u32>().prop_map(|bits| Raw::Float(f32::from_bits(bits))),
+            any::<u64>().prop_map(|bits| Raw::Double(f64::from_bits(bits))),
+            any::<bool>().prop_map(Raw::Boolean),
+            ".{0,9}".prop_map(Raw::Text),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_of_any_type_is_one_that_can_be_sent_or_a_fault(raw in raw(), code in 0..16_u32) {
+            if let Some(datatype) = DataType::of(code) {
+                let read = metric(raw).value(&datatype.tag_type(), datatype);
+                // JSON has no other numbers than finite ones: one that is not would have become null.
+                prop_assert_ne!(read.value().map(Value::to_json), Some(serde_json::Value::Null));
+            }
+        }
     }
 }
