@@ -61,8 +61,14 @@ fn plain(raw: &Raw, datatype: DataType) -> Option<Plain> {
             Raw::Text(text) => Plain::Text(text.clone()),
             Raw::Int(_) | Raw::Long(_) | Raw::Float(_) | Raw::Double(_) | Raw::Boolean(_) => return None,
         },
-        DataType::DateTime => Plain::Text(rfc3339(i64::try_from(bits?).ok()?.checked_mul(1_000)?)),
+        DataType::DateTime => Plain::Text(date(bits?)?),
     })
+}
+
+/// Milliseconds since 1970. `None`: no calendar shows them.
+fn date(at_ms: u64) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(at_ms).ok()?).ok()?;
+    Some(rfc3339(at.as_microsecond()))
 }
 
 /// Two's complement in `width` bits. Some nodes fill the bits above it with the sign, some with zeros.
@@ -185,6 +191,7 @@ mod tests {
             (Raw::Text("run".into()), DataType::Text, states(), good(Value::Text("run".into()))),
             (Raw::Int(3), DataType::UInt16, states(), good(Value::Text("run".into()))),
             (Raw::Int(5), DataType::UInt16, word(), good(Value::Labels(vec!["hot".into(), "bit2".into()]))),
+            (Raw::Long(u64::MAX >> 1), DataType::DateTime, TagType::Text { bytes: 250 }, wrong()),
             (
                 Raw::Long(1_795_162_530_125),
                 DataType::DateTime,
