@@ -3,6 +3,7 @@
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::buffer::Buffer;
+use crate::confirm;
 use crate::error::WriteError;
 use crate::overflow::Overflow;
 use crate::retention;
@@ -49,6 +50,7 @@ impl Buffer {
             Purpose::Append => {
                 self.files()?.pages_free > pages
                     || self.state.flows.iter_mut().any(|flow| flow.kept() > 0)
+                    || confirm::is_any(&self.connection)?
                     || self.overflow.as_ref().is_some_and(Overflow::may_yield)
             }
         };
@@ -99,7 +101,7 @@ impl Buffer {
         Ok(true)
     }
 
-    /// Deletes some of the oldest delivered events.
+    /// Deletes some of the oldest delivered events, or of what is remembered of them.
     fn give_up_delivered(&mut self) -> Result<bool, WriteError> {
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let mut flows = self.state.flows.clone();

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::append;
 use crate::boot;
+use crate::confirm;
 use crate::dead_stock::DeadStock;
 use crate::dispose;
 use crate::error::{OpenError, ReadError, WriteError};
@@ -353,6 +354,7 @@ impl Buffer {
                 }
                 Work::Keep(work) => keep::save(&transaction, work)?,
                 Work::Sync(at) => boot::set_sync(&transaction, self.boot, *at)?,
+                Work::Confirm(work) => confirm::save(&transaction, work)?,
                 Work::Dispose(work) => dispose::dispose(work, &mut state, &transaction, &mut self.pen)?,
                 Work::Fly(work) => {
                     flight::fly(work, &self.state.flows, &mut state.flows, &mut state.flights, &transaction)?;

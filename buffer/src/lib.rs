@@ -15,7 +15,8 @@
 //!   what is unreadable.
 //! - What a flow is more than 4,096 events behind with is packed into full blocks as it goes, whatever the size of the
 //!   commits that it came in.
-//! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first, then what
+//! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first, then what is
+//!   remembered of it ([`Confirm`]), then what
 //!   [`Buffer::yielding`] says; then appends are refused and may be tried again, while settling goes on in a reserve.
 //! - What a flow gives up is named by an event in its log, of a retired one when it is configured again, and nothing is given up that a [`Hold`] keeps.
 //! - One process at a time, and no file that this release does not understand is written to.
@@ -34,6 +35,7 @@ mod append;
 mod block;
 mod boot;
 mod buffer;
+mod confirm;
 mod dead_letter;
 mod dead_stock;
 mod dispose;
@@ -77,6 +79,7 @@ mod writer;
 pub use append::{Append, Received, Rejected, Routed};
 pub use block::EVENT_BYTES_MAX;
 pub use buffer::{Buffer, LastStop, Options};
+pub use confirm::{Confirm, Confirmed};
 pub use dead_letter::{DeadContent, DeadLetter};
 pub use dispose::{Dispose, Fate};
 pub use error::{Cause, Malformed, OpenError, ReadError, WriteError};

@@ -9,6 +9,7 @@ use zstd::bulk::Decompressor;
 
 use crate::block;
 use crate::boot::Boots;
+use crate::confirm::{self, Confirmed};
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::ReadError;
 use crate::event::{Event, Recorded, Stored};
@@ -349,6 +350,14 @@ impl Reader {
     /// The database does not answer.
     pub fn kept(&self, destination: &str) -> Result<Vec<Kept>, ReadError> {
         Ok(keep::load(&self.connection, destination)?)
+    }
+
+    /// Shows all that `destination` has confirmed and is remembered, the oldest first. What is unreadable is left out.
+    ///
+    /// # Errors
+    /// The database does not answer; what came before was shown.
+    pub fn confirmed(&self, destination: &str, each: impl FnMut(Confirmed)) -> Result<(), ReadError> {
+        confirm::each(&self.connection, destination, each)
     }
 
     /// The receipts that `source` has recorded last in this session, the oldest first.

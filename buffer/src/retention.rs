@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use crate::append::Append;
 use crate::boot::Boots;
+use crate::confirm;
 use crate::error::WriteError;
 use crate::event::{Stamp, Stored};
 use crate::flow::{Flow, FlowId, Flows};
@@ -56,6 +57,7 @@ impl Retention {
             | Work::Drop(_)
             | Work::Resume(_)
             | Work::Keep(_)
+            | Work::Confirm(_)
             | Work::Dispose(_)
             | Work::Sync(_) => None,
         });
@@ -123,7 +125,8 @@ impl Retention {
     }
 }
 
-/// Deletes the oldest delivered events of the flow that has kept the most, and says whether there were any.
+/// Deletes the oldest delivered events of the flow that has kept the most; where none has any, the oldest of what
+/// destinations have confirmed. Says whether there was anything.
 pub(crate) fn give_up(transaction: &Connection, flows: &mut Flows) -> Result<bool, WriteError> {
     let mut candidates: Vec<&mut Flow> = flows.iter_mut().filter(|flow| flow.kept() > 0).collect();
     candidates.sort_by_key(|flow| std::cmp::Reverse(flow.kept()));
@@ -133,7 +136,7 @@ pub(crate) fn give_up(transaction: &Connection, flows: &mut Flows) -> Result<boo
             return Ok(true);
         }
     }
-    Ok(false)
+    Ok(confirm::give_up(transaction)?)
 }
 
 /// Where the next step ends, at the most where somebody needs what follows: a block may cover more numbers than a chunk has,

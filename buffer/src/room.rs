@@ -183,6 +183,7 @@ pub(crate) fn pages<'a>(connection: &Connection, work: impl Iterator<Item = &'a 
             Work::Dispose(dispose) => dispose_bytes(connection, dispose),
             Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) | Work::Sync(_) => 0,
             Work::Resume(resume) => resume_bytes(connection, resume),
+            Work::Confirm(confirm) => confirm.bytes(),
             Work::Keep(keep) => keep.bytes() as u64 + PAGE_BYTES * keep.rows.len() as u64,
             Work::Fly(fly) => {
                 fly.bytes() as u64 + fly.settle.iter().map(|settle| settle_bytes(connection, settle)).sum::<u64>()

@@ -59,7 +59,7 @@ pub(crate) fn set_meta(transaction: &Connection, key: &str, value: impl rusqlite
 }
 
 /// Rows of more than about 1,000 bytes spill over in a table WITHOUT ROWID: only tables of small rows are.
-/// `block.id` is flow << 44 | first. `confirmed` is there for releases that use it, so that those can go back to this one.
+/// `block.id` is flow << 44 | first. `confirmed` holds which records destinations have made of events.
 /// `kept` holds what destinations remember of their records, and the events that wait.
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;

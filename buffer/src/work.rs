@@ -1,6 +1,7 @@
 //! What changes a buffer, and what the change outlives.
 
 use crate::append::Append;
+use crate::confirm::Confirm;
 use crate::dispose::{Dispose, Fate};
 use crate::event::Stamp;
 use crate::flight::Fly;
@@ -29,6 +30,8 @@ pub enum Work {
     Resume(Resume),
     /// What a destination remembers of its records.
     Keep(Keep),
+    /// Which records a destination has made of events.
+    Confirm(Confirm),
     /// What a person has decided about dead letters.
     Dispose(Dispose),
     /// What goes on its way to a destination with QoS 2, and what has arrived there.
@@ -49,6 +52,7 @@ impl Work {
             | Self::Drop(_)
             | Self::Resume(_)
             | Self::Keep(_)
+            | Self::Confirm(_)
             | Self::Dispose(Dispose { fate: Fate::Discard, .. })
             | Self::Fly(_)
             | Self::Sync(_) => false,
@@ -62,6 +66,7 @@ impl Work {
             Self::Settle(work) => work.outcomes.is_empty(),
             Self::Resume(work) => work.outcomes.is_empty(),
             Self::Keep(work) => work.rows.is_empty(),
+            Self::Confirm(work) => work.entries.is_empty(),
             Self::Dispose(work) => work.letters.is_empty(),
             Self::Fly(_) | Self::Cut(_) | Self::Replay(_) | Self::Replayed(_) | Self::Drop(_) | Self::Sync(_) => false,
         }

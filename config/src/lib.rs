@@ -12,6 +12,7 @@ mod clock;
 mod condition;
 mod coverage;
 mod csv;
+mod daily;
 mod derivation;
 mod destination;
 mod device;
@@ -78,6 +79,7 @@ pub use address::{Address, AddressError, Numbering, Table};
 pub use buffer::Buffer;
 pub use clock::{Clock, SyncedBy};
 pub use condition::Condition;
+pub use daily::Daily;
 pub use derivation::{
     Alarm, AlarmSeverity, Alarmed, Consumed, Counted, Derivation, Direction, Edge, Limit, Medium, Mode, Sampled,
     SampledTags, Shown, StandardState, StateChanged,

@@ -1,18 +1,21 @@
 //! An Odoo database that events go to.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     check::Check,
+    daily::{Daily, DailyText},
     http::{HeaderTable, Http, HttpKeys, Names, ProxyTable},
+    interval::Interval,
     items::Items,
     name::Name,
     pacing::{DrainTable, Pacing, RateTable, pacing},
     path::Path,
     record::{Record, RecordTable},
+    report::code,
     secret::{Secret, SecretTable},
     tls::TlsTable,
 };
@@ -34,6 +37,10 @@ pub struct OdooDestination {
     pub api: Option<OdooApi>,
     /// How fast it may be offered events.
     pub pacing: Pacing,
+    /// How long it is remembered which record Odoo has made of an event, never zero.
+    pub keep_confirmed: Duration,
+    /// When what was confirmed is compared with what Odoo holds; `None`: only when somebody asks.
+    pub reconcile: Option<Daily>,
     /// What events become, at least one; each name once.
     pub records: Vec<Record>,
 }
@@ -57,6 +64,13 @@ pub enum OdooApi {
 /// So many events a second, when the file does not say: what the dearest of the usual records was measured to cost a small
 /// server (a maintenance request with its equipment, 305 to 409 a second, a hundred at a time).
 const RATE: RateTable = RateTable { per_second: Some(300), burst: None };
+
+/// The record by which a restored or copied database is known has this name in its external id.
+const MARKER: &str = "installation";
+
+fn keep_confirmed() -> Interval {
+    Interval::new("30d")
+}
 
 /// An Odoo database and the records that events become in it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -90,6 +104,14 @@ pub(crate) struct OdooTable {
     rate: Option<RateTable>,
     /// How the backlog of an outage is sent; left out: at once, as fast as it answers.
     drain: Option<DrainTable>,
+    /// How long it is remembered which record Odoo has made of an event, for the last million of them and as far as the
+    /// buffer's `max_size` allows: neither a replay nor `reconcile` makes such a record again when somebody has deleted it.
+    #[serde(default = "keep_confirmed")]
+    keep_confirmed: Interval,
+    /// When what was confirmed is compared with what Odoo holds, `daily` and a time in the gateway's time zone; events that
+    /// were never confirmed are sent again. The gateways of a plant begin within ten minutes after it, each at its own moment.
+    /// Left out: only with `plantlink reconcile`.
+    reconcile: Option<DailyText>,
     /// What events become.
     #[schemars(required, length(min = 1))]
     record: Option<Items<RecordTable>>,
@@ -111,6 +133,8 @@ impl OdooTable {
         let login = check.filled(self.login.as_ref(), &at.key("login"));
         let api_key = self.api_key.as_ref().and_then(|key| key.check(&at.key("api_key"), check));
         let pacing = pacing(Some(self.rate.as_ref().unwrap_or(&RATE)), self.drain.as_ref(), at, check);
+        let keep_confirmed = self.keep_confirmed.check_some(&at.key("keep_confirmed"), &mut check.report);
+        let reconcile = self.reconcile.as_ref().map(|daily| daily.check(&at.key("reconcile"), &mut check.report));
         let records = self.records(&at.key("record"), check);
         Some(OdooDestination {
             name: name?,
@@ -120,6 +144,8 @@ impl OdooTable {
             api_key: api_key?,
             api: self.api,
             pacing: pacing?,
+            keep_confirmed: keep_confirmed?,
+            reconcile: reconcile.map_or(Some(None), |daily| daily.map(Some))?,
             records,
         })
     }
@@ -130,7 +156,14 @@ impl OdooTable {
         for (at, table) in self.record.iter().flat_map(|records| records.iter(at)) {
             if let Some(name) = &table.name {
                 // The name becomes part of an external id, which has one case, and `_` for `-`.
-                check.unique(&mut known, &name.to_lowercase().replace('-', "_"), &at.key("name"));
+                let name = name.to_lowercase().replace('-', "_");
+                if name == MARKER {
+                    let message = format!(
+                        "`{name}` is the record by which a restored database is known (allowed: any other name)"
+                    );
+                    check.report.error(code::CONFLICT, &at.key("name"), message);
+                }
+                check.unique(&mut known, &name, &at.key("name"));
             }
             records.extend(table.check(&at, check));
         }

@@ -148,7 +148,13 @@ fn events(work: &Work) -> usize {
     match work {
         Work::Append(append) => append.events.len().max(1),
         Work::Settle(settle) => settle.outcomes.len().max(1),
-        Work::Cut(_) | Work::Replay(_) | Work::Replayed(_) | Work::Drop(_) | Work::Keep(_) | Work::Sync(_) => 1,
+        Work::Cut(_)
+        | Work::Replay(_)
+        | Work::Replayed(_)
+        | Work::Drop(_)
+        | Work::Keep(_)
+        | Work::Confirm(_)
+        | Work::Sync(_) => 1,
         Work::Resume(resume) => resume.outcomes.len().max(1),
         Work::Dispose(dispose) => dispose.letters.len().max(1),
         Work::Fly(fly) => fly.settle.iter().map(|settle| settle.outcomes.len()).sum::<usize>().max(1),
@@ -170,6 +176,7 @@ fn bytes(work: &Work) -> usize {
         | Work::Drop(_)
         | Work::Resume(_)
         | Work::Keep(_)
+        | Work::Confirm(_)
         | Work::Dispose(_)
         | Work::Sync(_) => 0,
     }
@@ -232,6 +239,7 @@ mod tests {
             | Work::Drop(_)
             | Work::Resume(_)
             | Work::Keep(_)
+            | Work::Confirm(_)
             | Work::Dispose(_)
             | Work::Sync(_)) => format!("{work:?}"),
         };

@@ -4,6 +4,7 @@
 
 mod case;
 mod clock;
+mod confirmed;
 mod crash;
 mod damage;
 mod dead_letters;

@@ -10,6 +10,7 @@ mod full_example;
 mod include;
 mod meaning;
 mod messages;
+mod odoo;
 mod pacing;
 mod profile;
 mod reporting;

@@ -129,6 +129,8 @@ fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
         api_key: Secret::Env("UNUSED".to_owned()),
         api: None,
         pacing: Pacing::default(),
+        keep_confirmed: Duration::from_hours(720),
+        reconcile: None,
         records,
     };
     let server = Scripted::default();

@@ -97,6 +97,8 @@ fn api_of(url: &str, key: &Path, api: Option<OdooApi>) -> Api {
         api_key: Secret::File(key.to_owned()),
         api,
         pacing: Pacing::default(),
+        keep_confirmed: Duration::from_hours(720),
+        reconcile: None,
         records: Vec::new(),
     };
     Api::new(&config, "gw-1")
