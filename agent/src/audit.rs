@@ -23,6 +23,8 @@ pub(crate) enum Act {
     Retry { letters: String },
     /// Delivered events of a flow are offered again.
     Replay { flow: String },
+    /// What a destination confirmed was compared with what it holds.
+    Reconcile { destination: String, resend_gone: bool, accept_database: bool },
 }
 
 impl Act {
@@ -48,6 +50,12 @@ impl Act {
             Act::Drop { what } => act("drop", what),
             Act::Retry { letters } => act("retry", letters),
             Act::Replay { flow } => act("replay", &format!("flow {flow}")),
+            Act::Reconcile { destination, resend_gone, accept_database } => {
+                let asked = [(*accept_database, "database accepted"), (*resend_gone, "what is gone is made again")];
+                let asked = asked.iter().filter(|(is_asked, _)| *is_asked).map(|(_, words)| (*words).to_owned());
+                let changed: Vec<String> = std::iter::once(format!("destination {destination}")).chain(asked).collect();
+                json!({"action": "reconcile", "by": by, "changed": changed})
+            }
         }
     }
 }
@@ -72,7 +80,9 @@ mod tests {
     fn each_act_has_what_the_catalogue_requires() {
         let flow = || "orders".to_owned();
         let config = Act::Config { old: "a".to_owned(), new: "b".to_owned(), changed: vec![flow()] };
-        for act in [config, Act::Drop { what: flow() }, Act::Retry { letters: flow() }, Act::Replay { flow: flow() }] {
+        let reconcile = Act::Reconcile { destination: flow(), resend_gone: true, accept_database: false };
+        let (drop, retry) = (Act::Drop { what: flow() }, Act::Retry { letters: flow() });
+        for act in [config, drop, retry, Act::Replay { flow: flow() }, reconcile] {
             let event = act.event("root", Stamp { wall_us: 0, boottime_us: 0, synced: true });
             let data = serde_json::from_slice(&event.data).unwrap();
             assert!(catalog::check(RECORDED, &data).is_ok(), "{data:?}");

@@ -5,8 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::clip::clip;
 use crate::clock::Time;
 use crate::destination::Expiry;
+use crate::destination::odoo::Tally;
 use crate::health::{Condition, State, Turned, now};
 use crate::schedule::Limit;
 use crate::template::rfc3339;
@@ -37,6 +39,18 @@ pub(crate) struct DestinationHealth {
     pub(crate) held_back: Option<HeldBack>,
     /// When what it lets us in by ends; `None`: never, or it does not say.
     expires: Option<Expires>,
+    /// The last comparison of what was confirmed with what is there, since the start; `None`: there was none.
+    reconciled: Option<Comparison>,
+}
+
+/// What came of comparing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+struct Comparison {
+    at: String,
+    /// `None` when it could not be done.
+    counts: Option<Tally>,
+    /// Why it could not be done.
+    error: Option<String>,
 }
 
 /// The end of a key.
@@ -94,6 +108,14 @@ impl DestinationHealth {
             expiry.map(|Expiry { of, at_us }| Expires { of, at: rfc3339(at_us), soon: is_soon(at_us, now_us) });
         let is_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
         if is_soon && !was_soon { Turned::Yes } else { Turned::No }
+    }
+
+    pub(crate) fn reconciled(&mut self, outcome: Result<Tally, String>) {
+        let (counts, error) = match outcome {
+            Ok(counts) => (Some(counts), None),
+            Err(error) => (None, Some(clip(error))),
+        };
+        self.reconciled = Some(Comparison { at: now(), counts, error });
     }
 
     pub(crate) fn held_back(&mut self, by: Option<Limit>) {

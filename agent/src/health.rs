@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::clip::clip;
 use crate::clock::Time;
 use crate::destination::Expiry;
+use crate::destination::odoo::Tally;
 use crate::destination_health::{DestinationHealth, Trouble};
 use crate::device_health::{DeviceHealth, KnownDevice};
 use crate::flow_health::{FlowHealth, LateTurn};
@@ -275,6 +276,11 @@ impl Health {
     /// When what a destination lets us in by ends. Says yes when it is worth a line in the log.
     pub(crate) fn destination_expires(&self, name: &Name, expiry: Option<Expiry>) -> Turned {
         self.destination(name, |destination| destination.expires(expiry)).unwrap_or(Turned::No)
+    }
+
+    /// What came of comparing what was confirmed with what is there, or why that could not be done.
+    pub(crate) fn reconciled(&self, name: &Name, outcome: Result<Tally, String>) {
+        self.destination(name, |destination| destination.reconciled(outcome));
     }
 
     /// Which limit keeps events back; `None`: none does.

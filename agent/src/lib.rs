@@ -4,6 +4,7 @@
 //! Two one-way halves meet only at the disk. `collect` turns what sources bring into recorded events; `deliver` offers
 //! them to destinations and writes the answers down. `run` puts the parts together; `cli` is what a person types.
 
+mod aside;
 mod audit;
 mod backoff;
 mod catalog;

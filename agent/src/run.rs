@@ -146,7 +146,14 @@ fn start_beside(
     premises: &Premises,
 ) {
     let Premises { store, health, tap, .. } = premises.clone();
-    let desk = FrontDesk { reporter, store: store.clone(), lines: running.lines(), tap, reload };
+    let desk = FrontDesk {
+        reporter,
+        store: store.clone(),
+        lines: running.lines(),
+        reconcilers: running.reconcilers(),
+        tap,
+        reload,
+    };
     let (told, timed) = (store.clone(), store.clone());
     beside.hire_unfailing("control".to_owned(), (), |stop| control.serve(desk, stop));
     beside.hire_unfailing("clock".to_owned(), (), |stop| sync::watch(timed, stop));

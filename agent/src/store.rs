@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use plantlink_buffer::{
-    Append, Event, FlowState, Fly, Hold, Keep, Kept, Reconfiguration, Replayed, Resume, Routed, Settle, Settled, Stamp,
-    Submission, Work, WriteError, WriterHandle,
+    Append, Confirm, Event, FlowState, Fly, Hold, Keep, Kept, Reconfiguration, Replayed, Resume, Routed, Settle,
+    Settled, Stamp, Submission, Work, WriteError, WriterHandle,
 };
 use plantlink_config::{Config, Name, Stage};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -166,6 +166,12 @@ impl Store {
         let levels = self.levels.clone();
         let keep = Keep { destination: destination.to_string(), rows };
         self.submit(Work::Keep(keep), Duration::ZERO, move |flows| publish(&levels, flows))
+    }
+
+    /// The same for which records its events have become.
+    pub(crate) fn confirm(&self, confirm: Confirm) -> Result<(), Stopped> {
+        let levels = self.levels.clone();
+        self.submit(Work::Confirm(confirm), Duration::ZERO, move |flows| publish(&levels, flows))
     }
 
     /// Writes down a change in a destination's flights. When this returns, what has to be durable before it is used is.

@@ -13,6 +13,7 @@ mod order;
 mod plan;
 mod probe;
 mod read;
+mod reconcile;
 mod reload;
 mod replay;
 mod run;
@@ -80,6 +81,9 @@ enum Command {
     Dead(dead::DeadArgs),
     /// Offers delivered events of a flow again, as far as they are kept; the event ids stay as they were
     Replay(replay::ReplayArgs),
+    /// Compares what an Odoo destination confirmed with what it holds, and sends what it never confirmed; `--accept-database`
+    /// goes on with one that was restored
+    Reconcile(reconcile::ReconcileArgs),
     /// Writes a first configuration and a first tag sheet; what is there already stays as it is
     Init(init::InitArgs),
     /// Prints the JSON Schema of the configuration, for editors, an event or the heartbeat
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Flows(args) => on_one_thread(flows::flows(args)),
         Command::Dead(args) => on_one_thread(dead::dead(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),
+        Command::Reconcile(args) => on_one_thread(reconcile::reconcile(args)),
         Command::Schema(args) => schema::schema(&args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => on_one_thread(crate::demo::run(args)),

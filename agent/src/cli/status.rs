@@ -221,10 +221,27 @@ fn restraint(destination: &Value) -> Vec<String> {
     if let Some(held) = destination.get("held_back").filter(|held| !held.is_null()) {
         said_so.push(format!("events wait for its {} since {}", text(held, "by"), text(held, "since")));
     }
+    if let Some(compared) = destination.get("reconciled").filter(|compared| !compared.is_null()) {
+        said_so.push(comparison(compared));
+    }
     if let Some(expires) = destination.get("expires").filter(|expires| expires["soon"] == true) {
         said_so.push(format!("{} ends at {}", text(expires, "of"), text(expires, "at")));
     }
     said_so
+}
+
+/// What the last comparison with the destination came to.
+fn comparison(compared: &Value) -> String {
+    let at = text(compared, "at");
+    match compared.get("counts").filter(|counts| !counts.is_null()) {
+        Some(counts) => format!(
+            "reconciled at {at}: {} confirmed, {} gone, {} never confirmed",
+            number(counts, "confirmed"),
+            number(counts, "gone"),
+            number(counts, "never_confirmed"),
+        ),
+        None => format!("could not be reconciled at {at} ({})", text(compared, "error")),
+    }
 }
 
 /// When the last event of a flow will be delivered.

@@ -7,12 +7,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::{ANSWER, ControlError, Follow, RUNTIME_DIRECTORY, Request, SOCKET, beside};
+use super::{ControlError, Follow, RUNTIME_DIRECTORY, Request, SOCKET, beside};
 
 /// Asks the running agent; without its configuration only the runtime directories are tried.
 pub(crate) async fn ask(buffer: Option<&Path>, request: &Request) -> Result<serde_json::Value, ControlError> {
     let (path, stream) = connect(buffer).await?;
-    let answer = match tokio::time::timeout(ANSWER, exchange(stream, request)).await {
+    let answer = match tokio::time::timeout(request.patience(), exchange(stream, request)).await {
         Ok(answer) => answer,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     };

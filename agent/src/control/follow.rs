@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::OwnedWriteHalf;
 
 use super::tail::{News, Tail, TailError, Tailing};
+use crate::aside::aside;
 use crate::chain::chain;
 use crate::status::Reporter;
 use crate::store::Store;
@@ -108,12 +109,4 @@ async fn tell(news: &News, write: &mut OwnedWriteHalf) -> io::Result<()> {
 
 async fn refuse(error: &TailError, write: &mut OwnedWriteHalf) -> io::Result<()> {
     write.write_all(format!("{}\n", json!({ "error": chain(error) })).as_bytes()).await
-}
-
-/// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    }
 }

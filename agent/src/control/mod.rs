@@ -9,6 +9,7 @@ mod disposal;
 mod follow;
 mod lines;
 mod order;
+mod reconcile;
 mod server;
 mod tail;
 mod trail;
@@ -28,6 +29,7 @@ pub(crate) use dead::{Dead, Selection, Wording};
 pub(crate) use follow::Follow;
 pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
+pub(crate) use reconcile::{Reconcile, Reconcilers};
 pub(crate) use server::{Control, FrontDesk};
 pub(crate) use tail::Tail;
 pub(crate) use trail::{Found, Trail, Whereabouts};
@@ -37,6 +39,8 @@ const SOCKET: &str = "plantlink.sock";
 const RUNTIME_DIRECTORY: &str = "/run/plantlink";
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long a comparison of a million records with a slow Odoo may take.
+const COMPARISON: Duration = Duration::from_secs(3_600);
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +52,8 @@ pub(crate) enum Request {
     Order(Order),
     /// Dead letters.
     Dead(Dead),
+    /// That what a destination confirmed is compared with what it holds.
+    Reconcile(Reconcile),
     /// Where an event is.
     Trail(Trail),
     /// Whether the agent holds the Modbus line of this address, and what a unit on it holds.
@@ -58,6 +64,23 @@ pub(crate) enum Request {
     Reload,
     /// What comes from now on.
     Follow(Follow),
+}
+
+impl Request {
+    /// How long the answer may take.
+    fn patience(&self) -> Duration {
+        match self {
+            Request::Reconcile(_) => COMPARISON,
+            Request::Status
+            | Request::Order(_)
+            | Request::Dead(_)
+            | Request::Trail(_)
+            | Request::Line { .. }
+            | Request::Carried(_)
+            | Request::Reload
+            | Request::Follow(_) => ANSWER,
+        }
+    }
 }
 
 /// The socket could not be made, or the agent could not be asked.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::dead::Selection;
 use super::disposal;
-use super::follow::aside;
+use crate::aside::aside;
 use crate::audit::Act;
 use crate::clock::Clock;
 use crate::routes::Routes;

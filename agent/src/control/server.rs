@@ -16,8 +16,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::follow::aside;
-use super::{ANSWER, ControlError, Follow, Lines, Order, Request, SOCKET, beside, caller};
+use super::{ANSWER, ControlError, Follow, Lines, Order, Reconcilers, Request, SOCKET, beside, caller};
+use crate::aside::aside;
 use crate::chain::chain;
 use crate::reload::Asked;
 use crate::status::Reporter;
@@ -46,6 +46,8 @@ pub(crate) struct FrontDesk {
     pub(crate) store: Store,
     /// The Modbus lines that are held now.
     pub(crate) lines: watch::Receiver<Lines>,
+    /// The destinations that can compare what they confirmed with what they hold.
+    pub(crate) reconcilers: watch::Receiver<Reconcilers>,
     pub(crate) tap: Tap,
     /// Where a new configuration is asked for.
     pub(crate) reload: mpsc::Sender<Asked>,
@@ -125,7 +127,14 @@ impl Answers {
     async fn serve(&self, stream: UnixStream) -> io::Result<()> {
         let by = caller::of(&stream)?;
         let (mut read, mut write) = stream.into_split();
-        let follow = match tokio::time::timeout(ANSWER, self.answer(&mut read, &by)).await?? {
+        let request = match tokio::time::timeout(ANSWER, asked(&mut read)).await?? {
+            Ok(request) => request,
+            Err(error) => {
+                let answer = json!({ "error": format!("not a request: {error}") });
+                return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?;
+            }
+        };
+        let follow = match tokio::time::timeout(request.patience(), self.answer(request, &by)).await?? {
             Answer::Once(answer) => return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?,
             Answer::Following(follow) => follow,
         };
@@ -139,28 +148,29 @@ impl Answers {
         }
     }
 
-    async fn answer(&self, read: &mut OwnedReadHalf, by: &str) -> io::Result<Answer> {
-        let FrontDesk { reporter, store, lines, .. } = &self.desk;
-        let mut line = String::new();
-        BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
-        Ok(Answer::Once(match serde_json::from_str(&line) {
-            Ok(Request::Follow(follow)) => return Ok(Answer::Following(follow)),
-            Ok(Request::Status) => serde_json::to_value(reporter.report().await)?,
-            Ok(Request::Order(order)) => obey(&order, by, reporter, store).await,
-            Ok(Request::Line { address, question }) => {
+    async fn answer(&self, request: Request, by: &str) -> io::Result<Answer> {
+        let FrontDesk { reporter, store, lines, reconcilers, .. } = &self.desk;
+        Ok(Answer::Once(match request {
+            Request::Follow(follow) => return Ok(Answer::Following(follow)),
+            Request::Status => serde_json::to_value(reporter.report().await)?,
+            Request::Order(order) => obey(&order, by, reporter, store).await,
+            Request::Line { address, question } => {
                 let held = lines.borrow().clone();
                 held.answer(&address, question).await
             }
-            Ok(Request::Carried(carried)) => {
+            Request::Carried(carried) => {
                 self.look(move |reader| Ok(json!({ "carriers": carried.find(reader)? }))).await
             }
-            Ok(Request::Dead(dead)) => {
+            Request::Dead(dead) => {
                 let wording = reporter.wording();
                 self.look(move |reader| Ok(json!({ "dead": dead.answer(&wording, reader)? }))).await
             }
-            Ok(Request::Trail(trail)) => self.look(move |reader| Ok(json!({ "trail": trail.find(reader)? }))).await,
-            Ok(Request::Reload) => self.reload(by).await,
-            Err(error) => json!({ "error": format!("not a request: {error}") }),
+            Request::Trail(trail) => self.look(move |reader| Ok(json!({ "trail": trail.find(reader)? }))).await,
+            Request::Reconcile(reconcile) => {
+                let known = reconcilers.borrow().clone();
+                known.answer(&reconcile, by, store).await
+            }
+            Request::Reload => self.reload(by).await,
         }))
     }
 
@@ -187,6 +197,13 @@ impl Answers {
             None => json!({ "error": "the agent is stopping" }),
         }
     }
+}
+
+/// What a client asks, or why that cannot be known.
+async fn asked(read: &mut OwnedReadHalf) -> io::Result<Result<Request, serde_json::Error>> {
+    let mut line = String::new();
+    BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+    Ok(serde_json::from_str(&line))
 }
 
 async fn say(answer: &Value, write: &mut OwnedWriteHalf) -> io::Result<()> {

@@ -1,15 +1,19 @@
 //! The right half as it runs: a task for each destination.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use plantlink_buffer::{FlowId, FlowState, ReadError, Reader};
-use plantlink_config::{Config, Destination, Flow, MqttDestination, MqttQos, Name};
+use plantlink_buffer::{FlowId, FlowState, ReadError, Reader, Readers};
+use plantlink_config::{Config, Destination, Flow, MqttDestination, MqttQos, Name, OdooDestination};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::shelf::BufferShelf;
+use crate::control::Reconcilers;
 use crate::crew::Crew;
 use crate::deliver::deliver;
 use crate::destination::mqtt::Broker;
-use crate::destination::odoo::Odoo;
+use crate::destination::odoo::{Desk, Odoo, Office, Reconciler, Save, Shelf, Visitors, desk};
 use crate::destination::webhook::Webhook;
 use crate::fly::{Recorded, fly};
 use crate::greeting::greet;
@@ -17,6 +21,7 @@ use crate::premises::Premises;
 use crate::run::RunError;
 use crate::schedule::Schedule;
 use crate::seal::{Seal, Sealer};
+use crate::store::Store;
 use crate::wiring::served;
 
 /// All that a destination's task depends on.
@@ -30,6 +35,9 @@ pub(super) struct Brief {
 /// The destinations that run.
 pub(super) struct Destinations {
     crew: Crew<Brief>,
+    /// Of those that can compare what they confirmed with what they hold.
+    desks: BTreeMap<String, (Name, Desk)>,
+    reconcilers: watch::Sender<Reconcilers>,
 }
 
 /// The destinations of a configuration with the flows that they serve, by name.
@@ -57,7 +65,7 @@ impl Brief {
 
 impl Destinations {
     pub(super) fn new(stop: CancellationToken) -> Self {
-        Destinations { crew: Crew::new(stop) }
+        Destinations { crew: Crew::new(stop), desks: BTreeMap::new(), reconcilers: watch::Sender::default() }
     }
 
     /// Ends those that are to run no longer, or otherwise, and says whether there were any. What is in flight where nobody
@@ -78,12 +86,24 @@ impl Destinations {
 
     /// Starts those that do not run yet. Where others have just ended, all that these were answered is on disk first.
     pub(super) fn hire(&mut self, wanted: BTreeMap<String, Brief>, premises: &Premises, have_ended: bool) {
+        self.desks.retain(|name, _| self.crew.has(name));
         for (name, brief) in wanted {
             if !self.crew.has(&name) {
+                let (desk, visitors) = desk();
+                match &brief.destination {
+                    Destination::Odoo(odoo) => drop(self.desks.insert(name.clone(), (odoo.name.clone(), desk))),
+                    Destination::Mqtt(_) | Destination::Webhook(_) => {}
+                }
                 let (work, premises) = (brief.clone(), premises.clone());
-                self.crew.hire(name, brief, |stop| serve(work, premises, have_ended, stop));
+                self.crew.hire(name, brief, |stop| serve(work, premises, have_ended, visitors, stop));
             }
         }
+        self.reconcilers.send_replace(Reconcilers::new(self.desks.values().cloned().collect()));
+    }
+
+    /// Where comparisons are asked for, now and after each change.
+    pub(super) fn reconcilers(&self) -> watch::Receiver<Reconcilers> {
+        self.reconcilers.subscribe()
     }
 
     /// Those that stay as they are but for their credentials.
@@ -103,7 +123,13 @@ impl Destinations {
 }
 
 /// Serves a destination until stop, beginning with what was in flight to it and what it remembers.
-async fn serve(brief: Brief, premises: Premises, have_ended: bool, stop: CancellationToken) -> Result<(), RunError> {
+async fn serve(
+    brief: Brief,
+    premises: Premises,
+    have_ended: bool,
+    visitors: Visitors,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
     let Brief { destination, flows, .. } = brief;
     let name = destination.name().clone();
     if have_ended && stop.run_until_cancelled(premises.settled(&name)).await.transpose()?.is_none() {
@@ -111,7 +137,7 @@ async fn serve(brief: Brief, premises: Premises, have_ended: bool, stop: Cancell
     }
     let whose = name.clone();
     let (reader, recorded) = premises.read(move |reader| recorded(reader, &whose)).await?;
-    let Premises { site, store, health, .. } = premises;
+    let Premises { site, store, health, readers, .. } = premises;
     let served: Vec<_> = flows.iter().map(|(id, flow)| (*id, flow)).collect();
     let (levels, pacing) = (store.levels(), destination.pacing());
     let schedule = Schedule::new(name.clone(), site.clone(), &served, reader, levels, pacing, health.clone());
@@ -120,17 +146,47 @@ async fn serve(brief: Brief, premises: Premises, have_ended: bool, stop: Cancell
             fly(broker.clone(), recorded, schedule, store, health, stop).await?;
         }
         Destination::Mqtt(broker) => deliver(name, Broker::new(broker), schedule, store, health, stop).await?,
-        Destination::Odoo(odoo) => {
-            let (keeper, keeps_for) = (store.clone(), name.clone());
-            // A writer that has stopped ends the process with the next settlement.
-            let save = move |rows| drop(keeper.keep(&keeps_for, rows));
-            let (mut odoo, mut schedule) = (Odoo::new(odoo, &site, recorded.kept, save), schedule);
-            greet(&name, &mut odoo, &mut schedule, &health, &stop).await;
-            deliver(name, odoo, schedule, store, health, stop).await?;
+        Destination::Odoo(config) => {
+            let Backroom { save, shelf } = Backroom::of(config, &store, &readers);
+            let office = Office::new(config, &site, &recorded.kept, save.clone());
+            let flows = flows.iter().map(|(id, flow)| (*id, flow.name.clone())).collect();
+            let (rows, whole) = (recorded.kept, health.clone());
+            let reconciler =
+                Reconciler::new(config, site.clone(), flows, readers, shelf.clone(), office.clone(), whole);
+            let mut odoo = Odoo::new(config, &site, office, rows, save, shelf);
+            let mut schedule = schedule;
+            let delivering = async {
+                greet(&name, &mut odoo, &mut schedule, &health, &stop).await;
+                deliver(name.clone(), odoo, schedule, store, health, stop.clone()).await
+            };
+            tokio::select! {
+                delivered = delivering => delivered?,
+                () = reconciler.serve(visitors) => {}
+            }
         }
         Destination::Webhook(webhook) => deliver(name, Webhook::new(webhook), schedule, store, health, stop).await?,
     }
     Ok(())
+}
+
+/// Where an Odoo destination writes down what it remembers.
+struct Backroom {
+    save: Save,
+    shelf: Arc<dyn Shelf>,
+}
+
+impl Backroom {
+    fn of(config: &OdooDestination, store: &Store, readers: &Readers) -> Self {
+        let (keeper, keeps_for) = (store.clone(), config.name.clone());
+        let shelf = BufferShelf {
+            destination: config.name.clone(),
+            keep: config.keep_confirmed,
+            store: store.clone(),
+            readers: readers.clone(),
+        };
+        // A writer that has stopped ends the process with the next settlement.
+        Backroom { save: Arc::new(move |rows| drop(keeper.keep(&keeps_for, rows))), shelf: Arc::new(shelf) }
+    }
 }
 
 fn recorded(reader: Reader, destination: &Name) -> Result<(Reader, Recorded), ReadError> {

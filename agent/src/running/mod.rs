@@ -2,6 +2,7 @@
 
 mod destinations;
 mod heartbeats;
+mod shelf;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use plantlink_config::{Config, Flow};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::Lines;
+use crate::control::{Lines, Reconcilers};
 use crate::crew::Crew;
 use crate::premises::Premises;
 use crate::run::RunError;
@@ -56,6 +57,11 @@ impl Running {
     /// The Modbus lines that are held, now and after each change.
     pub(crate) fn lines(&self) -> watch::Receiver<Lines> {
         self.sources.lines()
+    }
+
+    /// The destinations that can compare what they confirmed with what they hold, now and after each change.
+    pub(crate) fn reconcilers(&self) -> watch::Receiver<Reconcilers> {
+        self.destinations.reconcilers()
     }
 
     /// Starts everything, the office before the plant.

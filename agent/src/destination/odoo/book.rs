@@ -7,6 +7,7 @@ use plantlink_buffer::Kept;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::marker::Save;
 use crate::envelope::Envelope;
 
 /// So many records are remembered at once. Beyond that, those that nothing has happened to for the longest go: at worst
@@ -80,13 +81,13 @@ type Place = (String, String);
 pub(super) struct Book {
     memos: HashMap<Place, Memo>,
     changed: HashSet<Place>,
-    save: Box<dyn Fn(Vec<Kept>) + Send>,
+    save: Save,
 }
 
 impl Book {
     /// What was kept; `save` writes down changes before anything that is settled later. A row that cannot be read is as if
     /// it was not there.
-    pub(super) fn new(kept: Vec<Kept>, save: Box<dyn Fn(Vec<Kept>) + Send>) -> Self {
+    pub(super) fn new(kept: Vec<Kept>, save: Save) -> Self {
         let memo = |kept: Kept| {
             let memo = serde_json::from_slice(&kept.value?).ok()?;
             Some(((kept.record, kept.key), memo))
@@ -167,7 +168,7 @@ mod tests {
     fn what_is_over_is_forgotten_before_what_goes_on_and_changes_are_written_down_once() {
         let saved: Arc<Mutex<Vec<Kept>>> = Arc::default();
         let log = saved.clone();
-        let mut book = Book::new(Vec::new(), Box::new(move |rows| log.lock().unwrap().extend(rows)));
+        let mut book = Book::new(Vec::new(), Arc::new(move |rows| log.lock().unwrap().extend(rows)));
         let memo = |state, at| Memo { state, by: origin("e", "f", at, at as i64) };
         book.set("r", "open", memo(State::Open { id: 1, values: Map::new() }, 0));
         for number in 0..MEMOS_MAX as u64 {
@@ -179,7 +180,7 @@ mod tests {
         book.set("r", "open", memo(State::Open { id: 1, values: Map::new() }, 0));
         book.save();
         assert_eq!(*saved.lock().unwrap(), []);
-        let again = Book::new(rows, Box::new(|_| ()));
+        let again = Book::new(rows, Arc::new(|_| ()));
         assert_eq!(again.get("r", "open"), book.get("r", "open"));
         assert_eq!(again.memos.len(), book.memos.len());
     }

@@ -14,6 +14,7 @@ use super::cell;
 use super::directory::{Archived, Directory, Found, Wanted};
 use super::model::Model;
 use super::record::{Load, Mapping, Role};
+use super::register::Register;
 use super::verdict::Setback;
 use crate::clock::Time;
 use crate::envelope::Envelope;
@@ -30,6 +31,7 @@ pub(super) struct Clerk<S> {
     pub(super) module: String,
     pub(super) directory: Directory,
     pub(super) book: Book,
+    pub(super) register: Register,
     /// What the longest call took since somebody asked.
     longest: Duration,
     /// Records that are there under another id, with the event that each is for: they need no row of their own.
@@ -66,12 +68,13 @@ impl Case<'_> {
 }
 
 impl<S: Server> Clerk<S> {
-    pub(super) fn new(server: S, module: String, book: Book) -> Self {
+    pub(super) fn new(server: S, module: String, book: Book, register: Register) -> Self {
         Clerk {
             server,
             module,
             directory: Directory::default(),
             book,
+            register,
             longest: Duration::ZERO,
             excused: HashSet::new(),
         }
@@ -107,7 +110,7 @@ impl<S: Server> Clerk<S> {
                 self.update(mapping, &model, updates).await?;
             }
             if !ends.is_empty() {
-                self.interval(mapping, &model, ends).await?;
+                self.interval(mapping, &model, ends, are_replayed).await?;
             }
         }
         *failed = None;
@@ -242,16 +245,24 @@ impl<S: Server> Clerk<S> {
             };
             domain.push(json!([field.name(), "=", value]));
         }
-        let is_there = !self.server.search(mapping.model(), Value::Array(domain), Archived::Too).await?.is_empty();
-        if is_there {
-            self.excused.insert((mapping.record().name.to_string(), event.id()));
+        let found = self.server.search(mapping.model(), Value::Array(domain), Archived::Too).await?;
+        let Some(id) = found.first() else { return Ok(false) };
+        self.register.confirm(mapping.label(), event.id(), *id);
+        self.excused.insert((mapping.record().name.to_string(), event.id()));
+        Ok(true)
+    }
+
+    /// Notes that an event is given up: whatever records of it are not there by now will never be.
+    pub(super) fn gave_up(&mut self, mappings: &[Mapping], event: &Envelope) {
+        for mapping in mappings.iter().filter(|mapping| mapping.role(event) == Some(Role::Create)) {
+            self.register.refuse(mapping.label(), event.id());
         }
-        Ok(is_there)
     }
 
     /// Every event has its answer: nobody is excused any more, and what was written is remembered.
     pub(super) fn finish(&mut self) {
         self.excused.clear();
         self.book.save();
+        self.register.save();
     }
 }

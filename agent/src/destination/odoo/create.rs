@@ -6,6 +6,15 @@ use super::model::Model;
 use super::record::{Load, Manner, Mapping, columns};
 use super::verdict::Setback;
 
+/// What came of some events.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Rows that Odoo has taken; it leaves those alone whose records are there.
+    pub(super) rows: u64,
+    /// Records of events that are offered again, which Odoo had.
+    pub(super) found: u64,
+}
+
 impl<S: Server> Clerk<S> {
     /// Makes the records that are not there yet.
     pub(super) async fn create(
@@ -14,21 +23,40 @@ impl<S: Server> Clerk<S> {
         model: &Model,
         cases: Vec<Case<'_>>,
         are_replayed: bool,
-    ) -> Result<(), Setback> {
+    ) -> Result<Made, Setback> {
         let fields = &mapping.record().fields;
+        let mut made = Made::default();
         let mut rows = Vec::with_capacity(cases.len());
+        let mut events = Vec::with_capacity(cases.len());
         for mut case in cases {
-            let id = mapping.id_of_event(&self.module, case.event.id());
-            // A record that a person has imported under this id would be overwritten. Nobody can know the id of an event that
-            // was never delivered, so that only a replay has to look.
-            if are_replayed && self.server.reference(&id).await?.is_some() {
-                continue;
+            let event = case.event.id();
+            let id = mapping.id_of_event(&self.module, event);
+            if are_replayed {
+                // Whoever has deleted what Odoo had confirmed does not want it back.
+                if self.register.has(mapping.label(), event).await? {
+                    continue;
+                }
+                // A record that a person has imported under this id would be overwritten. Nobody can know the id of an event
+                // that was never delivered, so that only a replay has to look.
+                if let Some(referent) = self.server.reference(&id).await? {
+                    if referent.model == mapping.model() {
+                        self.register.confirm(mapping.label(), event, referent.id);
+                    }
+                    made.found += 1;
+                    continue;
+                }
             }
             if let Some(cells) = self.cells(fields, model, &mut case).await? {
                 rows.push(std::iter::once(id).chain(cells).collect());
+                events.push(event);
             }
         }
         let columns = columns("id", fields);
-        self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::CreateOnce }).await.map(drop)
+        let ids = self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::CreateOnce }).await?;
+        for (event, id) in events.into_iter().zip(&ids) {
+            self.register.confirm(mapping.label(), event, *id);
+        }
+        made.rows = ids.len() as u64;
+        Ok(made)
     }
 }

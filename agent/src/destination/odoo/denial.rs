@@ -16,6 +16,8 @@ pub(crate) enum Denial {
     Login { key_of: String },
     /// The server has no database of this name.
     Database,
+    /// The database is in an earlier state than the one that was written to last, or another one.
+    PutBack { external_id: String },
     /// The key cannot be read.
     KeyUnread(SecretError),
     /// No request can be made at all.
@@ -25,7 +27,7 @@ pub(crate) enum Denial {
 impl Denial {
     /// What is wrong, and what it may be.
     pub(super) fn told(&self, config: &OdooDestination) -> String {
-        let OdooDestination { login, database, .. } = config;
+        let OdooDestination { name, login, database, .. } = config;
         match self {
             Denial::LoginOrKey => format!(
                 "Odoo refuses login `{login}` for database `{database}`: the login is wrong or archived, or the API key is \
@@ -40,6 +42,11 @@ impl Denial {
             }
             Denial::Database => format!(
                 "Odoo's server has no database `{database}`: the name is wrong, or the database was removed or renamed"
+            ),
+            Denial::PutBack { external_id } => format!(
+                "database `{database}` was restored from a backup, is a copy, or is another one: its marker `{external_id}` is \
+                 not as it was written there last. Nothing is sent there. If it is the right database, \
+                 `plantlink reconcile {name} --accept-database` goes on; with `--resend-gone` what it lacks is sent again"
             ),
             Denial::KeyUnread(error) => format!("cannot read the API key: {}", chain(error)),
             Denial::Client(error) => chain(error),

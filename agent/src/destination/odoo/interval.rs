@@ -5,6 +5,7 @@
 //! whoever has changed that has ended it otherwise.
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::api::Server;
 use super::book::{Memo, Origin, State};
@@ -27,6 +28,7 @@ struct End {
 struct Begin {
     key: String,
     by: Origin,
+    event: Uuid,
     id: i64,
     /// The cells of its end, where that came first.
     end: Option<Vec<String>>,
@@ -39,10 +41,11 @@ impl<S: Server> Clerk<S> {
         mapping: &Mapping,
         model: &Model,
         cases: Vec<Case<'_>>,
+        are_replayed: bool,
     ) -> Result<(), Setback> {
         let (opens, closes): (Vec<Case<'_>>, Vec<Case<'_>>) =
             cases.into_iter().partition(|case| case.role == Role::Open);
-        let begun = self.open(mapping, model, opens).await?;
+        let begun = self.open(mapping, model, opens, are_replayed).await?;
         let mut ends = self.note_open(mapping, begun).await?;
         for case in closes {
             ends.extend(self.end(mapping, model, case).await?);
@@ -51,7 +54,13 @@ impl<S: Server> Clerk<S> {
     }
 
     /// Makes the records of the intervals that have none.
-    async fn open(&mut self, mapping: &Mapping, model: &Model, cases: Vec<Case<'_>>) -> Result<Vec<Begin>, Setback> {
+    async fn open(
+        &mut self,
+        mapping: &Mapping,
+        model: &Model,
+        cases: Vec<Case<'_>>,
+        are_replayed: bool,
+    ) -> Result<Vec<Begin>, Setback> {
         let fields = &mapping.record().fields;
         let mut begun: Vec<Begin> = Vec::new();
         let mut rows = Vec::new();
@@ -66,9 +75,14 @@ impl<S: Server> Clerk<S> {
             if begun.iter().chain(&made).any(|begin| begin.key == key) {
                 continue;
             }
+            let event = case.event.id();
+            // Whoever has deleted what Odoo had confirmed does not want it back.
+            if are_replayed && self.register.has(mapping.label(), event).await? {
+                continue;
+            }
             let Some(cells) = self.cells(fields, model, &mut case).await? else { continue };
             let external_id = mapping.id_of_key(&self.module, &key);
-            let mut begin = Begin { key, by: Origin::of(case.event), id: 0, end };
+            let mut begin = Begin { key, by: Origin::of(case.event), event, id: 0, end };
             match self.server.reference(&external_id).await? {
                 Some(referent) if referent.model == mapping.model() => {
                     begin.id = referent.id;
@@ -87,6 +101,9 @@ impl<S: Server> Clerk<S> {
         let columns = columns("id", fields);
         let ids = self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::CreateOnce }).await?;
         begun.extend(made.into_iter().zip(ids).map(|(begin, id)| Begin { id, ..begin }));
+        for begin in &begun {
+            self.register.confirm(mapping.label(), begin.event, begin.id);
+        }
         Ok(begun)
     }
 
@@ -95,7 +112,7 @@ impl<S: Server> Clerk<S> {
         let ids: Vec<i64> = begun.iter().map(|begin| begin.id).collect();
         let mut found = self.as_closed_by(mapping, &ids).await?;
         let mut ends = Vec::new();
-        for Begin { key, by, id, end } in begun {
+        for Begin { key, by, event: _, id, end } in begun {
             let opened = found.remove(&id).unwrap_or_default();
             let state = State::Open { id, values: opened.clone() };
             self.book.set(&mapping.record().name, &key, Memo { state, by: by.clone() });

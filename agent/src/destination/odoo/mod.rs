@@ -10,16 +10,25 @@ mod cell;
 mod clerk;
 mod create;
 mod denial;
+mod diary;
 mod directory;
+mod holdings;
 mod interval;
 mod key_expiry;
+mod marker;
 mod model;
+mod office;
 mod preflight;
+mod reconcile;
+mod reconciled;
 mod record;
+mod register;
 mod session;
+mod survey;
 mod update;
 mod verdict;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::{Kept, Refusal};
@@ -29,11 +38,17 @@ use tokio::time::Instant;
 use super::pace::Pace;
 use super::{Batch, DeliverError, Delivery, Destination, Expiry, Greet, Outcome};
 use crate::envelope::{Envelope, Site};
-use api::{Api, Server};
+use api::Server;
 use book::Book;
 use clerk::{Clerk, Fate};
+pub(crate) use marker::Save;
+pub(crate) use office::Office;
 pub(crate) use preflight::{Finding, Preflight};
+pub(crate) use reconcile::Reconciler;
+pub(crate) use reconciled::{Desk, Tally, Visitors, Wish, desk};
 use record::{Mapping, module};
+use register::Register;
+pub(crate) use register::Shelf;
 use verdict::Setback;
 
 /// A turn ends after this long, so that something more urgent waits no longer for its own.
@@ -46,7 +61,7 @@ const REFUSALS: u32 = 2;
 const EVENTS_MAX: usize = 100;
 
 /// One database of one Odoo.
-pub(crate) struct Odoo<S = Api> {
+pub(crate) struct Odoo<S = Office> {
     clerk: Clerk<S>,
     config: OdooDestination,
     mappings: Vec<Mapping>,
@@ -54,22 +69,23 @@ pub(crate) struct Odoo<S = Api> {
 }
 
 impl Odoo {
-    /// `kept` is what it remembered at its last stop; `save` writes down what it remembers from then on, before any answer
-    /// that is settled later.
+    /// `kept` is what it remembered at its last stop; `save` writes down what it remembers from then on.
     pub(crate) fn new(
         config: &OdooDestination,
         site: &Site,
+        office: Office,
         kept: Vec<Kept>,
-        save: impl Fn(Vec<Kept>) + Send + 'static,
+        save: Save,
+        shelf: Arc<dyn Shelf>,
     ) -> Self {
-        Odoo::with_server(Api::new(config, &site.gateway), config, &site.plant, Book::new(kept, Box::new(save)))
+        Odoo::with_server(office, config, &site.plant, Book::new(kept, save), Register::new(shelf))
     }
 }
 
 impl<S: Server> Odoo<S> {
-    fn with_server(server: S, config: &OdooDestination, plant: &Name, book: Book) -> Self {
+    fn with_server(server: S, config: &OdooDestination, plant: &Name, book: Book, register: Register) -> Self {
         Odoo {
-            clerk: Clerk::new(server, module(plant), book),
+            clerk: Clerk::new(server, module(plant), book, register),
             config: config.clone(),
             mappings: config.records.iter().map(Mapping::new).collect(),
             pace: Pace::new(EVENTS_MAX),
@@ -140,6 +156,17 @@ impl<S: Server> Destination for Odoo<S> {
 
     async fn deliver(&mut self, batch: &Batch) -> Delivery {
         let delivery = self.offer(batch).await;
+        for (event, outcome) in batch.events.iter().zip(&delivery.outcomes) {
+            match outcome {
+                // What is offered again stays what it became.
+                Outcome::Rejected(_) if !batch.is_replay => self.clerk.gave_up(&self.mappings, event),
+                Outcome::Rejected(_)
+                | Outcome::Delivered
+                | Outcome::Unheard
+                | Outcome::Unused
+                | Outcome::Waits { .. } => {}
+            }
+        }
         self.clerk.finish();
         delivery
     }

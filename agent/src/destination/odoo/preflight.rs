@@ -274,7 +274,7 @@ impl Preflight {
         self.at.key(match setback {
             Setback::Denied(Denial::LoginOrKey | Denial::Login { .. }) => "login",
             Setback::Denied(Denial::Key | Denial::KeyUnread(_)) => "api_key",
-            Setback::Denied(Denial::Database) => "database",
+            Setback::Denied(Denial::Database | Denial::PutBack { .. }) => "database",
             Setback::Denied(Denial::Client(_))
             | Setback::Race { .. }
             | Setback::Refused { .. }

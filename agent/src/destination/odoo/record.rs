@@ -1,5 +1,6 @@
 //! A record mapping: what an event is to it, and how its records are named.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_config::{EventPattern, Field, Name, Record, Reference, Sharing, Template};
@@ -18,6 +19,8 @@ const KEY_CHARACTERS_MAX: usize = 100;
 pub(super) struct Mapping {
     /// As external ids have it.
     name: String,
+    /// As the register has it.
+    label: Arc<str>,
     record: Record,
 }
 
@@ -55,11 +58,16 @@ pub(crate) enum Manner {
 
 impl Mapping {
     pub(super) fn new(record: &Record) -> Self {
-        Mapping { name: external_id_part(&record.name), record: record.clone() }
+        Mapping { name: external_id_part(&record.name), label: Arc::from(&*record.name), record: record.clone() }
     }
 
     pub(super) fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// The record's name, as it is remembered with what was confirmed.
+    pub(super) fn label(&self) -> &Arc<str> {
+        &self.label
     }
 
     pub(super) fn model(&self) -> &str {
@@ -139,7 +147,7 @@ pub(super) fn module(plant: &Name) -> String {
 }
 
 /// Letters, digits and `_` are what every version of Odoo and every tool around it takes in an external id.
-fn external_id_part(name: &str) -> String {
+pub(super) fn external_id_part(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
 

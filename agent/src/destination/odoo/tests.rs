@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use plantlink_buffer::{Event, EventTime, Recorded, Stamp, Stored};
+use plantlink_buffer::{Confirmed, Event, EventTime, ReadError, Recorded, Stamp, Stored};
 use plantlink_config::{
     Condition, EventPattern, Field, FieldValue, Find, Http, Missing, Pacing, Part, Record, Reference, Related, Secret,
     Sharing, Template,
@@ -99,6 +99,17 @@ impl Server for Scripted {
     }
 }
 
+/// Keeps nothing.
+struct Nowhere;
+
+impl Shelf for Nowhere {
+    fn put(&self, _: Vec<Confirmed>) {}
+
+    fn read(&self, _: &mut dyn FnMut(Confirmed)) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
 fn refused(reason: &str) -> Setback {
     Setback::Refused { reason: reason.to_owned() }
 }
@@ -136,7 +147,13 @@ fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
     let server = Scripted::default();
     (
         server.clone(),
-        Odoo::with_server(server, &config, &Name::new("mill-07").unwrap(), Book::new(Vec::new(), Box::new(|_| ()))),
+        Odoo::with_server(
+            server,
+            &config,
+            &Name::new("mill-07").unwrap(),
+            Book::new(Vec::new(), Arc::new(|_| ())),
+            Register::new(Arc::new(Nowhere)),
+        ),
     )
 }
 

@@ -1,0 +1,296 @@
+//! Comparing what Odoo confirmed with what it holds, and sending what it never confirmed.
+//!
+//! The records are asked for by their database ids, which an ordinary user may do, and which no external id that somebody
+//! has removed can mislead. What is sent again is written as by any delivery: nothing is made twice, and nothing that is
+//! there is touched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plantlink_buffer::{FlowId, ReadError, Reader, Readers};
+use plantlink_config::{Name, OdooDestination};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::api::Server as _;
+use super::book::Book;
+use super::clerk::{Case, Clerk, Fate};
+use super::diary::{Diary, SPREAD};
+use super::holdings::Holdings;
+use super::office::Office;
+use super::reconciled::{Asked, Gone, ReconcileError, Reconciled, Tally, Visitors, Wish};
+use super::record::{Mapping, Role, module};
+use super::register::{Register, Shelf};
+use super::survey::{Place, Stand, Survey, Surveyed};
+use super::verdict::Setback;
+use crate::aside::aside;
+use crate::chain::chain;
+use crate::clock::Time;
+use crate::envelope::{Envelope, Site};
+use crate::health::Health;
+use crate::slot::Slot;
+
+/// So many records are asked for at once, which takes a server some 30 ms.
+const IDS_AT_ONCE: usize = 1_000;
+/// So many are sent at once.
+const EVENTS_AT_ONCE: usize = 100;
+/// So many of those that are gone are named.
+const NAMED_MAX: usize = 20;
+
+/// Compares for one destination.
+pub(crate) struct Reconciler {
+    config: OdooDestination,
+    site: Arc<Site>,
+    flows: Vec<(FlowId, Name)>,
+    readers: Readers,
+    shelf: Arc<dyn Shelf>,
+    mappings: Arc<[Mapping]>,
+    office: Office,
+    clerk: Clerk<Office>,
+    health: Health,
+}
+
+impl Reconciler {
+    pub(crate) fn new(
+        config: &OdooDestination,
+        site: Arc<Site>,
+        flows: Vec<(FlowId, Name)>,
+        readers: Readers,
+        shelf: Arc<dyn Shelf>,
+        office: Office,
+        health: Health,
+    ) -> Self {
+        let register = Register::ignoring_what_was(shelf.clone());
+        let book = Book::new(Vec::new(), Arc::new(|_| ()));
+        Reconciler {
+            config: config.clone(),
+            flows,
+            readers,
+            shelf,
+            mappings: config.records.iter().map(Mapping::new).collect(),
+            clerk: Clerk::new(office.clone(), module(&site.plant), book, register),
+            site,
+            office,
+            health,
+        }
+    }
+
+    /// Compares whenever somebody asks, and at the moment of the configuration. Never ends by itself.
+    pub(crate) async fn serve(mut self, mut visitors: Visitors) {
+        let slot = Slot::new(&self.site.plant, &self.site.gateway, &format!("reconcile {}", self.config.name), SPREAD);
+        let mut diary = Diary::new(self.config.reconcile, slot);
+        loop {
+            let asked = tokio::select! {
+                asked = visitors.0.recv() => asked,
+                () = diary.due() => None,
+            };
+            let reconciled = self.reconcile(asked.as_ref().map_or_else(Wish::default, |asked| asked.wish)).await;
+            self.tell(&reconciled);
+            if let Some(Asked { answer, .. }) = asked {
+                // Whoever asked may have left; it is in the status all the same.
+                let _ = answer.send(reconciled);
+            }
+        }
+    }
+
+    fn tell(&self, reconciled: &Result<Reconciled, ReconcileError>) {
+        let name = &self.config.name;
+        match reconciled {
+            Ok(Reconciled { tally, .. }) => {
+                let Tally { confirmed, present, gone, never_confirmed, resent, .. } = *tally;
+                info!(destination = %name, confirmed, present, gone, never_confirmed, resent, "reconciled");
+                self.health.reconciled(name, Ok(tally.clone()));
+            }
+            Err(error) => {
+                warn!(destination = %name, error = %chain(error), "cannot reconcile");
+                self.health.reconciled(name, Err(chain(error)));
+            }
+        }
+    }
+
+    async fn reconcile(&mut self, wish: Wish) -> Result<Reconciled, ReconcileError> {
+        if wish.accept_database {
+            let accepted = self.office.accept().await;
+            accepted.map_err(|setback| self.error(setback))?;
+        }
+        let since_us = wish.since_us.unwrap_or(i64::MIN);
+        let (reader, stands, mut holdings) = self.read().await?;
+        let mut tally = Tally::default();
+        for record in 0..self.mappings.len() {
+            self.compare(record, since_us, &mut holdings, &mut tally).await?;
+        }
+        let gone_records = self.named(&holdings);
+        let wants_gone = wish.resend_gone && tally.gone > 0;
+        let (reader, surveyed) = self.survey(reader, stands, holdings, since_us, wants_gone).await?;
+        let Surveyed { on_the_way, never, gone } = surveyed;
+        tally.on_the_way = on_the_way;
+        tally.never_confirmed = on_the_way + never.len() as u64;
+        if wants_gone {
+            tally.not_resent = tally.gone.saturating_sub(gone.len() as u64);
+        }
+        let sent = self.send([never, gone].concat(), reader, &mut tally).await;
+        self.clerk.finish();
+        sent.map(|()| Reconciled { tally, gone_records })
+    }
+
+    /// How far each flow is, and then what was confirmed.
+    async fn read(&self) -> Result<(Reader, Vec<Stand>, Holdings), ReconcileError> {
+        let (readers, shelf, flows) = (self.readers.clone(), self.shelf.clone(), self.flows.clone());
+        let names: Vec<Arc<str>> = self.mappings.iter().map(|mapping| mapping.label().clone()).collect();
+        let read = aside(move || {
+            let mut reader = readers.open()?;
+            let stands = Stand::of(&flows, &mut reader)?;
+            let holdings = Holdings::read(&*shelf, &names)?;
+            Ok::<_, ReadError>((reader, stands, holdings))
+        });
+        Ok(read.await?)
+    }
+
+    /// Asks a model which of its confirmed records are there.
+    async fn compare(
+        &mut self,
+        record: usize,
+        since_us: i64,
+        holdings: &mut Holdings,
+        tally: &mut Tally,
+    ) -> Result<(), ReconcileError> {
+        let Some(model) = self.mappings.get(record).map(|mapping| mapping.model().to_owned()) else { return Ok(()) };
+        for holdings in holdings.confirmed(record, since_us).chunks_mut(IDS_AT_ONCE) {
+            let ids: Vec<i64> = holdings.iter().filter_map(|holding| holding.id).collect();
+            let found = self.clerk.server.read(&model, &ids, &["id"]).await.map_err(|setback| self.error(setback))?;
+            for holding in holdings {
+                holding.is_gone = holding.id.is_none_or(|id| !found.contains_key(&id));
+                *(if holding.is_gone { &mut tally.gone } else { &mut tally.present }) += 1;
+                tally.confirmed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&self, holdings: &Holdings) -> Vec<Gone> {
+        let gone = holdings.gone().filter_map(|holding| {
+            let record = self.mappings.get(holding.record)?.record();
+            let (name, model) = (record.name.clone(), record.model.clone());
+            Some(Gone { event_id: Uuid::from_u128(holding.event), record: name, model, id: holding.id? })
+        });
+        gone.take(NAMED_MAX).collect()
+    }
+
+    /// Goes through the logs.
+    async fn survey(
+        &self,
+        mut reader: Reader,
+        stands: Vec<Stand>,
+        holdings: Holdings,
+        since_us: i64,
+        wants_gone: bool,
+    ) -> Result<(Reader, Surveyed), ReconcileError> {
+        let (site, mappings, now) = (self.site.clone(), self.mappings.clone(), Time::now());
+        let survey = Survey { site, mappings, holdings, now, since_us, wants_gone };
+        let surveyed = aside(move || {
+            let mut found = Surveyed::default();
+            for stand in &stands {
+                survey.flow(stand, &mut reader, &mut found)?;
+            }
+            Ok::<_, ReadError>((reader, found))
+        });
+        Ok(surveyed.await?)
+    }
+
+    /// Makes the records of these events.
+    async fn send(&mut self, places: Vec<Place>, mut reader: Reader, tally: &mut Tally) -> Result<(), ReconcileError> {
+        let mut by_record: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
+        for place in places {
+            by_record.entry(place.record).or_default().push(place);
+        }
+        for (record, places) in by_record {
+            for places in places.chunks(EVENTS_AT_ONCE) {
+                let wanted = places.to_vec();
+                let (back, events) = self.events(reader, wanted).await?;
+                reader = back;
+                tally.not_resent += places.len().saturating_sub(events.len()) as u64;
+                self.write(record, &events, tally).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn events(&self, mut reader: Reader, places: Vec<Place>) -> Result<(Reader, Vec<Envelope>), ReconcileError> {
+        let (site, flows) = (self.site.clone(), self.flows.clone());
+        let read = aside(move || {
+            let mut events = Vec::with_capacity(places.len());
+            for Place { flow, sequence, .. } in places {
+                let Some((_, name)) = flows.iter().find(|(id, _)| *id == flow) else { continue };
+                let stored = reader.read(flow, sequence, 1, 0)?;
+                let stored = stored.into_iter().find(|stored| stored.sequence == sequence);
+                events.extend(stored.map(|stored| Envelope::new(site.clone(), name.clone(), stored)));
+            }
+            Ok::<_, ReadError>((reader, events))
+        });
+        Ok(read.await?)
+    }
+
+    /// Sends the rows together, or one by one where they are refused together.
+    async fn write(&mut self, record: usize, events: &[Envelope], tally: &mut Tally) -> Result<(), ReconcileError> {
+        let Err(refused) = self.offer(record, events, tally).await else { return Ok(()) };
+        let (Setback::Refused { .. } | Setback::TooLarge, true) = (&refused, events.len() > 1) else {
+            return self.refused(refused, tally);
+        };
+        for event in events {
+            if let Err(refused) = self.offer(record, std::slice::from_ref(event), tally).await {
+                self.refused(refused, tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn offer(&mut self, record: usize, events: &[Envelope], tally: &mut Tally) -> Result<(), Setback> {
+        let Some(mapping) = self.mappings.get(record) else { return Ok(()) };
+        let model = self.clerk.server.model(mapping.model()).await?;
+        let mut fates = vec![Fate::Done; events.len()];
+        let cases = events.iter().zip(&mut fates).map(|(event, fate)| Case { event, role: Role::Create, fate });
+        let made = self.clerk.create(mapping, &model, cases.collect(), true).await?;
+        tally.resent += made.rows;
+        tally.found += made.found;
+        for fate in fates {
+            match fate {
+                Fate::Done | Fate::Unused => {}
+                Fate::Waits(reason) | Fate::Rejected(reason) => {
+                    tally.not_resent += 1;
+                    tally.last_refusal = Some(reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One row was refused; or nothing more can be done now.
+    fn refused(&self, setback: Setback, tally: &mut Tally) -> Result<(), ReconcileError> {
+        match setback {
+            Setback::Refused { reason } => {
+                tally.not_resent += 1;
+                tally.last_refusal = Some(reason);
+                Ok(())
+            }
+            other @ (Setback::Race { .. }
+            | Setback::TooLarge
+            | Setback::Unanswered(_)
+            | Setback::Unreachable(_)
+            | Setback::Busy { .. }
+            | Setback::Denied(_)
+            | Setback::Paused { .. }) => Err(self.error(other)),
+        }
+    }
+
+    fn error(&self, setback: Setback) -> ReconcileError {
+        match setback {
+            Setback::Unreachable(cause) | Setback::Unanswered(cause) => ReconcileError::Unreachable(cause),
+            Setback::Busy { .. } | Setback::Race { .. } => ReconcileError::Busy,
+            Setback::Denied(denial) => ReconcileError::Refused(denial.told(&self.config)),
+            Setback::Refused { reason } | Setback::Paused { reason } => ReconcileError::Refused(reason),
+            Setback::TooLarge => {
+                ReconcileError::Refused("the request is too large for a proxy before Odoo (413)".to_owned())
+            }
+        }
+    }
+}
