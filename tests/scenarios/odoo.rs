@@ -5,6 +5,7 @@
 mod access;
 mod demo;
 mod plant;
+mod reconcile;
 mod records;
 mod server;
 

@@ -27,7 +27,7 @@ pub(super) struct ReconcileArgs {
     #[arg(long)]
     resend_gone: bool,
     /// The database is the right one although it was restored, copied or replaced: its flows go on
-    #[arg(long)]
+    #[arg(long, conflicts_with = "since")]
     accept_database: bool,
     /// One JSON object, for scripts
     #[arg(long)]

@@ -138,6 +138,38 @@ impl Server {
         self.call(&self.user, REQUEST, "write", json!([[request.id], {field: value}]), json!({})).await;
     }
 
+    /// A person deletes requests.
+    pub(crate) async fn delete(&self, requests: &[Request]) {
+        let ids: Vec<i64> = requests.iter().map(|request| request.id).collect();
+        match &self.kind {
+            Kind::Fake(odoo) => {
+                odoo.database(|db| requests.iter().for_each(|request| db.delete(&request.external_id)));
+            }
+            Kind::Real { administrator: Some(_), .. } => {
+                self.administer(REQUEST, "unlink", json!([ids])).await;
+            }
+            Kind::Real { administrator: None, .. } => {
+                self.call(&self.user, REQUEST, "unlink", json!([ids]), json!({})).await;
+            }
+        }
+    }
+
+    /// Puts the agent's marker back to where it stood earlier, as a restored backup does.
+    pub(crate) async fn put_marker_back(&self, plant: &str) {
+        let marker = format!("plantlink_{}", plant.replace('-', "_"));
+        let found = self
+            .call(
+                &self.user,
+                "ir.model.data",
+                "check_object_reference",
+                json!([marker, "installation_gw_test"]),
+                json!({}),
+            )
+            .await;
+        let earlier = json!({"description": json!({"count": 0}).to_string()});
+        self.call(&self.user, "ir.attachment", "write", json!([[found[1]], earlier]), json!({})).await;
+    }
+
     /// A person imports a request under this external id.
     pub(crate) async fn import(&self, external_id: &str, name: &str) {
         let (fields, rows) = (json!(["id", "name"]), json!([[external_id, name]]));

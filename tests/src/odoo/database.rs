@@ -7,8 +7,8 @@ use serde_json::Value;
 /// A record's values by field; a many2one is the other record's database id.
 pub type Values = BTreeMap<String, Value>;
 
-/// One database with its users. Tests set it up, and look into it afterwards.
-#[derive(Debug)]
+/// One database with its users. Tests set it up, and look into it afterwards. A clone of it is a backup.
+#[derive(Debug, Clone)]
 pub struct Database {
     pub(super) name: String,
     pub(super) users: Vec<User>,
@@ -35,7 +35,7 @@ pub(super) struct User {
     pub(super) may_create: BTreeSet<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Record {
     values: Values,
     /// The commit that wrote it last, its counters included.

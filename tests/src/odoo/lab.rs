@@ -23,13 +23,14 @@ const AGENT_CREATES: &[&str] = &[
     "stock.lot",
     "stock.scrap",
     "x_plant_event",
+    "ir.attachment",
 ];
 
 pub(super) fn database() -> Database {
     let users = vec![
         user(6, LOGIN, AGENT_CREATES),
-        user(7, CLERK, &["hr.attendance", "maintenance.request"]),
-        user(8, GUEST, &["maintenance.request", "x_plant_event"]),
+        user(7, CLERK, &["hr.attendance", "maintenance.request", "ir.attachment"]),
+        user(8, GUEST, &["maintenance.request", "x_plant_event", "ir.attachment"]),
     ];
     let mut lab = Database::new(DATABASE, users);
     for (external_id, name) in [("plant_mill01.eq_mill01", "Mill 01"), ("plant_mill01.eq_mill02", "Mill 02")] {

@@ -266,6 +266,13 @@ const MODELS: &[Model] = &[
         refusal: refusal("Quants", "stock.quant", &["Inventory/Administrator"]),
         rule: Rule::Nothing,
     },
+    // Every employee may keep files of nobody's, which the agent's marker is one of.
+    Model {
+        name: "ir.attachment",
+        fields: &[required("name", "Name", Kind::Char), optional("description", "Description", Kind::Char)],
+        refusal: refusal("Attachment", "ir.attachment", &["User types/Internal User"]),
+        rule: Rule::Nothing,
+    },
     // The custom model that an administrator makes once for counts, measurements and alarms in quantity.
     Model {
         name: "x_plant_event",

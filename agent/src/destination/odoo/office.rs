@@ -24,6 +24,8 @@ pub(crate) struct Office {
     way: Arc<Mutex<Way>>,
     /// As it was at the last call.
     expiry: Option<Expiry>,
+    /// Whether nobody gets to a database that was put back.
+    is_guarded: bool,
 }
 
 struct Way {
@@ -35,7 +37,12 @@ impl Office {
     /// `kept` is what the destination remembered at its last stop.
     pub(crate) fn new(config: &OdooDestination, site: &Site, kept: &[Kept], save: Save) -> Self {
         let way = Way { api: Api::new(config, &site.gateway), marker: Marker::new(site, kept, save) };
-        Office { way: Arc::new(Mutex::new(way)), expiry: None }
+        Office { way: Arc::new(Mutex::new(way)), expiry: None, is_guarded: true }
+    }
+
+    /// The way for whoever only looks, also into a database that was put back.
+    pub(super) fn to_look(&self) -> Self {
+        Office { is_guarded: false, ..self.clone() }
     }
 
     /// Takes the database for the right one as it is now.
@@ -43,6 +50,14 @@ impl Office {
         let mut way = self.way.lock().await;
         way.marker.accept();
         way.open().await
+    }
+
+    /// The way, once it is free and open.
+    async fn open(&mut self) -> Result<MutexGuard<'_, Way>, Setback> {
+        let mut way = self.way.lock().await;
+        let opened = if self.is_guarded { way.open().await } else { Ok(()) };
+        self.expiry = way.api.expiry();
+        opened.map(|()| way)
     }
 }
 
@@ -60,17 +75,9 @@ impl Way {
     }
 }
 
-/// The way, once it is open.
-async fn opened<'a>(way: &'a Mutex<Way>, expiry: &mut Option<Expiry>) -> Result<MutexGuard<'a, Way>, Setback> {
-    let mut way = way.lock().await;
-    let opened = way.open().await;
-    *expiry = way.api.expiry();
-    opened.map(|()| way)
-}
-
 impl Server for Office {
     async fn enter(&mut self) -> Result<(), Setback> {
-        opened(&self.way, &mut self.expiry).await?.api.enter().await
+        self.open().await?.api.enter().await
     }
 
     fn expiry(&self) -> Option<Expiry> {
@@ -78,19 +85,19 @@ impl Server for Office {
     }
 
     async fn model(&mut self, model: &str) -> Result<Arc<Model>, Setback> {
-        opened(&self.way, &mut self.expiry).await?.api.model(model).await
+        self.open().await?.api.model(model).await
     }
 
     async fn load(&mut self, load: &Load<'_>) -> Result<Vec<i64>, Setback> {
-        opened(&self.way, &mut self.expiry).await?.api.load(load).await
+        self.open().await?.api.load(load).await
     }
 
     async fn reference(&mut self, external_id: &str) -> Result<Option<Referent>, Setback> {
-        opened(&self.way, &mut self.expiry).await?.api.reference(external_id).await
+        self.open().await?.api.reference(external_id).await
     }
 
     async fn search(&mut self, model: &str, domain: Value, archived: Archived) -> Result<Vec<i64>, Setback> {
-        opened(&self.way, &mut self.expiry).await?.api.search(model, domain, archived).await
+        self.open().await?.api.search(model, domain, archived).await
     }
 
     async fn read(
@@ -99,6 +106,6 @@ impl Server for Office {
         ids: &[i64],
         fields: &[&str],
     ) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
-        opened(&self.way, &mut self.expiry).await?.api.read(model, ids, fields).await
+        self.open().await?.api.read(model, ids, fields).await
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plantlink_buffer::{FlowId, ReadError, Reader, Readers};
+use plantlink_buffer::{Confirmed, FlowId, ReadError, Reader, Readers};
 use plantlink_config::{Name, OdooDestination};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -34,6 +34,8 @@ use crate::slot::Slot;
 const IDS_AT_ONCE: usize = 1_000;
 /// So many are sent at once.
 const EVENTS_AT_ONCE: usize = 100;
+/// The number of no record: Odoo counts from one.
+const NO_RECORD: i64 = 0;
 /// So many of those that are gone are named.
 const NAMED_MAX: usize = 20;
 
@@ -109,15 +111,16 @@ impl Reconciler {
     }
 
     async fn reconcile(&mut self, wish: Wish) -> Result<Reconciled, ReconcileError> {
-        if wish.accept_database {
-            let accepted = self.office.accept().await;
-            accepted.map_err(|setback| self.error(setback))?;
-        }
         let since_us = wish.since_us.unwrap_or(i64::MIN);
         let (reader, stands, mut holdings) = self.read().await?;
         let mut tally = Tally::default();
         for record in 0..self.mappings.len() {
-            self.compare(record, since_us, &mut holdings, &mut tally).await?;
+            self.compare(record, since_us, wish, &mut holdings, &mut tally).await?;
+        }
+        if wish.accept_database {
+            self.bury(&holdings);
+            let accepted = self.office.accept().await;
+            accepted.map_err(|setback| self.error(setback))?;
         }
         let gone_records = self.named(&holdings);
         let wants_gone = wish.resend_gone && tally.gone > 0;
@@ -146,18 +149,21 @@ impl Reconciler {
         Ok(read.await?)
     }
 
-    /// Asks a model which of its confirmed records are there.
+    /// Asks a model which of its confirmed records are there. In a database that is to be accepted this comes before anything
+    /// new is made, which would get the numbers of what is gone.
     async fn compare(
-        &mut self,
+        &self,
         record: usize,
         since_us: i64,
+        wish: Wish,
         holdings: &mut Holdings,
         tally: &mut Tally,
     ) -> Result<(), ReconcileError> {
         let Some(model) = self.mappings.get(record).map(|mapping| mapping.model().to_owned()) else { return Ok(()) };
+        let mut office = if wish.accept_database { self.office.to_look() } else { self.office.clone() };
         for holdings in holdings.confirmed(record, since_us).chunks_mut(IDS_AT_ONCE) {
             let ids: Vec<i64> = holdings.iter().filter_map(|holding| holding.id).collect();
-            let found = self.clerk.server.read(&model, &ids, &["id"]).await.map_err(|setback| self.error(setback))?;
+            let found = office.read(&model, &ids, &["id"]).await.map_err(|setback| self.error(setback))?;
             for holding in holdings {
                 holding.is_gone = holding.id.is_none_or(|id| !found.contains_key(&id));
                 *(if holding.is_gone { &mut tally.gone } else { &mut tally.present }) += 1;
@@ -165,6 +171,19 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+
+    /// What is gone from a restored database stays so, whichever records get its numbers.
+    fn bury(&self, holdings: &Holdings) {
+        let buried = holdings.gone().filter_map(|holding| {
+            let record = self.mappings.get(holding.record)?.label().clone();
+            let event_id = holding.event.to_be_bytes();
+            Some(Confirmed { event_id, record, id: Some(NO_RECORD), at_us: holding.at_us })
+        });
+        let buried: Vec<Confirmed> = buried.collect();
+        if !buried.is_empty() {
+            self.shelf.put(buried);
+        }
     }
 
     fn named(&self, holdings: &Holdings) -> Vec<Gone> {

@@ -51,6 +51,8 @@ pub(super) struct Surveyed {
     pub(super) never: Vec<Place>,
     /// Confirmed, and gone.
     pub(super) gone: Vec<Place>,
+    /// All of these by record and event: several flows may take one event, and it is one record.
+    seen: HashSet<(usize, u128)>,
 }
 
 impl Stand {
@@ -116,18 +118,25 @@ impl Survey {
                 continue;
             }
             let recorded_us = event.recorded().wall_us;
-            let holding = self.holdings.find(record, event.id().as_u128());
+            let id = event.id().as_u128();
+            let holding = self.holdings.find(record, id);
             match holding.map(|holding| (holding.id, holding.is_gone)) {
-                Some((Some(_), true)) => found.gone.push(Place { flow, sequence, record }),
-                Some((Some(_), false)) => {}
+                Some((Some(_), true)) if found.seen.insert((record, id)) => {
+                    found.gone.push(Place { flow, sequence, record });
+                }
+                Some((Some(_), true | false)) => {}
                 Some((None, _)) | None if recorded_us < self.since_us => {}
-                Some((None, _)) | None if stand.is_to_deliver(sequence) => found.on_the_way += 1,
+                Some((None, _)) | None if stand.is_to_deliver(sequence) => {
+                    found.on_the_way += u64::from(found.seen.insert((record, id)));
+                }
                 // It was refused.
                 Some((None, _)) => {}
                 None if stand.is_dropped(sequence) || reader.refusal(flow, sequence)?.is_some() => {}
                 // What was delivered before anything was remembered says nothing.
                 None if self.holdings.known_since(record).is_some_and(|since_us| since_us <= recorded_us) => {
-                    found.never.push(Place { flow, sequence, record });
+                    if found.seen.insert((record, id)) {
+                        found.never.push(Place { flow, sequence, record });
+                    }
                 }
                 None => {}
             }
