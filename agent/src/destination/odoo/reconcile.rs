@@ -125,7 +125,7 @@ impl Reconciler {
         let gone_records = self.named(&holdings);
         let wants_gone = wish.resend_gone && tally.gone > 0;
         let (reader, surveyed) = self.survey(reader, stands, holdings, since_us, wants_gone).await?;
-        let Surveyed { on_the_way, never, gone } = surveyed;
+        let Surveyed { on_the_way, never, gone, .. } = surveyed;
         tally.on_the_way = on_the_way;
         tally.never_confirmed = on_the_way + never.len() as u64;
         if wants_gone {

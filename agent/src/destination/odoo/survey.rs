@@ -121,7 +121,7 @@ impl Survey {
             let id = event.id().as_u128();
             let holding = self.holdings.find(record, id);
             match holding.map(|holding| (holding.id, holding.is_gone)) {
-                Some((Some(_), true)) if found.seen.insert((record, id)) => {
+                Some((Some(_), true)) if self.wants_gone && found.seen.insert((record, id)) => {
                     found.gone.push(Place { flow, sequence, record });
                 }
                 Some((Some(_), true | false)) => {}
