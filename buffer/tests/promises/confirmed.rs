@@ -91,6 +91,6 @@ fn bulky(flow: FlowId) -> Work {
         (state >> 56) as u8
     };
     let data = (0..500_000).map(|_| random()).collect();
-    let events = vec![Routed { event: Event { data, ..event(1) }, flows: vec![flow] }];
+    let events = vec![Routed { event: Event { data, ..event(1) }, flows: [flow].into() }];
     Work::Append(Append { events, ..Append::default() })
 }

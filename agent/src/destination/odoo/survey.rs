@@ -133,10 +133,10 @@ impl Survey {
                 Some((None, _)) => {}
                 None if stand.is_dropped(sequence) || reader.refusal(flow, sequence)?.is_some() => {}
                 // What was delivered before anything was remembered says nothing.
-                None if self.holdings.known_since(record).is_some_and(|since_us| since_us <= recorded_us) => {
-                    if found.seen.insert((record, id)) {
-                        found.never.push(Place { flow, sequence, record });
-                    }
+                None if self.holdings.known_since(record).is_some_and(|since_us| since_us <= recorded_us)
+                    && found.seen.insert((record, id)) =>
+                {
+                    found.never.push(Place { flow, sequence, record });
                 }
                 None => {}
             }
