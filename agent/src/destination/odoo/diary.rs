@@ -37,8 +37,7 @@ impl Diary {
             if is_plausible(now_us) {
                 let looked_us = self.looked_us.replace(now_us);
                 let offset = SignedDuration::try_from(self.offset).unwrap_or_default();
-                let is_due =
-                    |since_us| has_come(daily, &TimeZone::system(), offset, since_us, now_us).unwrap_or(false);
+                let is_due = |since_us| has_come(daily, &TimeZone::system(), offset, since_us, now_us).unwrap_or(false);
                 if looked_us.is_some_and(is_due) {
                     return;
                 }

@@ -242,7 +242,10 @@ impl Reconciler {
                 let Some((_, name)) = flows.iter().find(|(id, _)| *id == flow) else { continue };
                 let stored = reader.read(flow, sequence, 1, 0)?;
                 let stored = stored.into_iter().find(|stored| stored.sequence == sequence);
-                events.extend(stored.map(|stored| Envelope::new(site.clone(), name.clone(), stored)));
+                if let Some(stored) = stored {
+                    let recorded = reader.recorded(&stored)?;
+                    events.push(Envelope::new(site.clone(), name.clone(), stored, recorded));
+                }
             }
             Ok::<_, ReadError>((reader, events))
         });

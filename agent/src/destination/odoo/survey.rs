@@ -110,9 +110,10 @@ impl Survey {
         Ok(())
     }
 
-    fn event(&self, stand: &Stand, stored: Stored, reader: &Reader, found: &mut Surveyed) -> Result<(), ReadError> {
+    fn event(&self, stand: &Stand, stored: Stored, reader: &mut Reader, found: &mut Surveyed) -> Result<(), ReadError> {
         let (flow, sequence) = (stand.level.id, stored.sequence);
-        let event = Envelope::new(self.site.clone(), stand.name.clone(), stored);
+        let recorded = reader.recorded(&stored)?;
+        let event = Envelope::new(self.site.clone(), stand.name.clone(), stored, recorded);
         for (record, mapping) in self.mappings.iter().enumerate() {
             if mapping.role(&event) != Some(Role::Create) || mapping.is_late(&event, self.now) {
                 continue;
