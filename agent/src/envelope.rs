@@ -95,6 +95,12 @@ impl Envelope {
         }
     }
 
+    /// The numbers of its data, by their tags.
+    pub(crate) fn numbers(&self) -> Vec<(String, Value)> {
+        let tags = self.data().as_object().into_iter().flatten();
+        tags.filter(|(_, value)| value.is_number()).map(|(tag, value)| (tag.clone(), value.clone())).collect()
+    }
+
     /// The sender's own, else the event's id.
     fn correlation_id(&self) -> String {
         self.metadata_text("correlation_id").unwrap_or_else(|| self.id().to_string())

@@ -10,6 +10,7 @@ use crate::{
     check::Check,
     lookup::Lookup,
     path::Path,
+    record_field::technical,
     report::code,
     template::{Part, Reference, Template},
 };
@@ -56,11 +57,7 @@ impl ConditionTable {
         for (name, values) in &self.0 {
             let at = at.key(name);
             let Some(template) = Lookup::Event.template(&format!("{{{name}}}"), &at, check) else { continue };
-            let values = match values {
-                Json::Array(values) => values.iter().filter(|value| !value.is_null()).cloned().collect(),
-                Json::Null => continue,
-                Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => vec![values.clone()],
-            };
+            let Some(values) = choices(values) else { continue };
             let Template { parts } = template;
             match parts.into_iter().next() {
                 Some(Part::Look { up, format: None }) => asked.push((up, values)),
@@ -71,5 +68,25 @@ impl ConditionTable {
             }
         }
         Condition { asked }
+    }
+
+    /// Each field with what it may hold, where the names are those of Odoo's fields.
+    pub(crate) fn fields(&self, at: &Path, check: &mut Check<'_>) -> Vec<(String, Vec<Json>)> {
+        let mut fields = Vec::new();
+        for (name, values) in &self.0 {
+            if let (Some(field), Some(values)) = (technical(name, "field", &at.key(name), check), choices(values)) {
+                fields.push((field, values));
+            }
+        }
+        fields
+    }
+}
+
+/// One value, or those of a list; `None` where something wrong was reported and left out.
+fn choices(values: &Json) -> Option<Vec<Json>> {
+    match values {
+        Json::Array(values) => Some(values.iter().filter(|value| !value.is_null()).cloned().collect()),
+        Json::Null => None,
+        Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => Some(vec![values.clone()]),
     }
 }

@@ -115,6 +115,13 @@ impl DestinationTables {
         destinations
     }
 
+    /// The sets of records that destinations name.
+    pub(crate) fn record_sets(&self) -> Vec<&str> {
+        let top = Path::top();
+        let odoos = self.odoo.iter(&top);
+        odoos.flat_map(|(_, odoo)| odoo.records.iter(&top).map(|(_, name)| name.as_str())).collect()
+    }
+
     pub(crate) fn names(&self) -> DestinationNames<'_> {
         let top = Path::top();
         DestinationNames {

@@ -1,5 +1,5 @@
-//! Profiles and sheets become tags, events and alarms of the devices that name them. Every value keeps its place in its own
-//! file, and what is checked later knows devices only.
+//! Profiles and sheets become tags, events and alarms of the devices that name them, and sets of records become those of the
+//! destinations. Every value keeps its place in its own file, and what is checked later knows devices and destinations only.
 
 use std::{
     fs,
@@ -13,6 +13,7 @@ use crate::{
     files::Files,
     include::Tree,
     path::Path,
+    record_set,
     report::{Report, code},
     shape::{Shape, schema_of},
     sheet::{self, RowShape},
@@ -26,7 +27,7 @@ static TAG: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema_of::<TagTable>(
 /// What an alarm of a word is.
 static ALARM: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema_of::<AlarmTable>()));
 
-/// Expands every device of the tree.
+/// Expands every device and every destination of the tree.
 pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
     let Some(root) = &mut tree.root else { return };
     let profiles = root.get("profile").map(|entry| entry.node.clone());
@@ -53,9 +54,11 @@ pub(crate) fn expand(tree: &mut Tree, report: &mut Report) {
             expansion.published(published, &at.item(index));
         }
     }
+    record_set::join(root, report, tree.whole);
     if let Value::Table(entries) = &mut root.value {
-        // What is wrong in a profile is found in each of its devices too, and told once: where it is met first.
-        entries.sort_by_key(|entry| entry.key != "profile");
+        // What is wrong in a profile or a set of records is found wherever it is named too, and told once: where it is met
+        // first.
+        entries.sort_by_key(|entry| !matches!(entry.key.as_str(), "profile" | "records"));
     }
 }
 
@@ -249,7 +252,7 @@ fn inherit(device: &mut Node, profile: &Node, key: &str) {
 }
 
 /// Puts a list under a key, unless something else than a list stands there, which is the lint's to report.
-fn set_list(table: &mut Node, key: &str, items: Vec<Node>) {
+pub(crate) fn set_list(table: &mut Node, key: &str, items: Vec<Node>) {
     let place = table.place;
     let Value::Table(entries) = &mut table.value else { return };
     let value = Value::List(items);
@@ -261,7 +264,7 @@ fn set_list(table: &mut Node, key: &str, items: Vec<Node>) {
 }
 
 /// The list at the end of these keys; empty when there is none.
-fn list_mut<'a>(mut node: &'a mut Node, keys: &[&str]) -> &'a mut [Node] {
+pub(crate) fn list_mut<'a>(mut node: &'a mut Node, keys: &[&str]) -> &'a mut [Node] {
     for key in keys {
         let Value::Table(entries) = &mut node.value else { return &mut [] };
         let Some(entry) = entries.iter_mut().find(|entry| entry.key == *key) else { return &mut [] };

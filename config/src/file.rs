@@ -19,6 +19,7 @@ use crate::{
     path::Path,
     plant::PlantTable,
     profile::ProfileTable,
+    record::RecordTable,
     report::code,
     source::SourceTables,
 };
@@ -43,6 +44,9 @@ pub(crate) struct FileTables {
     /// Tags and events that many devices share, by name.
     #[serde(default)]
     profile: BTreeMap<String, Option<ProfileTable>>,
+    /// What events become in Odoo, for the destinations whose `records` name it: sets of records by name.
+    #[serde(default)]
+    records: BTreeMap<String, Option<Items<RecordTable>>>,
     /// Where events come from.
     #[serde(default)]
     source: SourceTables,
@@ -64,6 +68,7 @@ impl FileTables {
         let buffer = self.buffer.check(&top.key("buffer"), check);
         self.check_profiles(&top.key("profile"), check);
         let sources = self.source.check(&top.key("source"), check);
+        self.check_record_sets(&top.key("records"), check);
         let destinations = self.destination.check(&top.key("destination"), check);
         let names = self.destination.names();
         let flows = flows(&self.flow, &self.source.event_sources(&sources), &names, &top.key("flow"), check);
@@ -76,6 +81,17 @@ impl FileTables {
             check_coverage(&config, check);
         }
         Some(config)
+    }
+
+    /// Records are checked at each destination that has them.
+    fn check_record_sets(&self, at: &Path, check: &mut Check<'_>) {
+        for key in self.records.keys() {
+            let at = at.key(key);
+            let Some(name) = check.name(Some(key), &at) else { continue };
+            if !self.destination.record_sets().contains(&key.as_str()) {
+                check.report.warning(code::UNUSED, &at, format!("no destination has the records `{name}`"));
+            }
+        }
     }
 
     /// A profile's tags and events are checked at each device that has it; without one they are not.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::{
     check::Check,
     daily::{Daily, DailyText},
+    existing::check_of,
     http::{HeaderTable, Http, HttpKeys, Names, ProxyTable},
     interval::Interval,
     items::Items,
@@ -112,8 +113,11 @@ pub(crate) struct OdooTable {
     /// were never confirmed are sent again. The gateways of a plant begin within ten minutes after it, each at its own moment.
     /// Left out: only with `plantlink reconcile`.
     reconcile: Option<DailyText>,
-    /// What events become.
-    #[schemars(required, length(min = 1))]
+    /// Names of sets of records, `[[records.NAME]]`, which come before its own: ready ones are in files to include.
+    #[serde(default)]
+    pub(crate) records: Items<String>,
+    /// What events become. A destination has this, `records`, or both.
+    #[schemars(length(min = 1))]
     record: Option<Items<RecordTable>>,
 }
 
@@ -165,8 +169,10 @@ impl OdooTable {
                 }
                 check.unique(&mut known, &name, &at.key("name"));
             }
-            records.extend(table.check(&at, check));
+            let record = table.check(&at, check);
+            records.extend(record.map(|record| (at, record)));
         }
-        records
+        check_of(&records, check);
+        records.into_iter().map(|(_, record)| record).collect()
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::{
     check::Check,
     condition::{Condition, ConditionTable},
+    existing::{Absent, ByTable, Existing, Which},
     interval::Interval,
     items::{Items, OneOrMany},
     lookup::Lookup,
@@ -30,6 +31,8 @@ pub struct Record {
     pub sharing: Sharing,
     /// What an event has to say besides, to be taken.
     pub when: Condition,
+    /// What it may not say: an event that meets all of this is not taken. Without anything asked, none is left out.
+    pub unless: Condition,
     /// What is written, in the order of the file; at least one. Of an interval, when it begins.
     pub fields: Vec<Field>,
     /// Fields that Odoo wants to be unique together: a record that has them already is as good as the event's own.
@@ -41,10 +44,12 @@ pub struct Record {
 /// How events share a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sharing {
-    /// Each event has a record of its own, which is made once and never touched again.
+    /// Each event has a record of its own, or one for each number in it, which is made once and never touched again.
     Create {
         /// The events, at least one pattern.
         on: Vec<EventPattern>,
+        /// What of an event has a record.
+        each: Each,
     },
     /// All events with the same key have one record, which is kept in step with the latest.
     Update {
@@ -52,6 +57,13 @@ pub enum Sharing {
         on: Vec<EventPattern>,
         /// Names the record.
         key: Template,
+    },
+    /// Events change a record that is there already, and keep it in step with the latest of them.
+    Existing {
+        /// The events, at least one pattern.
+        on: Vec<EventPattern>,
+        /// Which record that is.
+        existing: Existing,
     },
     /// The two events with the same key have one record: the first makes it, the second ends it.
     Interval {
@@ -66,11 +78,22 @@ pub enum Sharing {
     },
 }
 
+/// What of an event has a record of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Each {
+    /// The event as a whole.
+    #[default]
+    Event,
+    /// Each number in its data, which templates find as `{tag}` and `{value}`.
+    Number,
+}
+
 impl Record {
     /// The events that it is for, by the key under which the file has them.
     pub(crate) fn events(&self) -> Vec<(&'static str, &[EventPattern])> {
         match &self.sharing {
-            Sharing::Create { on } | Sharing::Update { on, .. } => vec![("on", on)],
+            Sharing::Create { on, .. } | Sharing::Update { on, .. } | Sharing::Existing { on, .. } => vec![("on", on)],
             Sharing::Interval { open, close, .. } => vec![("open", open), ("close", close)],
         }
     }
@@ -94,11 +117,28 @@ pub(crate) struct RecordTable {
     mode: ModeName,
     /// Names the record that events share, as in `{alarm_id}`. A template.
     key: Option<String>,
+    /// In place of `key`: a record that is there already and is never made here, found by these fields, as in
+    /// `{ "production_id.name" = "{order}" }`. With `mode = "update"`.
+    by: Option<ByTable>,
+    /// Beside `key`: writes to the records that another one of this destination makes with the same key, never before it has
+    /// made them. With `mode = "update"`.
+    of: Option<String>,
+    /// Of a record that is there already: what it has to hold to be changed, as in `{ state = ["ready", "progress"] }`. When it
+    /// does not, the event is settled and nothing is written.
+    #[serde(rename = "while")]
+    only_while: Option<ConditionTable>,
+    /// Of a record that is there already: `wait` holds an event back until it is there, `dead-letter` gives the event up.
+    missing: Option<Absent>,
     /// The model, as in maintenance.request.
     #[schemars(required)]
     model: Option<String>,
     /// What the event has to say besides: `{ severity = ["fault", "critical"] }`. All of it has to hold.
     when: Option<ConditionTable>,
+    /// What it may not say: `{ final = false }`. An event that says all of it is not taken.
+    unless: Option<ConditionTable>,
+    /// `event`: one record for the event. `number`: one for each number in its data, as for the tags of measurement.sampled, with
+    /// `{tag}` and `{value}`; an event without any makes none.
+    each: Option<Each>,
     /// Its fields by their technical names, as Odoo's import names them. A string is a template.
     #[schemars(required)]
     fields: Option<Fields>,
@@ -134,10 +174,27 @@ impl RecordTable {
         let sharing = self.sharing(at, check);
         let model = self.model.as_ref().and_then(|model| technical(model, "model", &at.key("model"), check));
         let when = self.when.as_ref().map_or_else(Condition::default, |when| when.check(&at.key("when"), check));
+        let unless =
+            self.unless.as_ref().map_or_else(Condition::default, |unless| unless.check(&at.key("unless"), check));
+        if self.only_while.is_some() && !self.writes_to_existing() {
+            useless(&["while"], "on records that are made here", at, check);
+        }
+        if self.missing.is_some() && !self.writes_to_existing() {
+            useless(&["missing"], "on records that are made here", at, check);
+        }
         let fields = self.fields.as_ref().map(|fields| fields.check(&at.key("fields"), check));
         let unique = self.unique(&at.key("unique"), fields.as_deref(), check);
         let skip_after = self.skip_after(at, check);
-        Some(Record { name: name?, model: model?, sharing: sharing?, when, fields: fields?, unique, skip_after })
+        Some(Record {
+            name: name?,
+            model: model?,
+            sharing: sharing?,
+            when,
+            unless,
+            fields: fields?,
+            unique,
+            skip_after,
+        })
     }
 
     fn sharing(&self, at: &Path, check: &mut Check<'_>) -> Option<Sharing> {
@@ -150,7 +207,12 @@ impl RecordTable {
         let close_fields = self.close_fields.as_ref().map(|fields| fields.check(&at.key("close_fields"), check));
         let is_interval = check.has_any(at, &["open", "close", "close_fields"]);
         if is_interval {
-            useless(&["on", "mode", "unique"], "on an interval, which has `open` and `close`", at, check);
+            useless(
+                &["on", "mode", "unique", "by", "of", "each"],
+                "on an interval, which has `open` and `close`",
+                at,
+                check,
+            );
             for (key, why) in [
                 ("open", "the events that begin an interval"),
                 ("close", "the events that end an interval"),
@@ -163,20 +225,51 @@ impl RecordTable {
         }
         match self.mode {
             ModeName::Create => {
-                useless(&["key"], "with mode = \"create\": each event has a record of its own", at, check);
+                useless(&["key", "by", "of"], "with mode = \"create\": each event has a record of its own", at, check);
             }
             ModeName::Update => {
-                useless(&["unique"], "with mode = \"update\": the key says which record it is", at, check)
+                useless(&["unique", "each"], "with mode = \"update\": the key says which record it is", at, check);
             }
         }
         required("on", "the events that it is for; an interval has `open` and `close`", at, check);
         match self.mode {
-            ModeName::Create => Some(Sharing::Create { on: on? }),
+            ModeName::Create => {
+                let each = self.each.unwrap_or_default();
+                if each == Each::Number {
+                    useless(&["unique"], "with each = \"number\"", at, check);
+                }
+                Some(Sharing::Create { on: on?, each })
+            }
+            ModeName::Update if self.writes_to_existing() => {
+                let existing = self.existing(key, at, check);
+                Some(Sharing::Existing { on: on?, existing: existing? })
+            }
             ModeName::Update => {
                 required("key", "it says which events share a record", at, check);
                 Some(Sharing::Update { on: on?, key: key?? })
             }
         }
+    }
+
+    fn writes_to_existing(&self) -> bool {
+        self.by.is_some() || self.of.is_some()
+    }
+
+    fn existing(&self, key: Option<Option<Template>>, at: &Path, check: &mut Check<'_>) -> Option<Existing> {
+        let only_while = self.only_while.as_ref().map(|fields| fields.fields(&at.key("while"), check));
+        let which = match &self.by {
+            Some(by) => {
+                useless(&["key", "of"], "beside `by`, which says which record it is", at, check);
+                by.check(&at.key("by"), check)
+            }
+            None => {
+                required("key", "it says which of the other's records it is", at, check);
+                let record = check.name(self.of.as_ref(), &at.key("of"));
+                Some(Which::Of { record: record?, key: key?? })
+            }
+        };
+        let missing = self.missing.unwrap_or_default();
+        Some(Existing { which: which?, only_while: only_while.unwrap_or_default(), missing })
     }
 
     fn unique(&self, at: &Path, fields: Option<&[Field]>, check: &mut Check<'_>) -> Vec<String> {

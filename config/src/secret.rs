@@ -46,6 +46,11 @@ pub enum SecretError {
 pub struct SecretText(String);
 
 impl SecretText {
+    /// One that a person has handed over, for as long as the process needs it.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The secret itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0

@@ -8,6 +8,7 @@ mod flows;
 mod identify;
 mod init;
 mod moment;
+mod odoo;
 mod online;
 mod order;
 mod plan;
@@ -84,6 +85,8 @@ enum Command {
     /// Compares what an Odoo destination confirmed with what it holds, and sends what it never confirmed; `--accept-database`
     /// goes on with one that was restored
     Reconcile(reconcile::ReconcileArgs),
+    /// What an administrator does once in an Odoo, with a key that is asked for and kept nowhere
+    Odoo(odoo::OdooArgs),
     /// Writes a first configuration and a first tag sheet; what is there already stays as it is
     Init(init::InitArgs),
     /// Prints the JSON Schema of the configuration, for editors, an event or the heartbeat
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Dead(args) => on_one_thread(dead::dead(args)),
         Command::Replay(args) => on_one_thread(replay::replay(args)),
         Command::Reconcile(args) => on_one_thread(reconcile::reconcile(args)),
+        Command::Odoo(args) => on_one_thread(odoo::odoo(args)),
         Command::Schema(args) => schema::schema(&args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => on_one_thread(crate::demo::run(args)),

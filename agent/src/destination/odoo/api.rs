@@ -22,7 +22,7 @@ use crate::destination::Expiry;
 use crate::http;
 
 /// Time for an answer. Odoo goes on working for a client that has left, so leaving early gains nothing.
-const ANSWER: Duration = Duration::from_secs(120);
+pub(super) const ANSWER: Duration = Duration::from_secs(120);
 
 /// What the sender asks of Odoo.
 pub(crate) trait Server: Send + 'static {

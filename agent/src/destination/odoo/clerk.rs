@@ -18,6 +18,7 @@ use super::register::Register;
 use super::verdict::Setback;
 use crate::clock::Time;
 use crate::envelope::Envelope;
+use crate::template::Scope;
 
 /// How often a lost race is run again at once, before anything else is thought of it.
 pub(super) const RACES_MAX: u32 = 5;
@@ -41,6 +42,8 @@ pub(super) struct Clerk<S> {
 /// One event at one mapping.
 pub(super) struct Case<'a> {
     pub(super) event: &'a Envelope,
+    /// The number of the event that a record is made for, with the tag that it belongs to.
+    pub(super) number: Option<(String, Value)>,
     pub(super) role: Role,
     pub(super) fate: &'a mut Fate,
 }
@@ -64,6 +67,20 @@ impl Case<'_> {
         if fate > *self.fate {
             *self.fate = fate;
         }
+    }
+}
+
+impl Scope for Case<'_> {
+    fn name(&self, name: &str) -> Option<Value> {
+        match (&self.number, name) {
+            (Some((tag, _)), "tag") => Some(Value::from(tag.as_str())),
+            (Some((_, value)), "value") => Some(value.clone()),
+            (Some(_) | None, _) => self.event.name(name),
+        }
+    }
+
+    fn pointer(&self, pointer: &str) -> Option<Value> {
+        self.event.pointer(pointer)
     }
 }
 
@@ -126,7 +143,7 @@ impl<S: Server> Clerk<S> {
             if is_late {
                 continue;
             }
-            let mut case = Case { event, role, fate };
+            let mut case = Case { event, number: None, role, fate };
             case.turns(Fate::Done);
             if !self.excused.contains(&(mapping.record().name.to_string(), event.id())) {
                 cases.push(case);
@@ -166,7 +183,7 @@ impl<S: Server> Clerk<S> {
         let mut cells = Vec::with_capacity(fields.len());
         for field in fields {
             match &field.value {
-                FieldValue::Template(template) => cells.push(cell::text(template, &field.column, model, case.event)),
+                FieldValue::Template(template) => cells.push(cell::text(template, &field.column, model, &*case)),
                 FieldValue::Related(related) => match self.related(related, field, model, case).await? {
                     Some(cell) => cells.push(cell),
                     None => return Ok(None),
@@ -183,7 +200,7 @@ impl<S: Server> Clerk<S> {
         model: &Model,
         case: &mut Case<'_>,
     ) -> Result<Option<String>, Setback> {
-        let value = cell::text(&related.value, &field.column, model, case.event);
+        let value = cell::text(&related.value, &field.column, model, &*case);
         let found = if value.is_empty() {
             Found::Not(format!("the event says nothing to find a record for `{}` by", field.column))
         } else {
@@ -214,7 +231,11 @@ impl<S: Server> Clerk<S> {
     pub(super) fn key(&self, mapping: &Mapping, case: &mut Case<'_>) -> Option<String> {
         let key = mapping.key(case.event);
         if key.is_none() {
-            let reason = format!("the event says nothing for the `key` of record `{}`", mapping.record().name);
+            let reason = format!(
+                "the event says nothing for the `{}` of record `{}`",
+                mapping.names_key(),
+                mapping.record().name
+            );
             case.turns(Fate::Rejected(reason));
         }
         key
@@ -224,7 +245,7 @@ impl<S: Server> Clerk<S> {
     pub(super) async fn excuse(&mut self, mapping: &Mapping, event: &Envelope) -> Result<bool, Setback> {
         let unique = &mapping.record().unique;
         let mut fate = Fate::Unused;
-        let mut case = Case { event, role: Role::Create, fate: &mut fate };
+        let mut case = Case { event, number: None, role: Role::Create, fate: &mut fate };
         if unique.is_empty() || mapping.role(event) != Some(Role::Create) {
             return Ok(false);
         }

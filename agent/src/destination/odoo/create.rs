@@ -30,29 +30,30 @@ impl<S: Server> Clerk<S> {
         let mut events = Vec::with_capacity(cases.len());
         for mut case in cases {
             let event = case.event.id();
-            let id = mapping.id_of_event(&self.module, event);
-            if are_replayed {
-                // Whoever has deleted what Odoo had confirmed does not want it back.
-                if self.register.has(mapping.label(), event).await? {
-                    continue;
-                }
+            // Whoever has deleted what Odoo had confirmed does not want it back.
+            if are_replayed && self.register.has(mapping.label(), event).await? {
+                continue;
+            }
+            for (id, number) in mapping.ids(&self.module, case.event) {
                 // A record that a person has imported under this id would be overwritten. Nobody can know the id of an event
                 // that was never delivered, so that only a replay has to look.
-                if let Some(referent) = self.server.reference(&id).await? {
+                if are_replayed && let Some(referent) = self.server.reference(&id).await? {
                     if referent.model == mapping.model() {
                         self.register.confirm(mapping.label(), event, referent.id);
                     }
                     made.found += 1;
                     continue;
                 }
-            }
-            if let Some(cells) = self.cells(fields, model, &mut case).await? {
-                rows.push(std::iter::once(id).chain(cells).collect());
-                events.push(event);
+                case.number = number;
+                if let Some(cells) = self.cells(fields, model, &mut case).await? {
+                    rows.push(std::iter::once(id).chain(cells).collect());
+                    events.push(event);
+                }
             }
         }
         let columns = columns("id", fields);
         let ids = self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::CreateOnce }).await?;
+        // Of an event with several the last stands for all: they were made together.
         for (event, id) in events.into_iter().zip(&ids) {
             self.register.confirm(mapping.label(), event, *id);
         }

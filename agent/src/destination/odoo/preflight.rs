@@ -102,6 +102,7 @@ impl Preflight {
         let (rights, close_fields): (&[&str], &[Field]) = match &record.sharing {
             Sharing::Create { .. } => (&["create"], &[]),
             Sharing::Update { .. } => (&["create", "write"], &[]),
+            Sharing::Existing { .. } => (&["write"], &[]),
             Sharing::Interval { close_fields, .. } => (&["create", "write"], close_fields),
         };
         for right in rights {
@@ -287,19 +288,22 @@ impl Preflight {
     }
 
     fn set_back(&mut self, at: KeyPath, setback: Setback) {
-        let (code, message) = match setback {
-            Setback::Denied(denial) => ("denied", denial.told(&self.config)),
-            Setback::Refused { reason } | Setback::Paused { reason } | Setback::Race { reason, .. } => {
-                ("refused", reason)
-            }
-            Setback::Unanswered(cause) | Setback::Unreachable(cause) => ("unreachable", chain(cause.as_ref())),
-            Setback::TooLarge => ("refused", "the request is too large for a proxy before Odoo (413)".to_owned()),
-            Setback::Busy { .. } => ("unreachable", "the server asks for patience (429 or 503)".to_owned()),
-        };
+        let (code, message) = told(setback, &self.config);
         self.add(at, Severity::Error, code, message, None);
     }
 
     fn add(&mut self, at: KeyPath, severity: Severity, code: &'static str, message: String, help: Option<String>) {
         self.findings.push(Finding { at, severity, code, message, help });
+    }
+}
+
+/// A code for what kept us from an answer, and the sentence for whoever can mend it.
+pub(super) fn told(setback: Setback, config: &OdooDestination) -> (&'static str, String) {
+    match setback {
+        Setback::Denied(denial) => ("denied", denial.told(config)),
+        Setback::Refused { reason } | Setback::Paused { reason } | Setback::Race { reason, .. } => ("refused", reason),
+        Setback::Unanswered(cause) | Setback::Unreachable(cause) => ("unreachable", chain(cause.as_ref())),
+        Setback::TooLarge => ("refused", "the request is too large for a proxy before Odoo (413)".to_owned()),
+        Setback::Busy { .. } => ("unreachable", "the server asks for patience (429 or 503)".to_owned()),
     }
 }

@@ -270,7 +270,8 @@ impl Reconciler {
         let Some(mapping) = self.mappings.get(record) else { return Ok(()) };
         let model = self.clerk.server.model(mapping.model()).await?;
         let mut fates = vec![Fate::Done; events.len()];
-        let cases = events.iter().zip(&mut fates).map(|(event, fate)| Case { event, role: Role::Create, fate });
+        let cases =
+            events.iter().zip(&mut fates).map(|(event, fate)| Case { event, number: None, role: Role::Create, fate });
         let made = self.clerk.create(mapping, &model, cases.collect(), true).await?;
         tally.resent += made.rows;
         tally.found += made.found;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_config::{EventPattern, Field, Name, Record, Reference, Sharing, Template};
-use serde_json::Value;
+use plantlink_config::{
+    Condition, Each, EventPattern, Existing, Field, Name, Record, Reference, Sharing, Template, Which,
+};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::clock::{Time, age};
@@ -21,6 +23,8 @@ pub(super) struct Mapping {
     name: String,
     /// As the register has it.
     label: Arc<str>,
+    /// The name under which the records are that events share: its own, or that of the mapping that makes them.
+    shared_name: String,
     record: Record,
 }
 
@@ -58,7 +62,16 @@ pub(crate) enum Manner {
 
 impl Mapping {
     pub(super) fn new(record: &Record) -> Self {
-        Mapping { name: external_id_part(&record.name), label: Arc::from(&*record.name), record: record.clone() }
+        let maker = match existing(record).map(|existing| &existing.which) {
+            Some(Which::Of { record: maker, .. }) => maker,
+            Some(Which::Having(_)) | None => &record.name,
+        };
+        Mapping {
+            name: external_id_part(&record.name),
+            label: Arc::from(&*record.name),
+            shared_name: external_id_part(maker),
+            record: record.clone(),
+        }
     }
 
     pub(super) fn record(&self) -> &Record {
@@ -78,8 +91,13 @@ impl Mapping {
     pub(super) fn close_fields(&self) -> &[Field] {
         match &self.record.sharing {
             Sharing::Interval { close_fields, .. } => close_fields,
-            Sharing::Create { .. } | Sharing::Update { .. } => &[],
+            Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Existing { .. } => &[],
         }
+    }
+
+    /// Which record it is, when that is there already.
+    pub(super) fn existing(&self) -> Option<&Existing> {
+        existing(&self.record)
     }
 
     /// What the event is to this mapping, if it is anything. Only the begin of an interval has to meet the condition: an end
@@ -87,12 +105,12 @@ impl Mapping {
     pub(super) fn role(&self, event: &Envelope) -> Option<Role> {
         let is = |patterns: &[EventPattern]| patterns.iter().any(|pattern| pattern.matches(event.event_type()));
         let role = match &self.record.sharing {
-            Sharing::Create { on } => is(on).then_some(Role::Create),
-            Sharing::Update { on, .. } => is(on).then_some(Role::Update),
+            Sharing::Create { on, .. } => is(on).then_some(Role::Create),
+            Sharing::Update { on, .. } | Sharing::Existing { on, .. } => is(on).then_some(Role::Update),
             Sharing::Interval { open, .. } if is(open) => Some(Role::Open),
             Sharing::Interval { close, .. } => is(close).then_some(Role::Close),
         };
-        role.filter(|role| *role == Role::Close || self.meets_condition(event))
+        role.filter(|role| *role == Role::Close || self.takes(event))
     }
 
     /// Whether the event is too old to make a record.
@@ -106,8 +124,32 @@ impl Mapping {
         let key: &Template = match &self.record.sharing {
             Sharing::Create { .. } => return None,
             Sharing::Update { key, .. } | Sharing::Interval { key, .. } => key,
+            Sharing::Existing { existing: Existing { which: Which::Of { key, .. }, .. }, .. } => key,
+            Sharing::Existing { existing: Existing { which: Which::Having(_), .. }, .. } => {
+                let having = self.having(event)?;
+                return Some(json!(having).to_string());
+            }
         };
         text(key, event).filter(|key| !key.is_empty())
+    }
+
+    /// The field of the file that says which record an event means.
+    pub(super) fn names_key(&self) -> &'static str {
+        match self.existing().map(|existing| &existing.which) {
+            Some(Which::Having(_)) => "by",
+            Some(Which::Of { .. }) | None => "key",
+        }
+    }
+
+    /// What the record has to hold that the event means, by field; `None` when the event does not say it, and for records that
+    /// are found otherwise.
+    pub(super) fn having(&self, event: &impl Scope) -> Option<Vec<(String, String)>> {
+        let Which::Having(by) = &self.existing()?.which else { return None };
+        let filled = |(field, template): &(String, Template)| {
+            let value = text(template, event).filter(|value| !value.is_empty())?;
+            Some((field.clone(), value))
+        };
+        by.iter().map(filled).collect()
     }
 
     /// The external id of an event's own record.
@@ -115,24 +157,56 @@ impl Mapping {
         format!("{module}.{}_{}", external_id_part(&event.to_string()), self.name)
     }
 
-    /// The external id of the record that all events with this key share.
-    pub(super) fn id_of_key(&self, module: &str, key: &str) -> String {
-        format!("{module}.{}_{}", self.name, key_part(key))
+    /// The external ids of the records that are an event's own: one, or one for each of its numbers, with that and its tag.
+    pub(super) fn ids(&self, module: &str, event: &Envelope) -> Vec<(String, Option<(String, Value)>)> {
+        let id = self.id_of_event(module, event.id());
+        match self.each() {
+            Each::Event => vec![(id, None)],
+            Each::Number => {
+                let numbers = event.numbers().into_iter();
+                numbers.map(|(tag, value)| (format!("{id}_{}", key_part(&tag)), Some((tag, value)))).collect()
+            }
+        }
     }
 
-    fn meets_condition(&self, event: &impl Scope) -> bool {
-        self.record.when.asked.iter().all(|(reference, right)| {
-            let found = match reference {
-                Reference::Name(name) => event.name(name),
-                Reference::Pointer(pointer) => event.pointer(pointer),
-            };
-            found.is_some_and(|found| right.iter().any(|right| is_same(right, &found)))
-        })
+    /// The external id of the record that all events with this key share.
+    pub(super) fn id_of_key(&self, module: &str, key: &str) -> String {
+        format!("{module}.{}_{}", self.shared_name, key_part(key))
+    }
+
+    /// What of an event has a record of its own.
+    fn each(&self) -> Each {
+        match self.record.sharing {
+            Sharing::Create { each, .. } => each,
+            Sharing::Update { .. } | Sharing::Existing { .. } | Sharing::Interval { .. } => Each::Event,
+        }
+    }
+
+    fn takes(&self, event: &impl Scope) -> bool {
+        let Record { when, unless, .. } = &self.record;
+        meets(when, event) && (unless.asked.is_empty() || !meets(unless, event))
+    }
+}
+
+fn meets(condition: &Condition, event: &impl Scope) -> bool {
+    condition.asked.iter().all(|(reference, right)| {
+        let found = match reference {
+            Reference::Name(name) => event.name(name),
+            Reference::Pointer(pointer) => event.pointer(pointer),
+        };
+        found.is_some_and(|found| right.iter().any(|right| is_same(right, &found)))
+    })
+}
+
+fn existing(record: &Record) -> Option<&Existing> {
+    match &record.sharing {
+        Sharing::Existing { existing, .. } => Some(existing),
+        Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Interval { .. } => None,
     }
 }
 
 /// A number is the same however it is written: 1 and 1.0.
-fn is_same(one: &Value, other: &Value) -> bool {
+pub(super) fn is_same(one: &Value, other: &Value) -> bool {
     one == other || one.as_f64().is_some_and(|number| other.as_f64() == Some(number))
 }
 
@@ -173,8 +247,9 @@ mod tests {
         let mapping = Mapping::new(&Record {
             name: Name::new("Alarm-2").unwrap(),
             model: "maintenance.request".to_owned(),
-            sharing: Sharing::Create { on: Vec::new() },
-            when: plantlink_config::Condition::default(),
+            sharing: Sharing::Create { on: Vec::new(), each: Each::Event },
+            when: Condition::default(),
+            unless: Condition::default(),
             fields: Vec::new(),
             unique: Vec::new(),
             skip_after: None,
@@ -195,7 +270,6 @@ mod tests {
 
     #[test]
     fn a_number_is_the_same_however_it_is_written() {
-        use serde_json::json;
         assert!(is_same(&json!(1), &json!(1.0)) && is_same(&json!("a"), &json!("a")));
         assert!(!is_same(&json!(1), &json!("1")) && !is_same(&json!(true), &json!(1)));
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use plantlink_buffer::{Confirmed, Event, EventTime, ReadError, Recorded, Stamp, Stored};
 use plantlink_config::{
-    Condition, EventPattern, Field, FieldValue, Find, Http, Missing, Pacing, Part, Record, Reference, Related, Secret,
-    Sharing, Template,
+    Condition, Each, EventPattern, Field, FieldValue, Find, Http, Missing, Pacing, Part, Record, Reference, Related,
+    Secret, Sharing, Template,
 };
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -123,8 +123,9 @@ fn record(name: &str, on: &str, model: &str) -> Record {
     Record {
         name: Name::new(name).unwrap(),
         model: model.to_owned(),
-        sharing: Sharing::Create { on: vec![EventPattern::new(on).unwrap()] },
+        sharing: Sharing::Create { on: vec![EventPattern::new(on).unwrap()], each: Each::Event },
         when: Condition::default(),
+        unless: Condition::default(),
         fields: vec![Field { column: "name".to_owned(), value: FieldValue::Template(Template { parts: vec![text] }) }],
         unique: Vec::new(),
         skip_after: None,

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::api::Server;
 use super::book::{Memo, Origin, State};
 use super::clerk::{Case, Clerk};
+use super::existing::Standing;
 use super::model::Model;
 use super::record::{Load, Manner, Mapping, columns};
 use super::verdict::Setback;
@@ -45,14 +46,21 @@ impl<S: Server> Clerk<S> {
                 }
                 let Some(cells) = self.cells(&record.fields, model, &mut case).await? else { continue };
                 if known.as_ref().is_none_or(|(known, _)| *known != cells) {
-                    let id = mapping.id_of_key(&self.module, &key);
-                    rows.push(std::iter::once(id).chain(cells.iter().cloned()).collect());
+                    let id = match mapping.existing() {
+                        None => Some(mapping.id_of_key(&self.module, &key)),
+                        Some(existing) => match self.standing(mapping, existing, &key, &mut case).await? {
+                            Standing::Open(id) => Some(id.to_string()),
+                            Standing::Over => None,
+                            Standing::Missing => continue,
+                        },
+                    };
+                    rows.extend(id.map(|id| std::iter::once(id).chain(cells.iter().cloned()).collect()));
                 }
                 written.push((key, Memo { state: State::Written { cells }, by: origin }));
                 break;
             }
         }
-        let columns = columns("id", &record.fields);
+        let columns = columns(if mapping.existing().is_some() { ".id" } else { "id" }, &record.fields);
         self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::KeepInStep }).await?;
         for (key, memo) in written {
             self.book.set(&record.name, &key, memo);
