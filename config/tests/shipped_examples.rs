@@ -73,3 +73,55 @@ event = [{{ type = "measurement.sampled", sample = "*" }}]
     );
     assert_eq!(problems(&text), [""; 0]);
 }
+
+/// The ready files for Odoo, by name.
+fn odoo_files() -> Vec<(String, String)> {
+    let entries = fs::read_dir(top().join("packaging/odoo")).unwrap();
+    let mut files: Vec<(String, String)> = entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn with_odoo_files(sets: &[&str]) -> String {
+    format!(
+        r#"
+include = ["{}/packaging/odoo/*.toml"]
+plant = {{ id = "p", gateway = "g" }}
+flow = [{{ name = "all", events = ["*"], to = "erp" }}]
+[[source.mqtt]]
+name = "mes"
+url = "mqtt://mes"
+topic = [{{ filter = "mes/#", type = "workorder.finished" }}]
+[[destination.odoo]]
+name = "erp"
+url = "https://erp"
+database = "prod"
+login = "plantlink"
+api_key = {{ credential = "key" }}
+records = {sets:?}
+"#,
+        top().display()
+    )
+}
+
+#[test]
+fn check_accepts_all_ready_files_for_odoo_in_one_destination() {
+    let files = odoo_files();
+    let sets: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(sets.len(), 8);
+    assert_eq!(problems(&with_odoo_files(&sets)), [""; 0]);
+}
+
+#[test]
+fn every_ready_file_for_odoo_says_what_its_user_needs_and_what_it_costs() {
+    for (name, text) in odoo_files() {
+        for what in ["# Events  ", "# App  ", "# Groups  ", "# Costs  ", "# Repeated  "] {
+            assert!(text.lines().any(|line| line.starts_with(what)), "{name}: no {what}");
+        }
+        let include = format!("include = [\"odoo/{name}.toml\"]");
+        assert!(text.contains(&include) && text.contains(&format!("records = [\"{name}\"]")), "{name}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `plantlink check`: every problem of the configuration at once; `--online` also what only the plant and the office know.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -7,8 +8,8 @@ use plantlink_config::{Environment, Problem, Rights, Severity, load};
 
 use crate::source::modbus;
 
-use super::online::{Met, Online, online};
-use super::{ConfigArgs, EXIT_CONFIG, print};
+use super::online::{Given, Met, Online, online};
+use super::{ConfigArgs, EXIT_CONFIG, failed, print};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -17,6 +18,10 @@ pub(super) struct CheckArgs {
     /// Also asks every device, every broker and every Odoo, once the file has no error
     #[arg(long)]
     online: bool,
+    /// With --online: events to try with what records look up in Odoo, one a line as `tail --json` and `simulate --json` print
+    /// them; without it only what is known of the devices is tried
+    #[arg(long, value_name = "FILE", requires = "online")]
+    event: Option<PathBuf>,
     /// One JSON object, for scripts
     #[arg(long)]
     json: bool,
@@ -27,7 +32,15 @@ pub(super) async fn check(args: CheckArgs) -> ExitCode {
     loaded.problems.extend(loaded.config.iter().flat_map(modbus::doubts));
     let met = match &loaded.config {
         Some(config) if args.online => {
-            let Online { problems, met } = online(config, &loaded.places).await;
+            let given = args.event.as_deref().map_or_else(|| Ok(Given::default()), Given::read);
+            let online = match given {
+                Ok(given) => online(config, &loaded.places, &given).await,
+                Err(error) => Err(error),
+            };
+            let Online { problems, met } = match online {
+                Ok(online) => online,
+                Err(error) => return failed(&error),
+            };
             loaded.problems.extend(problems);
             met
         }

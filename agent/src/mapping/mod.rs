@@ -165,7 +165,7 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
 }
 
 /// The members of `metadata` that are the same for all events of a device or a source.
-fn shared_members(stage: Stage, asset: Option<&Asset>) -> Vec<u8> {
+pub(crate) fn shared_members(stage: Stage, asset: Option<&Asset>) -> Vec<u8> {
     let members = format!(r#""stage":"{stage}""#).into_bytes();
     let Some(asset) = asset else { return members };
     let fields = [("path", &asset.path), ("workcenter", &asset.workcenter), ("equipment", &asset.equipment)];

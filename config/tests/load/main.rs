@@ -13,6 +13,7 @@ mod messages;
 mod odoo;
 mod pacing;
 mod profile;
+mod records;
 mod reporting;
 mod tag_sheet;
 mod webhook;

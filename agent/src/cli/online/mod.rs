@@ -1,12 +1,15 @@
 //! `plantlink check --online`: what only the plant and the office can tell, before the first event.
 
 mod broker;
+mod examples;
 mod line;
 
 use plantlink_config::{Config, Destination, KeyPath, Places, Problem, Severity, Source, Spot};
 use serde::Serialize;
 
 use crate::destination::odoo::{Finding, Preflight};
+use examples::examples;
+pub(super) use examples::{ExamplesError, Given};
 
 /// What nothing answered for.
 const UNREACHABLE: &str = "unreachable";
@@ -30,8 +33,12 @@ pub(super) struct Met {
 }
 
 /// Asks every device, every broker and every Odoo, one after the other. Nothing is written there, and what the running agent
-/// holds is asked through it.
-pub(super) async fn online(config: &Config, places: &Places) -> Online {
+/// holds is asked through it. What records look up in Odoo is tried with the events that are given, and with what is known of
+/// the devices.
+///
+/// # Errors
+/// When what is given are no events.
+pub(super) async fn online(config: &Config, places: &Places, given: &Given) -> Result<Online, ExamplesError> {
     let mut asked = Asked { places, online: Online::default() };
     let (mut lines, mut sources) = (0, 0);
     let at = KeyPath::top().key("source");
@@ -57,7 +64,8 @@ pub(super) async fn online(config: &Config, places: &Places) -> Online {
             }
             Destination::Odoo(odoo) => {
                 let at = at.key("odoo").item(odoos);
-                let (findings, met) = Preflight::new(odoo, &config.plant.gateway, at.clone()).run().await;
+                let examples = examples(config, &odoo.name, given)?;
+                let (findings, met) = Preflight::new(odoo, &config.plant.gateway, at.clone(), examples).run().await;
                 findings.into_iter().for_each(|finding| asked.found(finding));
                 met.into_iter().for_each(|message| asked.met(&at, message));
                 odoos += 1;
@@ -66,7 +74,7 @@ pub(super) async fn online(config: &Config, places: &Places) -> Online {
             Destination::Webhook(_) => {}
         }
     }
-    asked.online
+    Ok(asked.online)
 }
 
 /// What was found so far, and where it stands in the files.

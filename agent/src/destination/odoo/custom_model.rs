@@ -141,10 +141,8 @@ impl<T: FnMut(Part)> Maker<'_, T> {
         mut values: Value,
     ) -> Result<(), MakeError> {
         let of_name = json!([["model", "=", MODEL], ["name", "=", name]]);
-        if let Some(known) = self.find("ir.model.fields", &of_name).await? {
-            let read = Call::on("ir.model.fields", "read", vec![known]).argument("fields", json!(["ttype"]));
-            let found = self.call(read).await?;
-            let found = found.pointer("/0/ttype").and_then(Value::as_str).unwrap_or_default();
+        if let Some(found) = self.look("ir.model.fields", &of_name, &["ttype"]).await? {
+            let found = found["ttype"].as_str().unwrap_or_default();
             if found != kind {
                 return Err(MakeError::Field { field: name, found: found.to_owned(), wanted: kind });
             }
@@ -168,11 +166,16 @@ impl<T: FnMut(Part)> Maker<'_, T> {
     }
 
     async fn find(&self, model: &str, domain: &Value) -> Result<Option<i64>, MakeError> {
+        Ok(self.look(model, domain, &["id"]).await?.and_then(|found| found["id"].as_i64()))
+    }
+
+    /// What fields of the first record hold that a domain finds.
+    async fn look(&self, model: &str, domain: &Value, fields: &[&str]) -> Result<Option<Value>, MakeError> {
         let search = Call::new(model, "search_read")
             .argument("domain", domain.clone())
-            .argument("fields", json!(["id"]))
+            .argument("fields", json!(fields))
             .option("limit", 1);
-        Ok(self.call(search).await?.pointer("/0/id").and_then(Value::as_i64))
+        Ok(self.call(search).await?.get(0).cloned())
     }
 
     async fn call(&self, call: Call<'_>) -> Result<Value, MakeError> {

@@ -46,7 +46,7 @@ use clerk::{Clerk, Fate};
 pub(crate) use custom_model::{Part, make_model};
 pub(crate) use marker::Save;
 pub(crate) use office::Office;
-pub(crate) use preflight::{Finding, Preflight};
+pub(crate) use preflight::{Example, Finding, Preflight};
 pub(crate) use reconcile::Reconciler;
 pub(crate) use reconciled::{Desk, Tally, Visitors, Wish, desk};
 use record::{Mapping, module};

@@ -1,21 +1,26 @@
 //! Asking an Odoo, before the first event, whether everything is there that the records of the configuration need.
 
+mod example;
+mod lookup;
+
 use std::collections::BTreeMap;
 
 use plantlink_config::{
-    Field, FieldValue, Find, KeyPath, OdooApi, OdooDestination, Record, Severity, Sharing, nearest,
+    Existing, Field, FieldValue, Find, KeyPath, OdooApi, OdooDestination, Record, Severity, Sharing, Which, nearest,
 };
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, Server as _};
 use super::call::Call;
 use super::denial::Denial;
+use super::directory::Directory;
 use super::verdict::Setback;
 use crate::chain::chain;
 use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::destination_health::is_soon;
 use crate::template::rfc3339;
+pub(crate) use example::Example;
 
 /// Something that is not as the configuration needs it, at a key of the destination.
 #[derive(Debug)]
@@ -33,27 +38,40 @@ pub(crate) struct Preflight {
     config: OdooDestination,
     /// The destination's table.
     at: KeyPath,
+    /// Events to try lookups with.
+    examples: Vec<Example>,
+    directory: Directory,
     findings: Vec<Finding>,
+    /// Who was met, and what was found there, in sentences.
+    met: Vec<String>,
 }
 
 /// The fields of a model by name, with what Odoo says of them.
 type Fields = Map<String, Value>;
 
 impl Preflight {
-    pub(crate) fn new(config: &OdooDestination, gateway: &str, at: KeyPath) -> Self {
-        Preflight { api: Api::new(config, gateway), config: config.clone(), at, findings: Vec::new() }
+    pub(crate) fn new(config: &OdooDestination, gateway: &str, at: KeyPath, examples: Vec<Example>) -> Self {
+        Preflight {
+            api: Api::new(config, gateway),
+            config: config.clone(),
+            at,
+            examples,
+            directory: Directory::default(),
+            findings: Vec::new(),
+            met: Vec::new(),
+        }
     }
 
-    /// Asks for everything. Gives what is wrong, and a sentence about who was met, when somebody was.
-    pub(crate) async fn run(mut self) -> (Vec<Finding>, Option<String>) {
-        let met = match self.meet().await {
-            Ok(met) => met,
+    /// Asks for everything. Gives what is wrong, and in sentences who was met and what was found.
+    pub(crate) async fn run(mut self) -> (Vec<Finding>, Vec<String>) {
+        match self.meet().await {
+            Ok(met) => self.met.push(met),
             Err(setback) => {
                 let at = self.place_of(&setback);
                 self.set_back(at, setback);
-                return (self.findings, None);
+                return (self.findings, self.met);
             }
-        };
+        }
         self.key_ends();
         let mut known = BTreeMap::new();
         for (number, record) in self.config.clone().records.iter().enumerate() {
@@ -62,7 +80,7 @@ impl Preflight {
                 self.set_back(at, setback);
             }
         }
-        (self.findings, Some(met))
+        (self.findings, self.met)
     }
 
     async fn meet(&mut self) -> Result<String, Setback> {
@@ -108,12 +126,50 @@ impl Preflight {
         for right in rights {
             self.right(&record.model, right, &at.key("model")).await?;
         }
-        for (key, written) in [("fields", record.fields.as_slice()), ("close_fields", close_fields)] {
+        let found = self.findings.len();
+        let written = [("fields", record.fields.as_slice()), ("close_fields", close_fields)];
+        for (key, written) in written {
             for field in written {
-                self.field(field, &fields, &at.key(key), known).await?;
+                self.field(field, record, &fields, &at.key(key), known).await?;
             }
         }
-        self.required(record, &fields, &at.key("fields")).await
+        match &record.sharing {
+            Sharing::Existing { existing, .. } => self.existing(existing, &fields, at),
+            Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Interval { .. } => {
+                self.required(record, &fields, &at.key("fields")).await?;
+            }
+        }
+        // What names a field that is not there cannot be tried.
+        if self.findings.iter().skip(found).any(|finding| finding.severity == Severity::Error) {
+            return Ok(());
+        }
+        self.lookups(record, &written, at).await
+    }
+
+    /// A record that is there already is found by fields that the model has, and held against values that they can have.
+    fn existing(&mut self, existing: &Existing, fields: &Fields, at: &KeyPath) {
+        if let Which::Having(by) = &existing.which {
+            for (field, _) in by {
+                // What stands after a dot is a field of another model.
+                let name = field.split('.').next().unwrap_or(field);
+                if !fields.contains_key(name) {
+                    self.unknown(name, fields, at.key("by").key(field));
+                }
+            }
+        }
+        for (name, choices) in &existing.only_while {
+            let at = at.key("while").key(name);
+            let Some(field) = fields.get(name) else {
+                self.unknown(name, fields, at);
+                continue;
+            };
+            // Other versions of Odoo may have the others.
+            let keys = field["selection"].as_array();
+            let is_known = |choice: &Value| keys.is_none_or(|keys| keys.iter().any(|key| key[0] == *choice));
+            if let (Some(Value::String(first)), false) = (choices.first(), choices.iter().any(is_known)) {
+                self.selection(first, field, &at);
+            }
+        }
     }
 
     /// What the fields of a model are; `None` when it is not there, which is then found.
@@ -153,10 +209,12 @@ impl Preflight {
     async fn field(
         &mut self,
         field: &Field,
+        record: &Record,
         fields: &Fields,
         at: &KeyPath,
         known: &mut BTreeMap<String, Fields>,
     ) -> Result<(), Setback> {
+        self.writable(field, record, fields, at);
         match &field.value {
             FieldValue::Template(template) => {
                 self.column(&field.column, template.constant(), fields, &at.key(&field.column)).await
@@ -180,9 +238,20 @@ impl Preflight {
     }
 
     async fn fields(&mut self, model: &str) -> Result<Fields, Setback> {
-        let wanted = json!(["type", "string", "required", "readonly", "relation", "selection", "depends"]);
+        let wanted = json!(["type", "string", "required", "readonly", "relation", "selection", "depends", "store"]);
         let fields = self.api.call(Call::new(model, "fields_get").option("attributes", wanted)).await?;
         Ok(fields.as_object().cloned().unwrap_or_default())
+    }
+
+    /// What Odoo computes and stores can be written to a record that is there: it stays until Odoo has a reason to compute it.
+    fn writable(&mut self, field: &Field, record: &Record, fields: &Fields, at: &KeyPath) {
+        let name = field.name();
+        let Some(known) = fields.get(name) else { return };
+        let stays = matches!(record.sharing, Sharing::Existing { .. }) && known["store"] == true;
+        if known["readonly"] == true && !stays {
+            let message = format!("Odoo computes `{name}` or keeps it to itself: what is written may be ignored");
+            self.add(at.key(&field.column), Severity::Warning, "read-only", message, None);
+        }
     }
 
     async fn column(
@@ -197,10 +266,6 @@ impl Preflight {
             self.unknown(name, fields, at.clone());
             return Ok(());
         };
-        if field["readonly"] == true {
-            let message = format!("Odoo computes `{name}` or keeps it to itself: what is written may be ignored");
-            self.add(at.clone(), Severity::Warning, "read-only", message, None);
-        }
         match (way, field["relation"].as_str(), constant) {
             (Some("id" | ".id"), None, _) => {
                 let kind = field["type"].as_str().unwrap_or("value");
@@ -221,6 +286,10 @@ impl Preflight {
 
     /// A constant external id has to lead to a record of the right model.
     async fn reference(&mut self, external_id: &str, relation: &str, at: &KeyPath) -> Result<(), Setback> {
+        // Nothing points to no record.
+        if external_id.is_empty() {
+            return Ok(());
+        }
         let (module, name) = external_id.split_once('.').unwrap_or(("__import__", external_id));
         let call =
             Call::new("ir.model.data", "check_object_reference").argument("module", module).argument("xml_id", name);
