@@ -85,7 +85,29 @@ fn odoo_files() -> Vec<(String, String)> {
     files
 }
 
+/// What the ready files are for.
+const OF_PLANT: [&str; 15] = [
+    "agent.started",
+    "alarm.cleared",
+    "alarm.raised",
+    "consumption.counted",
+    "device.described",
+    "device.offline",
+    "device.online",
+    "lot.produced",
+    "machine.state_changed",
+    "measurement.sampled",
+    "production.counted",
+    "quality.measured",
+    "workorder.finished",
+    "workorder.paused",
+    "workorder.started",
+];
+
 fn with_odoo_files(sets: &[&str]) -> String {
+    let topic =
+        |event_type: &str| format!("{{ filter = \"mes/{event_type}\", type = \"{event_type}\", id = \"{{/id}}\" }}");
+    let topics = OF_PLANT.map(topic).join(", ");
     format!(
         r#"
 include = ["{}/packaging/odoo/*.toml"]
@@ -94,7 +116,7 @@ flow = [{{ name = "all", events = ["*"], to = "erp" }}]
 [[source.mqtt]]
 name = "mes"
 url = "mqtt://mes"
-topic = [{{ filter = "mes/#", type = "workorder.finished" }}]
+topic = [{topics}]
 [[destination.odoo]]
 name = "erp"
 url = "https://erp"

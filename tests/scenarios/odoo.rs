@@ -5,9 +5,11 @@
 mod access;
 mod demo;
 mod plant;
+mod plantfiles;
 mod reconcile;
 mod records;
 mod server;
+mod shop;
 
 use crate::plant::{LATER, SOON, entry};
 use plant::{Plant, Setup, alarm, alarm_with, finished, flow, new_id, paused};

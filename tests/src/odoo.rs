@@ -7,6 +7,7 @@
 mod asked;
 mod button;
 mod cell;
+mod custom_model;
 mod database;
 mod fault;
 mod json2;
@@ -30,7 +31,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub use database::{Database, Values};
 pub use fault::{Fault, Held, Language, Manners, Page, Version};
-pub use lab::{CLERK, DATABASE, GUEST, KEY, LOGIN};
+pub use lab::{ADMINISTRATOR, CLERK, DATABASE, GUEST, KEY, LOGIN};
 
 use crate::http::{self, Request, Response};
 use asked::Asked;

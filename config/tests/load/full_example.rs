@@ -113,7 +113,9 @@ fn brokers_and_odoo_become_what_the_file_says() {
     let tls = central.link.tls.as_ref().unwrap();
     assert_eq!(tls.ca, Some(folder.path().join("ca.pem")), "relative to the file");
     assert_eq!(tls.key, Some(Secret::File(folder.path().join("gw.key"))));
-    let [finished, machine, downtime] = erp.records.as_slice() else { panic!("{:?}", erp.records) };
+    let [counted, finished, machine, downtime, machine_state] = erp.records.as_slice() else {
+        panic!("{:?}", erp.records)
+    };
     let fields: Vec<&str> = finished.fields.iter().map(|field| field.column.as_str()).collect();
     assert_eq!(fields, ["x_name", "x_at", "x_priority", "x_final"]);
     assert!(matches!(&finished.fields[3].value, FieldValue::Template(text) if text.constant() == Some("true")));
@@ -123,6 +125,9 @@ fn brokers_and_odoo_become_what_the_file_says() {
         (Some(Duration::from_hours(8)), &["x_name".to_owned()][..])
     );
     assert!(matches!(&machine.sharing, Sharing::Update { .. }));
+    for existing in [counted, machine_state] {
+        assert!(matches!(&existing.sharing, Sharing::Existing { .. }), "{existing:?}");
+    }
     let related = |field: &plantlink_config::Field| match &field.value {
         FieldValue::Related(related) => (field.column.clone(), related.find.clone(), related.missing),
         FieldValue::Template(template) => panic!("{template:?}"),

@@ -75,7 +75,10 @@ fn what_is_wrong_in_a_set_is_told_once_in_its_own_file() {
 #[test]
 fn a_set_that_is_not_there_is_an_error_with_the_nearest_name() {
     let told = problems("records = [\"order\"]");
-    assert!(told.iter().any(|problem| problem.contains("`order`") && problem.contains("did you mean `orders`")), "{told:#?}");
+    assert!(
+        told.iter().any(|problem| problem.contains("`order`") && problem.contains("did you mean `orders`")),
+        "{told:#?}"
+    );
     assert!(told.iter().any(|problem| problem.contains("no destination has the records `orders`")), "{told:#?}");
 }
 
@@ -87,7 +90,9 @@ fn a_destination_without_any_records_is_an_error() {
 
 /// A record with these keys.
 fn record(keys: &str) -> String {
-    format!("records = [\"orders\"]\n[[destination.odoo.record]]\nname = \"own\"\non = \"workorder.*\"\nmodel = \"x_order\"\n{keys}\nfields = {{ x_good = \"{{good}}\" }}\n")
+    format!(
+        "records = [\"orders\"]\n[[destination.odoo.record]]\nname = \"own\"\non = \"workorder.*\"\nmodel = \"x_order\"\n{keys}\nfields = {{ x_good = \"{{good}}\" }}\n"
+    )
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! administrator, for what only one can change. What the scenarios make stays there; the names begin with `e2e-`.
 
 use crate::odoo_request::{post, send};
-use plantlink_tests::odoo::{DATABASE, Fault, KEY, LOGIN, Odoo};
+use plantlink_tests::odoo::{ADMINISTRATOR, DATABASE, Fault, KEY, LOGIN, Odoo};
 use serde_json::{Value, json};
 use std::env;
 use tokio::sync::{Mutex, MutexGuard};
@@ -253,6 +253,58 @@ impl Server {
         }
     }
 
+    /// The administrator's login and key; nothing, said aloud, where nobody is named.
+    pub(crate) fn administrator(&self) -> Option<User> {
+        match &self.kind {
+            Kind::Fake(_) => Some(User { login: ADMINISTRATOR.to_owned(), key: KEY.to_owned() }),
+            Kind::Real { administrator: Some(User { login, key }), .. } => {
+                Some(User { login: login.clone(), key: key.clone() })
+            }
+            Kind::Real { administrator: None, .. } => {
+                println!("skipped on {}: ODOO_ADMIN_LOGIN and ODOO_ADMIN_KEY name nobody who may", self.url);
+                None
+            }
+        }
+    }
+
+    /// Whether the database has these models and somebody may enter what a scenario needs; said aloud where not.
+    pub(crate) async fn has(&self, models: &[&str]) -> bool {
+        match &self.kind {
+            Kind::Fake(_) => true,
+            Kind::Real { administrator: None, .. } => self.administrator().is_some(),
+            Kind::Real { administrator: Some(_), .. } => {
+                let known = self.administer("ir.model", "search_count", json!([[["model", "in", models]]])).await;
+                let has = known == models.len();
+                if !has {
+                    println!("skipped on {}: the database has not all of {models:?}", self.url);
+                }
+                has
+            }
+        }
+    }
+
+    /// A person enters a record, and gets its id.
+    pub(crate) async fn enter(&self, model: &str, values: Value) -> i64 {
+        match &self.kind {
+            Kind::Fake(odoo) => {
+                let values = values.as_object().cloned().unwrap_or_default();
+                odoo.database(|db| db.insert_values(model, values.into_iter().collect()))
+            }
+            Kind::Real { .. } => {
+                let made = self.administer(model, "create", json!([values])).await;
+                made.as_i64().expect("the id of what was made")
+            }
+        }
+    }
+
+    /// What fields of the records hold that a domain finds, in the order in which they were made.
+    pub(crate) async fn look(&self, model: &str, domain: Value, fields: &[&str]) -> Vec<Value> {
+        let found = self
+            .call(&self.user, model, "search_read", json!([domain]), json!({"fields": fields, "order": "id"}))
+            .await;
+        found.as_array().cloned().expect("a list of records")
+    }
+
     /// How many records a model has.
     pub(crate) async fn count(&self, model: &str) -> u64 {
         let count = self.call(&self.user, model, "search_count", json!([[]]), json!({})).await;
@@ -274,7 +326,7 @@ impl Server {
         self.administer("ir.model", "search", json!([[["model", "=", model]]])).await
     }
 
-    async fn administer(&self, model: &str, method: &str, args: Value) -> Value {
+    pub(crate) async fn administer(&self, model: &str, method: &str, args: Value) -> Value {
         let Kind::Real { administrator: Some(administrator), .. } = &self.kind else { panic!("nobody may do this") };
         self.call(administrator, model, method, args, json!({})).await
     }

@@ -103,6 +103,12 @@ impl Database {
         self.create(model, external_id, false, values)
     }
 
+    /// The same with values of any number.
+    pub fn insert_values(&mut self, model: &str, values: Values) -> i64 {
+        self.commits += 1;
+        self.create(model, None, false, values)
+    }
+
     /// A person changes one field of the record with this external id.
     pub fn edit(&mut self, external_id: &str, field: &str, value: Value) {
         self.commits += 1;

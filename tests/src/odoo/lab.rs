@@ -15,9 +15,18 @@ pub const CLERK: &str = "clerk";
 /// A user with no more than the right to log in and to file a maintenance request.
 pub const GUEST: &str = "guest";
 
+/// A user who may make models, by the settings of the database.
+pub const ADMINISTRATOR: &str = "admin";
+
+/// What an administrator may create that others may not.
+const ADMINISTRATOR_CREATES: &[&str] =
+    &["ir.model", "ir.model.fields", "ir.model.access", "ir.ui.view", "ir.actions.act_window", "ir.ui.menu"];
+
 /// What the integration user may create.
 const AGENT_CREATES: &[&str] = &[
     "maintenance.request",
+    "maintenance.equipment",
+    "mrp.workorder",
     "mrp.workcenter.productivity",
     "mrp.production",
     "stock.lot",
@@ -31,6 +40,7 @@ pub(super) fn database() -> Database {
         user(6, LOGIN, AGENT_CREATES),
         user(7, CLERK, &["hr.attendance", "maintenance.request", "ir.attachment"]),
         user(8, GUEST, &["maintenance.request", "x_plant_event", "ir.attachment"]),
+        user(2, ADMINISTRATOR, ADMINISTRATOR_CREATES),
     ];
     let mut lab = Database::new(DATABASE, users);
     for (external_id, name) in [("plant_mill01.eq_mill01", "Mill 01"), ("plant_mill01.eq_mill02", "Mill 02")] {
@@ -49,6 +59,10 @@ pub(super) fn database() -> Database {
         lab.insert("product.product", Some(external_id), [("name", json!(name)), ("default_code", json!(code))]);
     }
     lab.insert("mrp.bom", Some("plant_mill01.bom_gear"), [("product_id", json!(1))]);
+    lab.insert("res.groups", Some("base.group_user"), [("name", json!("Internal User"))]);
+    for model in ["maintenance.equipment", "mrp.production"] {
+        lab.insert("ir.model", None, [("name", json!(model)), ("model", json!(model))]);
+    }
     lab.insert("res.company", Some("base.main_company"), [("name", json!("Mill"))]);
     lab.insert("hr.employee", None, [("name", json!("Ada"))]);
     lab

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::custom_model::{completed, made};
 use super::database::{Database, User, Values};
 use super::load::check_rule;
 use super::refusal::{RpcError, not_allowed};
@@ -90,7 +91,8 @@ fn search(database: &Database, model: &Model, domain: &Value) -> Vec<i64> {
     }
     let meets = |id: i64, values: &Values, (field, operator, wanted): &(String, String, Value)| {
         let own = json!(id);
-        let found = if field == "id" { Some(&own) } else { values.get(field) }.unwrap_or(&Value::Null);
+        let found =
+            if field == "id" { Some(&own) } else { held(database, model, values, field) }.unwrap_or(&Value::Null);
         match operator.as_str() {
             "=" => found == wanted,
             "=like" => found.as_str().zip(wanted.as_str()).is_some_and(|(text, pattern)| is_like(text, pattern)),
@@ -100,6 +102,13 @@ fn search(database: &Database, model: &Model, domain: &Value) -> Vec<i64> {
     };
     let found = database.records(model.name).filter(|(id, values)| terms.iter().all(|term| meets(*id, values, term)));
     found.map(|(id, _)| id).collect()
+}
+
+/// What a record holds in a field, or the record that it points to in `field.other`.
+fn held<'a>(database: &'a Database, model: &Model, values: &'a Values, field: &str) -> Option<&'a Value> {
+    let Some((link, other)) = field.split_once('.') else { return values.get(field) };
+    let Kind::Many2one(target) = model.field(link)?.kind else { return None };
+    database.record(target, values.get(link)?.as_i64()?)?.get(other)
 }
 
 /// SQL's LIKE, as far as a pattern goes that has its one `%` at the end.
@@ -166,5 +175,8 @@ fn create(database: &mut Database, user: &User, model: &Model, values: &Value) -
     check_rule(database, model, None, &values)
         .map_err(|text| RpcError::new("odoo.exceptions.ValidationError", text))?;
     database.commit();
-    Ok(json!(database.create(model.name, None, false, values)))
+    let values = completed(database, model.name, values);
+    let id = database.create(model.name, None, false, values);
+    made(database, model.name, id);
+    Ok(json!(id))
 }

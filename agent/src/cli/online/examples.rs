@@ -45,11 +45,8 @@ impl Given {
 
 /// What a destination would get: each device whose events a flow brings there, and the events that were given.
 pub(super) fn examples(config: &Config, destination: &Name, given: &Given) -> Result<Vec<Example>, ExamplesError> {
-    let site = Arc::new(Site {
-        plant: config.plant.id.clone(),
-        gateway: config.plant.gateway.clone(),
-        epoch: Uuid::nil(),
-    });
+    let site =
+        Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: Uuid::nil() });
     let flows = || config.flows.iter().filter(|flow| flow.to == *destination);
     let mut examples = Vec::new();
     for device in devices(config) {

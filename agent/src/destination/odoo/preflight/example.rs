@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use plantlink_buffer::{Event, EventTime, Stored};
+use plantlink_buffer::{Event, EventTime, Recorded, Stamp, Stored};
 use plantlink_config::{Device, Name};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::super::record::Mapping;
-use crate::clock::Clock;
+use crate::clock::Time;
 use crate::envelope::{Envelope, Site};
 use crate::mapping::shared_members;
 
@@ -76,14 +76,17 @@ fn envelope(
     data: Vec<u8>,
     metadata: Vec<u8>,
 ) -> Envelope {
+    let Time { wall_us, boottime_us } = Time::now();
+    let stamp = Stamp { wall_us, boottime_us, synced: false };
     let event = Event {
         id: Uuid::nil().into_bytes(),
         event_type: event_type.into(),
         source: source.into(),
         at: EventTime::Own,
-        stamp: Clock.now(),
+        stamp,
         data,
         metadata,
     };
-    Envelope::new(Arc::clone(site), flow.clone(), Stored { sequence: 0, boot: 0, event })
+    let stored = Stored { sequence: 0, boot: 0, event };
+    Envelope::new(Arc::clone(site), flow.clone(), stored, Recorded::stamped(stamp))
 }

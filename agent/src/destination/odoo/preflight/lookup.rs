@@ -96,7 +96,9 @@ impl Preflight {
             let said = said.join(" and ");
             match self.api.search(mapping.model(), domain, Archived::Not).await?.as_slice() {
                 [_] => found.push(said),
-                [] => self.not_found(&at.key("by"), &format!("there is no {} with {said}", mapping.model()), &whose, then),
+                [] => {
+                    self.not_found(&at.key("by"), &format!("there is no {} with {said}", mapping.model()), &whose, then)
+                }
                 [_, _, ..] => {
                     let reason = format!("there is more than one {} with {said}", mapping.model());
                     self.not_found(&at.key("by"), &reason, &whose, then);
@@ -115,7 +117,8 @@ impl Preflight {
     fn tell(&mut self, mapping: &Mapping, name: &str, found: &[String], untried: bool) {
         let record = &mapping.record().name;
         if untried {
-            self.met.push(format!("record {record}: what `{name}` finds depends on the event; --event FILE tries some"));
+            self.met
+                .push(format!("record {record}: what `{name}` finds depends on the event; --event FILE tries some"));
         } else if !found.is_empty() {
             self.met.push(format!("record {record}: `{name}` finds {}", found.join(", ")));
         }
