@@ -148,6 +148,83 @@ async fn what_is_wrong_in_odoo_is_told_at_its_key() {
     assert_eq!(misspelled.and_then(|found| found["line"].as_u64()), lines.and_then(|line| u64::try_from(line).ok()));
 }
 
+const LOOKUPS: &str = r#"
+[[destination.odoo.record]]
+name = "order"
+on = "workorder.finished"
+model = "maintenance.request"
+fields = { name = "{order}", equipment_id = { find = "maintenance.equipment", by = "name", value = "{device}", missing = "empty" } }
+
+[[destination.odoo.record]]
+name = "stop"
+on = "workorder.*"
+model = "mrp.workcenter.productivity"
+[destination.odoo.record.fields]
+workcenter_id = { find = "mrp.workcenter", by = "name", value = "{center}", missing = "wait" }
+"loss_id/id" = "mrp.block_reason1"
+
+[[destination.odoo.record]]
+name = "gear"
+on = "workorder.finished"
+mode = "update"
+by = { default_code = "{product}" }
+while = { name = "Gear" }
+model = "product.product"
+fields = { name = "Gear" }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_records_look_up_is_tried_for_every_device_and_for_the_events_that_are_given() {
+    let mut line = ModbusLine::start(&[3]).await;
+    line.set(3, Table::Holding, 12, &[7]).await;
+    let broker = Broker::start().await;
+    let odoo = Odoo::start().await.expect("the fake Odoo finds a port");
+    odoo.database(|db| db.set_right(LOGIN, "product.product", true));
+    let toml = config(line.port(), broker.port(), &odoo.url(), LOGIN, LOOKUPS);
+    let events = r#"{"event_type":"workorder.finished","source":"mill-07/mes","data":{"center":"WC-01","product":"GEAR"},"metadata":{}}
+{"event_type":"workorder.finished","source":"mill-07/mes","data":{"center":"WC-09","product":"NUT"},"metadata":{}}"#;
+    let agent = Agent::prepare(&toml, &[("odoo-key", KEY), ("events.jsonl", events)]);
+    let checked = agent.run(&["check", "--online", "--json"]);
+    let report = checked.json();
+    assert!(checked.status.success(), "{report:#}");
+    assert_eq!(
+        unknown_records(&report),
+        ["there is no maintenance.equipment with name = `press-12` (press-12): the field stays empty"]
+    );
+    assert!(says(&report, "record stop: what `workcenter_id` finds depends on the event"), "{report:#}");
+
+    let checked = agent.run(&["check", "--online", "--json", "--event", "events.jsonl"]);
+    let report = checked.json();
+    let wanted = [
+        "there is no maintenance.equipment with name = `mes` (workorder.finished of mes): the field stays empty",
+        "there is no maintenance.equipment with name = `press-12` (press-12): the field stays empty",
+        "there is no mrp.workcenter with name = `WC-09` (workorder.finished of mes): the event waits until there is one",
+        "there is no product.product with default_code = `NUT` (workorder.finished of mes): the event waits until there is one",
+    ];
+    assert_eq!(unknown_records(&report), wanted);
+    assert!(says(&report, "record stop: `workcenter_id` finds WC-01"), "{report:#}");
+    assert!(says(&report, "record gear: `by` finds default_code = `GEAR`"), "{report:#}");
+    assert_eq!(odoo.loads(), [], "nothing is written");
+
+    agent.write("events.jsonl", "{\"event_type\":\"workorder.finished\"}");
+    let checked = agent.run(&["check", "--online", "--event", "events.jsonl"]);
+    assert!(
+        !checked.status.success() && checked.stderr.contains("events.jsonl:1: this is no event"),
+        "{}",
+        checked.stderr
+    );
+}
+
+fn unknown_records(report: &Value) -> Vec<&str> {
+    let found = problems(report).into_iter().filter(|(_, code, _)| *code == "unknown-record");
+    found.map(|(_, _, message)| message).collect()
+}
+
+fn says(report: &Value, words: &str) -> bool {
+    let met = report["met"].as_array().into_iter().flatten();
+    met.filter_map(|met| met["message"].as_str()).any(|message| message.contains(words))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_answer_is_told_with_the_key_that_leads_there() {
     let dead = ports::free();

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use plantlink_buffer::{Confirmed, Event, EventTime, ReadError, Recorded, Stamp, Stored};
 use plantlink_config::{
-    Condition, Each, EventPattern, Field, FieldValue, Find, Http, Missing, Pacing, Part, Record, Reference, Related,
-    Secret, Sharing, Template,
+    Absent, Condition, Each, EventPattern, Existing, Field, FieldValue, Find, Http, Missing, Pacing, Part, Record,
+    Reference, Related, Secret, Sharing, Template, Which,
 };
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -35,6 +35,8 @@ struct Script {
     /// What every search finds.
     found: Vec<i64>,
     searches: usize,
+    /// What every record holds that is read.
+    held: Map<String, Value>,
     /// Model and cells behind the id, call by call.
     calls: Vec<(String, Vec<String>)>,
 }
@@ -94,8 +96,9 @@ impl Server for Scripted {
         Ok(script.found.clone())
     }
 
-    async fn read(&mut self, _: &str, _: &[i64], _: &[&str]) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
-        Ok(HashMap::new())
+    async fn read(&mut self, _: &str, ids: &[i64], _: &[&str]) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
+        let held = self.0.lock().unwrap().held.clone();
+        Ok(ids.iter().map(|id| (*id, held.clone())).collect())
     }
 }
 
@@ -468,6 +471,44 @@ async fn of_events_with_one_key_the_latest_is_written_once() {
     assert_eq!(odoo.deliver(&older).await.outcomes, [Outcome::Delivered]);
     odoo.deliver(&newest).await;
     assert_eq!(calls(&server), ["c"], "neither what is older nor what is there already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_there_already_is_waited_for_and_changed_only_while_it_may_be() {
+    let mut order = record("order", "alarm.*", "mrp.workorder");
+    let device = Part::Look { up: Reference::Name("device".to_owned()), format: None };
+    order.sharing = Sharing::Existing {
+        on: vec![EventPattern::new("alarm.*").unwrap()],
+        existing: Existing {
+            which: Which::Having(vec![("name".to_owned(), Template { parts: vec![device] })]),
+            only_while: vec![("state".to_owned(), vec![json!("ready"), json!("progress")])],
+            missing: Absent::Wait,
+        },
+    };
+    let (server, mut odoo) = odoo(vec![order]);
+    let state = |state: &str| Map::from_iter([("state".to_owned(), json!(state))]);
+    let [first, second, third] = [vec!["a"], vec!["a", "b"], vec!["a", "b", "c"]]
+        .map(|texts| batch("alarm.raised", texts.into_iter().map(str::to_owned)));
+    server.set(|script| script.held = state("ready"));
+    let outcomes = odoo.deliver(&first).await.outcomes;
+    assert!(matches!(outcomes.as_slice(), [Outcome::Waits { .. }]), "{outcomes:?}");
+    server.set(|script| script.found = vec![7]);
+    assert_eq!(odoo.deliver(&first).await.outcomes, [Outcome::Delivered]);
+    server.set(|script| script.held = state("done"));
+    assert_eq!(odoo.deliver(&second).await.outcomes, vec![Outcome::Delivered; 2]);
+    server.set(|script| script.held = state("progress"));
+    assert_eq!(odoo.deliver(&third).await.outcomes, vec![Outcome::Delivered; 3]);
+    let written: Vec<String> = server.calls().into_iter().flat_map(|(_, rows)| rows).collect();
+    assert_eq!(written, ["a", "c"], "while it is done, nothing is written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_says_what_leaves_it_out_makes_no_record() {
+    let mut left_out = record("left-out", "alarm.*", "maintenance.request");
+    left_out.unless = Condition { asked: vec![(Reference::Pointer("/text".to_owned()), vec![json!("1")])] };
+    let (server, mut destination) = odoo(vec![left_out]);
+    destination.deliver(&alarms(3)).await;
+    assert_eq!(server.calls()[0].1, ["0", "2"]);
 }
 
 #[tokio::test(start_paused = true)]

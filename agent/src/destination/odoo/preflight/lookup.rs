@@ -1,8 +1,8 @@
 //! Trying what records look up, with example events: whether what they point to is there, and there once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use plantlink_config::{Absent, Field, FieldValue, Find, KeyPath, Missing, Record, Severity};
+use plantlink_config::{Absent, Field, FieldValue, Find, KeyPath, Missing, Record, Severity, Which};
 use serde_json::json;
 
 use super::super::api::Server as _;
@@ -12,8 +12,11 @@ use super::super::verdict::Setback;
 use super::Preflight;
 use crate::template::text;
 
+/// So many are named whose events look for a record in vain.
+const NAMED_MAX: usize = 3;
+
 /// Whose events look something up, by what they look up.
-type Asked<T> = BTreeMap<T, Vec<String>>;
+type Asked<T> = BTreeMap<T, BTreeSet<String>>;
 
 impl Preflight {
     /// Tries the lookups of a record with every example that it is for, each value once.
@@ -50,7 +53,7 @@ impl Preflight {
         let mut asked: Asked<String> = BTreeMap::new();
         for example in self.examples.iter().filter(|example| example.is_for(mapping)) {
             if let Some(value) = text(&related.value, &example.envelope).filter(|value| !value.is_empty()) {
-                asked.entry(value).or_default().push(example.whose.clone());
+                asked.entry(value).or_default().insert(example.whose.clone());
             }
         }
         let then = match related.missing {
@@ -74,15 +77,13 @@ impl Preflight {
     /// The record that is written to, when that is there already.
     async fn record_itself(&mut self, mapping: &Mapping, at: &KeyPath) -> Result<(), Setback> {
         let Some(existing) = mapping.existing() else { return Ok(()) };
+        // What another mapping makes need not be there yet.
+        let Which::Having(_) = existing.which else { return Ok(()) };
         let mut asked: Asked<Vec<(String, String)>> = BTreeMap::new();
         for example in self.examples.iter().filter(|example| example.is_for(mapping)) {
             if let Some(having) = mapping.having(&example.envelope) {
-                asked.entry(having).or_default().push(example.whose.clone());
+                asked.entry(having).or_default().insert(example.whose.clone());
             }
-        }
-        // What another mapping makes need not be there yet.
-        if mapping.names_key() != "by" {
-            return Ok(());
         }
         let then = match existing.missing {
             Absent::Wait => "the event waits until there is one",
@@ -109,8 +110,13 @@ impl Preflight {
         Ok(())
     }
 
-    fn not_found(&mut self, at: &KeyPath, reason: &str, whose: &[String], then: &str) {
-        let message = format!("{reason} ({}): {then}", whose.join(", "));
+    fn not_found(&mut self, at: &KeyPath, reason: &str, whose: &BTreeSet<String>, then: &str) {
+        let named: Vec<&str> = whose.iter().take(NAMED_MAX).map(String::as_str).collect();
+        let more = match whose.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let message = format!("{reason} ({}{more}): {then}", named.join(", "));
         self.add(at.clone(), Severity::Warning, "unknown-record", message, None);
     }
 
