@@ -6,6 +6,7 @@ mod access;
 mod demo;
 mod plant;
 mod plantfiles;
+mod ready_plant;
 mod reconcile;
 mod records;
 mod server;

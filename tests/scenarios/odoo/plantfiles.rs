@@ -1,103 +1,15 @@
 //! The ready files of `packaging/odoo`: what each makes of events in the database, once, and beside what people do there.
 
-use super::plant::{flow, new_id};
-use super::server::{Place, Server};
+use super::plant::new_id;
+use super::ready_plant::Plant;
+use super::server::Place;
 use super::shop::{OPERATION, Shop};
-use crate::plant::{LATER, SOON, assert_accounted};
 use plantlink_tests::agent::{Agent, Printed};
-use plantlink_tests::broker::Broker;
-use plantlink_tests::client::{Message, Publisher, Version};
-use plantlink_tests::wait;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::Stdio;
 
-const KEY_FILE: &str = "odoo-key";
 const MODEL: &str = "x_plant_event";
-
-/// A plant whose events arrive ready made, and one ready file between them and Odoo.
-struct Plant {
-    id: String,
-    agent: Agent,
-    publisher: Publisher,
-    _mes: Broker,
-    sent: u64,
-}
-
-impl Plant {
-    async fn start(server: &Server, id: &str, set: &str, types: &[&str]) -> Plant {
-        let mes = Broker::start().await;
-        let toml = config(server, id, set, types, mes.port());
-        let agent = Agent::start_with(&toml, &[(KEY_FILE, &server.user.key)]);
-        let publisher = Publisher::new(mes.back_door("mes-sender", Version::V311));
-        let line = format!("{id}.gw-test.mes 1 mes/");
-        wait::until("the subscription of mes", SOON, async || {
-            (mes.log().matches(&line).count() == types.len()).then_some(())
-        })
-        .await;
-        Plant { id: id.to_owned(), agent, publisher, _mes: mes, sent: 0 }
-    }
-
-    /// Events of these types and data, with a time of their own, are delivered.
-    async fn deliver(&mut self, events: &[(&str, Value)]) {
-        let messages: Vec<Message> = events
-            .iter()
-            .map(|(event_type, data)| {
-                self.sent += 1;
-                let mut data = data.clone();
-                data["id"] = json!(format!("{}-{}", self.id, self.sent));
-                data["at"] = json!(format!("2026-11-20T08:{:02}:00Z", self.sent));
-                Message::new(format!("mes/{event_type}"), data.to_string())
-            })
-            .collect();
-        self.publisher.publish_all(&messages).await;
-        let sent = self.sent;
-        let status = self.agent.wait_until("all events to be delivered", LATER, |status| {
-            let flow = flow(status);
-            (&flow["delivered"], &flow["dead"], &flow["depth"]) == (&sent.into(), &0.into(), &0.into())
-        });
-        assert_accounted(&status.await);
-    }
-}
-
-fn config(server: &Server, id: &str, set: &str, types: &[&str], mes: u16) -> String {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/odoo");
-    let topics: String = types
-        .iter()
-        .map(|event_type| {
-            format!(
-                "[[source.mqtt.topic]]\nfilter = \"mes/{event_type}\"\ntype = \"{event_type}\"\nid = \"{{/id}}\"\n\
-                 time = \"{{/at}}\"\n"
-            )
-        })
-        .collect();
-    let [url, database, login] =
-        [&server.url, &server.database, &server.user.login].map(|text| json!(text).to_string());
-    format!(
-        r#"
-include = ["{folder}/{set}.toml"]
-plant = {{ id = "{id}", gateway = "gw-test" }}
-buffer = {{ path = "buffer.db" }}
-
-[[source.mqtt]]
-name = "mes"
-url = "mqtt://localhost:{mes}"
-{topics}
-[[destination.odoo]]
-name = "erp"
-url = {url}
-database = {database}
-login = {login}
-api_key = {{ file = "{KEY_FILE}" }}
-records = ["{set}"]
-
-[[flow]]
-name = "office"
-events = {types:?}
-to = "erp"
-"#
-    )
-}
 
 /// An administrator makes the custom model, and hands the key over on standard input.
 fn make_model(agent: &Agent, login: &str, key: &str) -> Printed {

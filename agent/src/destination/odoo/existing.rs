@@ -67,16 +67,29 @@ impl<S: Server> Clerk<S> {
             }
             Which::Having(_) => {
                 let having = mapping.having(case.event).unwrap_or_default();
-                let said = || having.iter().map(|(field, value)| format!("{field} = `{value}`")).collect::<Vec<_>>();
-                let domain = having.iter().map(|(field, value)| json!([field, "=", value])).collect();
-                match self.server.search(model, domain, Archived::Not).await?.as_slice() {
-                    [id] => Ok(*id),
-                    [] => Err(format!("there is no {model} with {}", said().join(" and "))),
-                    [_, _, ..] => Err(format!("there is more than one {model} with {}", said().join(" and "))),
-                }
+                only_one(&mut self.server, model, &having).await?
             }
         })
     }
+}
+
+/// The id of the one record that holds these values; otherwise what is wrong, in a sentence.
+pub(super) async fn only_one(
+    server: &mut impl Server,
+    model: &str,
+    having: &[(String, String)],
+) -> Result<Result<i64, String>, Setback> {
+    let domain = having.iter().map(|(field, value)| json!([field, "=", value])).collect();
+    Ok(match server.search(model, domain, Archived::Not).await?.as_slice() {
+        [id] => Ok(*id),
+        [] => Err(format!("there is no {model} with {}", said(having))),
+        [_, _, ..] => Err(format!("there is more than one {model} with {}", said(having))),
+    })
+}
+
+/// What a record has to hold, for people.
+pub(super) fn said(having: &[(String, String)]) -> String {
+    having.iter().map(|(field, value)| format!("{field} = `{value}`")).collect::<Vec<_>>().join(" and ")
 }
 
 fn holds(values: &Map<String, Value>, wanted: &[(String, Vec<Value>)]) -> bool {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plantlink_config::{Absent, Field, FieldValue, Find, KeyPath, Missing, Record, Severity, Which};
-use serde_json::json;
 
 use super::super::api::Server as _;
-use super::super::directory::{Archived, Found, Wanted};
+use super::super::directory::{Found, Wanted};
+use super::super::existing::{only_one, said};
 use super::super::record::Mapping;
 use super::super::verdict::Setback;
 use super::Preflight;
@@ -92,18 +92,9 @@ impl Preflight {
         let mut found = Vec::new();
         let untried = asked.is_empty();
         for (having, whose) in asked {
-            let domain = having.iter().map(|(field, value)| json!([field, "=", value])).collect();
-            let said: Vec<String> = having.iter().map(|(field, value)| format!("{field} = `{value}`")).collect();
-            let said = said.join(" and ");
-            match self.api.search(mapping.model(), domain, Archived::Not).await?.as_slice() {
-                [_] => found.push(said),
-                [] => {
-                    self.not_found(&at.key("by"), &format!("there is no {} with {said}", mapping.model()), &whose, then)
-                }
-                [_, _, ..] => {
-                    let reason = format!("there is more than one {} with {said}", mapping.model());
-                    self.not_found(&at.key("by"), &reason, &whose, then);
-                }
+            match only_one(&mut self.api, mapping.model(), &having).await? {
+                Ok(_) => found.push(said(&having)),
+                Err(reason) => self.not_found(&at.key("by"), &reason, &whose, then),
             }
         }
         self.tell(mapping, "by", &found, untried);
