@@ -113,7 +113,7 @@ fn brokers_and_odoo_become_what_the_file_says() {
     let tls = central.link.tls.as_ref().unwrap();
     assert_eq!(tls.ca, Some(folder.path().join("ca.pem")), "relative to the file");
     assert_eq!(tls.key, Some(Secret::File(folder.path().join("gw.key"))));
-    let [machine_state, finished, machine, downtime, counted] = erp.records.as_slice() else {
+    let [machine, finished, downtime, machine_state, counted] = erp.records.as_slice() else {
         panic!("{:?}", erp.records)
     };
     let fields: Vec<&str> = finished.fields.iter().map(|field| field.column.as_str()).collect();
