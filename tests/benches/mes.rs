@@ -7,20 +7,17 @@
 //! The agent is the release build beside the benchmark (`cargo build --release --no-default-features` makes it), or the one that
 //! `PLANTLINK_BIN` names.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Options, Subscriber, Version};
 use plantlink_tests::ports;
 use plantlink_tests::usage::cpu_s;
-use plantlink_tests::workload::{queue, setting};
-use rusqlite::{Connection, OpenFlags};
+use plantlink_tests::workload::{column, queue, rate, setting};
 
 const CLIENT: &str = "contender";
 /// For one contender to take everything in.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How often it is looked at how much that is.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// What is asked of the messages.
 const MAPPINGS: [(&str, &str); 3] = [
     ("as they are", ""),
@@ -54,45 +51,16 @@ async fn compare() {
 async fn delivered(messages: usize) -> f64 {
     let plant = queue(CLIENT, messages).await;
     let received = Subscriber::start(Options::new(plant.port(), CLIENT, Version::V5), "mes/#").await;
-    rate(messages, || received.count()).await
+    rate(messages, LIMIT, || received.count()).await
 }
 
 /// How many a second the agent maps and commits, and the processor time of each in microseconds.
 async fn committed(messages: usize, mapping: &str) -> (f64, f64) {
     let plant = queue(CLIENT, messages).await;
     let agent = Agent::start(&configuration(plant.port(), ports::free(), mapping));
-    let database = loop {
-        // It is not there before the agent has made it.
-        if let Ok(database) = Connection::open_with_flags(agent.path("buffer.db"), OpenFlags::SQLITE_OPEN_READ_ONLY) {
-            break database;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    };
-    let count = || {
-        let matched = database.query_row("SELECT matched FROM flow", (), |row| row.get(0));
-        matched.ok().and_then(|matched: i64| usize::try_from(matched).ok()).unwrap_or(0)
-    };
-    let rate = rate(messages, count).await;
+    let count = column(&agent, "matched").await;
+    let rate = rate(messages, LIMIT, count).await;
     (rate, cpu_s(agent.process()) * 1e6 / messages as f64)
-}
-
-/// How many a second were counted from the first one seen to the last one.
-async fn rate(messages: usize, mut count: impl FnMut() -> usize) -> f64 {
-    let mut first = None;
-    let all = async {
-        loop {
-            let (counted, now) = (count(), Instant::now());
-            let (before, began) = *first.get_or_insert((counted, now));
-            if before == 0 && counted > 0 {
-                first = Some((counted, now));
-            }
-            if counted >= messages {
-                return (messages - before) as f64 / now.duration_since(began).as_secs_f64();
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, all).await.expect("the contender takes everything in")
 }
 
 /// Nobody listens at the center's port.

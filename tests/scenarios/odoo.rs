@@ -3,7 +3,9 @@
 //! Every scenario runs against the fake, and against a real server where `ODOO_URL` names one.
 
 mod access;
+mod campaign;
 mod demo;
+mod doubt;
 mod plant;
 mod plantfiles;
 mod ready_plant;

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use plantlink_tests::odoo::{Database, Fault, GUEST, LOGIN, Language, Manners, Odoo, Version};
+use plantlink_tests::odoo_client::{Answer, send};
 use serde_json::{Value, json};
 
-use crate::odoo_request::{Answer, send};
 use setup::*;
 
 /// How the fake is brought into the state in which the real server answered.
@@ -104,6 +104,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("jsonrpc-mark-done-ok", Scene::Database(|db| order(db, 5.0))),
     ("jsonrpc-mark-done-wizard", Scene::Database(|db| order(db, 0.0))),
     ("jsonrpc-object-reference", Scene::Lab),
+    ("jsonrpc-object-reference-refused", Scene::Database(request_that_was_refused)),
     ("jsonrpc-object-reference-unknown", Scene::Lab),
     ("jsonrpc-result-none", Scene::Database(work_order)),
     ("jsonrpc-scrap-validate-twice", Scene::Again(scrap)),

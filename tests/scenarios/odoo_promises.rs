@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use plantlink_tests::odoo::{Fault, LOGIN, Odoo};
+use plantlink_tests::odoo_client::{post, send};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::odoo_exchanges::recording;
-use crate::odoo_request::{create_once, deliver, load, post, send};
+use crate::odoo_request::{create_once, deliver, load};
 
 /// The client gave up, Odoo did not; the resend overtakes the commit and is refused; the one after it gets the ids.
 #[tokio::test]
@@ -74,6 +75,16 @@ async fn a_deleted_record_is_made_again_under_a_new_id() {
     let second = deliver(&odoo, row, create_once()).await["result"]["ids"].clone();
     assert_ne!(first, second);
     assert_eq!(odoo.database(|db| db.count("maintenance.request")), 3);
+}
+
+#[tokio::test]
+async fn an_archived_record_keeps_its_id_and_stays_archived() {
+    let odoo = Odoo::start().await.unwrap();
+    let row = json!(["plant_mill01.evt_1", "as sent"]);
+    let first = deliver(&odoo, row.clone(), create_once()).await;
+    odoo.database(|db| db.edit("plant_mill01.evt_1", "archive", json!(true)));
+    assert_eq!(deliver(&odoo, row, create_once()).await, first);
+    assert_eq!(odoo.database(|db| db.find("plant_mill01.evt_1").unwrap()["archive"].clone()), json!(true));
 }
 
 #[tokio::test]

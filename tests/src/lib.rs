@@ -19,6 +19,7 @@ pub mod libmodbus;
 pub mod modbus;
 pub mod nginx;
 pub mod odoo;
+pub mod odoo_client;
 pub mod ports;
 pub mod proxy;
 pub mod random;

@@ -215,7 +215,10 @@ impl Shared {
         // The agent's marker is no part of what a scenario delivers: faults and accounts are those of its records.
         let is_delivery = |execute: &rpc::Execute| execute.is_load() && execute.model != MARKER_MODEL;
         match asked.execute().filter(is_delivery) {
-            None => Some(asked.answer(&mut locked(&self.database), circumstances)),
+            None => {
+                tokio::time::sleep(manners.per_call).await;
+                Some(asked.answer(&mut locked(&self.database), circumstances))
+            }
             Some(execute) => {
                 self.underway.send_modify(|calls| *calls += 1);
                 let answer = self.load(&asked, &execute, manners, circumstances).await;
@@ -243,6 +246,9 @@ impl Shared {
             switches.loads.push(call);
             switches.ahead.pop_front()
         };
+        if manners.rows_max.is_some_and(|limit| rows > limit) {
+            return Some(page::proxy(502, "Bad Gateway"));
+        }
         let _turn = self.transaction.lock().await;
         tokio::time::sleep(manners.per_call + manners.per_row.saturating_mul(rows)).await;
         let run = |every_row_lost| {

@@ -31,6 +31,13 @@ pub enum Mode {
         /// For at most 16 KiB.
         millis: u64,
     },
+    /// Each new connection is cut as soon as so many bytes have passed in one direction, at the same place of what is said.
+    CutAfter {
+        /// Whose bytes are counted.
+        direction: Direction,
+        /// How many pass.
+        bytes: u64,
+    },
     /// Each new connection is cut after a random number of bytes or, as often, of milliseconds; in the middle of a packet
     /// as likely as not, with FIN or RST. (By bytes alone, whoever sends more than that at once would never get on.)
     Chop {
@@ -154,12 +161,13 @@ async fn serve(listener: TcpListener, mut line: Line, connections: Arc<AtomicUsi
 async fn connection(client: TcpStream, mut line: Line, mut random: Random) {
     line.cuts.mark_unchanged();
     let mode = line.modes.borrow().clone();
-    let (bytes, life) = match mode {
+    let (budgets, life) = match mode {
         Mode::Pass | Mode::Refuse | Mode::Stall | Mode::StallAnswers | Mode::StallRequests | Mode::Slow { .. } => {
-            (u64::MAX, None)
+            (Budgets::shared(u64::MAX), None)
         }
-        Mode::Chop { bytes, .. } if random.one_in(2) => (random.within(bytes), None),
-        Mode::Chop { millis, .. } => (u64::MAX, Some(Duration::from_millis(random.within(millis)))),
+        Mode::CutAfter { direction, bytes } => (Budgets::of(direction, bytes), None),
+        Mode::Chop { bytes, .. } if random.one_in(2) => (Budgets::shared(random.within(bytes)), None),
+        Mode::Chop { millis, .. } => (Budgets::shared(u64::MAX), Some(Duration::from_millis(random.within(millis)))),
     };
     let Ok(server) = TcpStream::connect(ports::local(line.target)).await else {
         // The nearest to a refusal; an error means that the client is gone as well.
@@ -170,9 +178,8 @@ async fn connection(client: TcpStream, mut line: Line, mut random: Random) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
-    let budget = Arc::new(AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)));
-    let mut up = Pump::new(client_in, server_out, Direction::ToTarget, &line, &budget);
-    let mut down = Pump::new(server_in, client_out, Direction::Answers, &line, &budget);
+    let mut up = Pump::new(client_in, server_out, Direction::ToTarget, &line, &budgets.to_target);
+    let mut down = Pump::new(server_in, client_out, Direction::Answers, &line, &budgets.answers);
     let ended = tokio::select! {
         _ = async { tokio::try_join!(up.run(), down.run()) } => Cut::Close,
         changed = line.cuts.changed() => match changed {
@@ -181,7 +188,7 @@ async fn connection(client: TcpStream, mut line: Line, mut random: Random) {
         },
         () = outlive(life) => if random.one_in(2) { Cut::Close } else { Cut::Reset },
     };
-    let chopped = budget.load(Ordering::Relaxed) == 0 && random.one_in(2);
+    let chopped = budgets.is_spent() && random.one_in(2);
     if ended == Cut::Reset || chopped {
         for half in [up.to, down.to] {
             // The socket may be gone already; then there is nothing left to reset.
@@ -199,10 +206,44 @@ async fn outlive(life: Option<Duration>) {
     }
 }
 
+/// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
+pub enum Direction {
+    /// From the client to the target.
     ToTarget,
+    /// Back to the client.
     Answers,
+}
+
+/// How many bytes may still pass on one connection.
+struct Budgets {
+    to_target: Arc<AtomicUsize>,
+    answers: Arc<AtomicUsize>,
+}
+
+impl Budgets {
+    /// Both directions together.
+    fn shared(bytes: u64) -> Budgets {
+        let budget = budget(bytes);
+        Budgets { to_target: Arc::clone(&budget), answers: budget }
+    }
+
+    /// One direction; the other has no end.
+    fn of(direction: Direction, bytes: u64) -> Budgets {
+        let (limited, endless) = (budget(bytes), budget(u64::MAX));
+        match direction {
+            Direction::ToTarget => Budgets { to_target: limited, answers: endless },
+            Direction::Answers => Budgets { to_target: endless, answers: limited },
+        }
+    }
+
+    fn is_spent(&self) -> bool {
+        [&self.to_target, &self.answers].iter().any(|budget| budget.load(Ordering::Relaxed) == 0)
+    }
+}
+
+fn budget(bytes: u64) -> Arc<AtomicUsize> {
+    Arc::new(AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)))
 }
 
 /// One direction of one connection.
@@ -257,7 +298,7 @@ impl Pump {
 
 fn passes(mode: &Mode, direction: Direction) -> bool {
     match mode {
-        Mode::Pass | Mode::Refuse | Mode::Chop { .. } | Mode::Slow { .. } => true,
+        Mode::Pass | Mode::Refuse | Mode::Chop { .. } | Mode::CutAfter { .. } | Mode::Slow { .. } => true,
         Mode::Stall => false,
         Mode::StallAnswers => direction == Direction::ToTarget,
         Mode::StallRequests => direction == Direction::Answers,

@@ -1,7 +1,15 @@
 //! What the benchmarks send, and how much of it.
 
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::agent::Agent;
 use crate::broker::{Broker, Rules};
 use crate::client::{Message, Options, Publisher, Subscriber, Version};
+
+/// How often it is looked at how much was done.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What the environment asks for, or else the default.
 pub fn setting(name: &str, default: usize) -> usize {
@@ -39,4 +47,43 @@ pub async fn queue(client_id: &str, messages: usize) -> Broker {
     let messages: Vec<Message> = (0..messages).map(finished).collect();
     Publisher::new(Options::new(plant.port(), "mes", Version::V5)).publish_all(&messages).await;
     plant
+}
+
+/// What the agent's buffer counts in a column of its only flow, as often as it is asked.
+pub async fn column(agent: &Agent, name: &str) -> impl FnMut() -> usize + use<> {
+    let path = agent.path("buffer.db");
+    let database = loop {
+        // It is not there before the agent has made it.
+        if let Ok(database) = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            break database;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    let query = format!("SELECT {name} FROM flow");
+    move || {
+        let count = database.query_row(&query, (), |row| row.get(0));
+        count.ok().and_then(|count: i64| usize::try_from(count).ok()).unwrap_or(0)
+    }
+}
+
+/// How many a second were counted from the first one seen to the last one.
+///
+/// # Panics
+/// When they are not all counted within `limit`.
+pub async fn rate(events: usize, limit: Duration, mut count: impl FnMut() -> usize) -> f64 {
+    let mut first = None;
+    let all = async {
+        loop {
+            let (counted, now) = (count(), Instant::now());
+            let (before, began) = *first.get_or_insert((counted, now));
+            if before == 0 && counted > 0 {
+                first = Some((counted, now));
+            }
+            if counted >= events {
+                return (events - before) as f64 / now.duration_since(began).as_secs_f64();
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(limit, all).await.expect("all are counted in time")
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 const SLOW: Duration = Duration::from_secs(5);
 /// A call that takes no longer can grow by a quarter without becoming slow.
 const QUICK: Duration = Duration::from_secs(2);
+/// So many full calls have to go well before one is made again that is as large as one that was too much. A worker that dies
+/// over its call costs its server minutes.
+const TRUST: u32 = 50;
 
 /// The size of a call, and where a refused event is to be looked for.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Pace {
     /// The most that a call ever takes, at least one.
     most: usize,
     events: usize,
+    /// A call of so many events was too much, and so many full ones below that have gone well since.
+    limit: Option<(usize, u32)>,
     /// Among so many events, from the next one on, at least one was refused.
     suspects: usize,
 }
@@ -21,7 +26,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// Begins with as many events as a call may ever take.
     pub(super) fn new(most: usize) -> Self {
-        Pace { most, events: most, suspects: 0 }
+        Pace { most, events: most, limit: None, suspects: 0 }
     }
 
     /// The most events of a call as things are.
@@ -44,10 +49,26 @@ impl Pace {
     pub(super) fn stored(&mut self, events: usize, took: Duration) {
         self.suspects = self.suspects.saturating_sub(events);
         if took > SLOW {
-            self.too_many(events);
+            self.halve(events);
         } else if took <= QUICK && events == self.events {
-            self.events = (self.events + self.events.div_ceil(4)).min(self.most);
+            self.grow();
         }
+    }
+
+    fn grow(&mut self) {
+        let larger = (self.events + self.events.div_ceil(4)).min(self.most);
+        match &mut self.limit {
+            Some((limit, well)) if larger >= *limit && *well < TRUST => *well += 1,
+            Some((limit, _)) if larger >= *limit => {
+                self.limit = None;
+                self.events = larger;
+            }
+            Some(_) | None => self.events = larger,
+        }
+    }
+
+    fn halve(&mut self, events: usize) {
+        self.events = (events.min(self.events) / 2).max(1);
     }
 
     /// So many events together were refused.
@@ -62,7 +83,8 @@ impl Pace {
 
     /// So many events were too much for the destination, or for a proxy before it.
     pub(super) fn too_many(&mut self, events: usize) {
-        self.events = (events.min(self.events) / 2).max(1);
+        self.limit = Some((events, 0));
+        self.halve(events);
     }
 }
 
@@ -123,7 +145,26 @@ mod tests {
         pace.too_many(3);
         pace.too_many(1);
         assert_eq!(pace.next(10), 1);
-        pace.stored(1, AN_INSTANT);
+        for _ in 0..=TRUST {
+            pace.stored(1, AN_INSTANT);
+        }
         assert_eq!(pace.next(10), 2, "and it grows from there");
+    }
+
+    #[test]
+    fn a_size_that_was_too_much_is_tried_again_only_after_many_calls_that_went_well() {
+        let mut pace = Pace::new(100);
+        let mut failures = 0;
+        for _ in 0..300 {
+            let events = pace.next(1_000);
+            if events > 8 {
+                failures += 1;
+                pace.too_many(events);
+            } else {
+                pace.stored(events, AN_INSTANT);
+            }
+        }
+        assert!((4..=12).contains(&failures), "{failures} of 300 calls");
+        assert!(pace.events_max() >= 5, "{pace:?}");
     }
 }

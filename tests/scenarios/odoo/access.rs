@@ -8,20 +8,13 @@ use plantlink_tests::client::Message;
 use plantlink_tests::odoo::{Fault, LOGIN, Odoo, Page, Version};
 use plantlink_tests::wait;
 
-/// A fake of version 19, which has both APIs.
-async fn nineteen() -> Server {
-    let server = Place::Fake.open().await;
-    fake(&server).set_manners(|manners| manners.version = Version::Nineteen);
-    server
-}
-
 fn fake(server: &Server) -> &Odoo {
     server.fake().expect("this scenario is the fake's")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_json_2_each_event_becomes_one_record_through_races_dead_workers_and_a_failing_proxy() {
-    let server = nineteen().await;
+    let server = Place::nineteen().await;
     let faults = [Fault::Race, Fault::DeadWorker, Fault::LostAnswer, Fault::ConnectionCut, Fault::GatewayTimeout];
     server.fail_next(&faults);
     let mut plant = Plant::start(&server).await;
@@ -50,7 +43,7 @@ async fn what_keeps_the_agent_out_is_said_before_there_is_any_event_and_ends_whe
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_replaced_in_its_file_is_taken_up_without_a_pause() {
-    let server = nineteen().await;
+    let server = Place::nineteen().await;
     let mut plant = Plant::start(&server).await;
     plant.publish(&[alarm(0)]).await;
     plant.settled(1, 0).await;
@@ -63,7 +56,7 @@ async fn a_key_that_is_replaced_in_its_file_is_taken_up_without_a_pause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_ends_soon_is_announced_in_the_status_and_once_in_the_log() {
-    let server = nineteen().await;
+    let server = Place::nineteen().await;
     fake(&server).database(|db| db.set_key_expiry(LOGIN, "2000-01-02 03:04:05"));
     let mut plant = Plant::start(&server).await;
     plant.publish(&[alarm(0), alarm(1)]).await;
@@ -80,7 +73,7 @@ async fn a_key_that_ends_soon_is_announced_in_the_status_and_once_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_page_and_a_maintenance_page_are_no_answers_and_are_waited_out() {
-    let server = nineteen().await;
+    let server = Place::nineteen().await;
     let mut plant = Plant::start(&server).await;
     for (page, words) in [(Page::Login, "redirects to /web/login"), (Page::Maintenance, "with a page")] {
         fake(&server).set_manners(|manners| manners.page = Some(page));

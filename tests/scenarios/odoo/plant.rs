@@ -9,6 +9,7 @@ use plantlink_tests::proxy::{Cut, Mode, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 const KEY_FILE: &str = "odoo-key";
@@ -131,11 +132,14 @@ impl<'a> Plant<'a> {
     /// Ends what is under way without an answer. Only when the agent knows that it gets none, answers come back again.
     pub(crate) async fn cut_and_mend(&self) {
         self.link.cut(Cut::Reset);
-        let down = self.agent.wait_until("the agent to lose its answer", SOON, |status| {
-            entry(status, "destinations", "erp")["state"] == "down"
-        });
-        down.await;
+        self.is("down", SOON).await;
         self.link.set(Mode::Pass);
+    }
+
+    /// Waits until the destination stands so.
+    pub(crate) async fn is(&self, state: &str, limit: Duration) {
+        let is_so = |status: &Value| entry(status, "destinations", "erp")["state"] == state;
+        self.agent.wait_until(&format!("the destination to be {state}"), limit, is_so).await;
     }
 }
 

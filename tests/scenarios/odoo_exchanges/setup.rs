@@ -65,3 +65,7 @@ pub(super) fn nobody_has_the_key(db: &mut Database) {
         db.set_key(login, "renewed");
     }
 }
+
+pub(super) fn request_that_was_refused(db: &mut Database) {
+    db.add_ghost("plant_mill01.evt_refused", "maintenance.request");
+}

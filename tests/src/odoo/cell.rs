@@ -148,6 +148,7 @@ fn by_name(database: &Database, field: &Field, target: &str, name: &str) -> Cell
     let found: Vec<i64> = database
         .records(target)
         .filter(|(_, values)| values.get("name").and_then(Value::as_str) == Some(name))
+        .filter(|(_, values)| values.get("active") != Some(&Value::Bool(false)))
         .map(|(id, _)| id)
         .collect();
     match found.as_slice() {

@@ -16,6 +16,9 @@ pub struct Database {
     pub(super) up: bool,
     records: BTreeMap<String, BTreeMap<i64, Record>>,
     external_ids: BTreeMap<String, ExternalId>,
+    /// External ids of rows that were refused, with their model: Odoo writes them before it takes them back, and its cache
+    /// goes on knowing them.
+    ghosts: BTreeMap<String, String>,
     /// The id that the next record of a model gets, where it is not 1 more than the last.
     next_ids: BTreeMap<String, i64>,
     models_missing: BTreeSet<String>,
@@ -64,6 +67,7 @@ impl Database {
             up: true,
             records: BTreeMap::new(),
             external_ids: BTreeMap::new(),
+            ghosts: BTreeMap::new(),
             next_ids: BTreeMap::new(),
             models_missing: BTreeSet::new(),
             commits: 0,
@@ -122,6 +126,11 @@ impl Database {
         if let Some(to) = self.external_ids.remove(external_id) {
             self.records.entry(to.model).or_default().remove(&to.id);
         }
+    }
+
+    /// A row with this external id was refused.
+    pub fn add_ghost(&mut self, name: &str, model: &str) {
+        self.ghosts.insert(name.to_owned(), model.to_owned());
     }
 
     /// The next record of this model gets this id.
@@ -204,6 +213,11 @@ impl Database {
 
     pub(super) fn external_id(&self, name: &str) -> Option<&ExternalId> {
         self.external_ids.get(name)
+    }
+
+    /// The model of a row with this external id that was refused.
+    pub(super) fn ghost(&self, name: &str) -> Option<&str> {
+        self.ghosts.get(name).map(String::as_str)
     }
 
     pub(super) fn external_id_of(&self, model: &str, id: i64) -> Option<&str> {

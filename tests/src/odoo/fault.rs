@@ -73,6 +73,8 @@ pub struct Manners {
     pub per_row: Duration,
     /// The largest body, in bytes, that the proxy lets through.
     pub body_max: Option<usize>,
+    /// At more rows than this in one call the worker dies over it, and the proxy says so: nothing is stored.
+    pub rows_max: Option<u32>,
     /// What everybody gets to see.
     pub page: Option<Page>,
     /// After this silence in the middle of a request the connection is cut.

@@ -63,10 +63,21 @@ impl Load<'_> {
         let rows = self.convert_rows(database, &columns, &mut messages)?;
         messages.extend(self.row_errors(database, &rows));
         if messages.iter().any(|message| message["type"] == "error") {
+            self.leave_ghosts(database, &columns);
             return Ok(json!({"ids": false, "messages": messages, "nextrow": 0}));
         }
         let ids = self.write(database, rows);
         Ok(json!({"ids": ids, "messages": messages, "nextrow": 0}))
+    }
+
+    /// A cell that is refused is left out, and the row is written without it before all of it is taken back.
+    fn leave_ghosts(&self, database: &mut Database, columns: &[Column]) {
+        let Some(place) = columns.iter().position(|column| matches!(column, Column::ExternalId)) else { return };
+        for name in self.rows.iter().filter_map(|row| row.get(place)?.as_str()).map(with_module) {
+            if database.external_id(&name).is_none() {
+                database.add_ghost(&name, self.model.name);
+            }
+        }
     }
 
     fn column(&self, name: &str) -> Result<Column, RpcError> {

@@ -25,7 +25,7 @@ pub(super) fn run(
         (_, "fields_get") => Ok(fields_get(model, &execute.argument(1, "attributes"))),
         // The required fields of these models are those that nothing fills.
         (_, "default_get") => Ok(json!({})),
-        (_, "search_count") => Ok(json!(search(database, model, &execute.argument(0, "domain")).len())),
+        (_, "search_count") => Ok(json!(search(database, model, execute).len())),
         (_, "search_read") => Ok(search_read(database, model, execute)),
         (_, "get_metadata") => Ok(get_metadata(database, model, &ids(&execute.argument(0, "ids")))),
         (_, "create") => create(database, user, model, &execute.argument(0, "vals_list")),
@@ -37,9 +37,18 @@ pub(super) fn run(
 fn check_object_reference(database: &Database, execute: &Execute) -> Result<Value, RpcError> {
     let text = |at, name| execute.argument(at, name).as_str().unwrap_or_default().to_owned();
     let name = format!("{}.{}", text(0, "module"), text(1, "xml_id"));
-    let to = database.external_id(&name);
-    to.map(|to| json!([to.model, to.id]))
-        .ok_or_else(|| RpcError::value(format!("External ID not found in the system: {name}")))
+    if let Some(to) = database.external_id(&name) {
+        let is_seen = database.record(&to.model, to.id).is_some_and(|values| is_shown(values, execute));
+        return Ok(json!([to.model, if is_seen { json!(to.id) } else { json!(false) }]));
+    }
+    let ghost = database.ghost(&name).map(|model| json!([model, false]));
+    ghost.ok_or_else(|| RpcError::value(format!("External ID not found in the system: {name}")))
+}
+
+/// What is archived is found only by whoever asks for it.
+fn is_shown(values: &Values, execute: &Execute) -> bool {
+    let context = execute.kwargs.get("context").unwrap_or(&Value::Null);
+    context["active_test"] == false || values.get("active") != Some(&json!(false))
 }
 
 fn has_access(user: &User, model: &Model, operation: &Value) -> bool {
@@ -81,13 +90,15 @@ fn describe(field: &Field) -> Map<String, Value> {
 }
 
 /// The ids of the records that a domain of `=`, `=like` and `in` terms finds; a term of any other kind finds nothing.
-fn search(database: &Database, model: &Model, domain: &Value) -> Vec<i64> {
-    let terms: Vec<(String, String, Value)> = serde_json::from_value(domain.clone()).unwrap_or_default();
+fn search(database: &Database, model: &Model, execute: &Execute) -> Vec<i64> {
+    let domain = execute.argument(0, "domain");
+    let terms: Vec<(String, String, Value)> = serde_json::from_value(domain).unwrap_or_default();
     if let [(field, operator, wanted)] = terms.as_slice()
         && (field.as_str(), operator.as_str()) == ("id", "in")
     {
         // However many there are, PostgreSQL finds them by their index.
-        return ids(wanted).into_iter().filter(|id| database.record(model.name, *id).is_some()).collect();
+        let is_there = |id: &i64| database.record(model.name, *id).is_some_and(|values| is_shown(values, execute));
+        return ids(wanted).into_iter().filter(is_there).collect();
     }
     let meets = |id: i64, values: &Values, (field, operator, wanted): &(String, String, Value)| {
         let own = json!(id);
@@ -100,7 +111,9 @@ fn search(database: &Database, model: &Model, domain: &Value) -> Vec<i64> {
             _ => false,
         }
     };
-    let found = database.records(model.name).filter(|(id, values)| terms.iter().all(|term| meets(*id, values, term)));
+    let found = database.records(model.name);
+    let found =
+        found.filter(|(id, values)| is_shown(values, execute) && terms.iter().all(|term| meets(*id, values, term)));
     found.map(|(id, _)| id).collect()
 }
 
@@ -128,7 +141,7 @@ fn search_read(database: &Database, model: &Model, execute: &Execute) -> Value {
         });
         Some(Value::Object(std::iter::once(("id".to_owned(), json!(id))).chain(shown).collect()))
     };
-    search(database, model, &execute.argument(0, "domain")).into_iter().filter_map(read).collect()
+    search(database, model, execute).into_iter().filter_map(read).collect()
 }
 
 fn ids(ids: &Value) -> Vec<i64> {

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use plantlink_config::{Field, FieldValue, Find, Missing, Related};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::api::Server;
 use super::book::Book;
 use super::cell;
-use super::directory::{Archived, Directory, Found, Wanted};
+use super::directory::{Directory, Found, Wanted};
 use super::model::Model;
 use super::record::{Load, Mapping, Role};
 use super::register::Register;
@@ -35,8 +35,10 @@ pub(super) struct Clerk<S> {
     pub(super) register: Register,
     /// What the longest call took since somebody asked.
     longest: Duration,
-    /// Records that are there under another id, with the event that each is for: they need no row of their own.
-    excused: HashSet<(String, Uuid)>,
+    /// Records that are there, with the event that each is for: they need no row.
+    pub(super) excused: HashSet<(String, Uuid)>,
+    /// The same for records that are not: their events wait, and nothing else makes them.
+    pub(super) unmade: HashSet<(String, Uuid)>,
 }
 
 /// One event at one mapping.
@@ -94,6 +96,7 @@ impl<S: Server> Clerk<S> {
             register,
             longest: Duration::ZERO,
             excused: HashSet::new(),
+            unmade: HashSet::new(),
         }
     }
 
@@ -145,7 +148,7 @@ impl<S: Server> Clerk<S> {
             }
             let mut case = Case { event, number: None, role, fate };
             case.turns(Fate::Done);
-            if !self.excused.contains(&(mapping.record().name.to_string(), event.id())) {
+            if !self.excused.contains(&mapping.place_of(event)) {
                 cases.push(case);
             }
         }
@@ -183,7 +186,16 @@ impl<S: Server> Clerk<S> {
         let mut cells = Vec::with_capacity(fields.len());
         for field in fields {
             match &field.value {
-                FieldValue::Template(template) => cells.push(cell::text(template, &field.column, model, &*case)),
+                FieldValue::Template(template) => {
+                    let cell = cell::text(template, &field.column, model, &*case);
+                    if model.relation(field.name()).is_some()
+                        && let Some(refusal) = self.directory.refusal_of(&cell)
+                    {
+                        case.turns(Fate::Waits(refusal.to_owned()));
+                        return Ok(None);
+                    }
+                    cells.push(cell);
+                }
                 FieldValue::Related(related) => match self.related(related, field, model, case).await? {
                     Some(cell) => cells.push(cell),
                     None => return Ok(None),
@@ -239,38 +251,6 @@ impl<S: Server> Clerk<S> {
             case.turns(Fate::Rejected(reason));
         }
         key
-    }
-
-    /// Whether the record that Odoo refuses is there already, by what has to be unique about it. Then it needs no row.
-    pub(super) async fn excuse(&mut self, mapping: &Mapping, event: &Envelope) -> Result<bool, Setback> {
-        let unique = &mapping.record().unique;
-        let mut fate = Fate::Unused;
-        let mut case = Case { event, number: None, role: Role::Create, fate: &mut fate };
-        if unique.is_empty() || mapping.role(event) != Some(Role::Create) {
-            return Ok(false);
-        }
-        let model = self.server.model(mapping.model()).await?;
-        let fields = &mapping.record().fields;
-        let Some(cells) = self.cells(fields, &model, &mut case).await? else { return Ok(false) };
-        let mut domain = Vec::new();
-        for (field, cell) in
-            fields.iter().zip(&cells).filter(|(field, _)| unique.iter().any(|name| name == field.name()))
-        {
-            let value = match field.column.split_once('/') {
-                None => Value::from(cell.as_str()),
-                Some((_, "id")) => match self.server.reference(cell).await? {
-                    Some(referent) => Value::from(referent.id),
-                    None => return Ok(false),
-                },
-                Some(_) => cell.parse::<i64>().map_or(Value::Bool(false), Value::from),
-            };
-            domain.push(json!([field.name(), "=", value]));
-        }
-        let found = self.server.search(mapping.model(), Value::Array(domain), Archived::Too).await?;
-        let Some(id) = found.first() else { return Ok(false) };
-        self.register.confirm(mapping.label(), event.id(), *id);
-        self.excused.insert((mapping.record().name.to_string(), event.id()));
-        Ok(true)
     }
 
     /// Notes that an event is given up: whatever records of it are not there by now will never be.

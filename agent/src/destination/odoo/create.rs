@@ -34,6 +34,7 @@ impl<S: Server> Clerk<S> {
             if are_replayed && self.register.has(mapping.label(), event).await? {
                 continue;
             }
+            let before = case.fate.clone();
             for (id, number) in mapping.ids(&self.module, case.event) {
                 // A record that a person has imported under this id would be overwritten. Nobody can know the id of an event
                 // that was never delivered, so that only a replay has to look.
@@ -45,9 +46,15 @@ impl<S: Server> Clerk<S> {
                     continue;
                 }
                 case.number = number;
-                if let Some(cells) = self.cells(fields, model, &mut case).await? {
-                    rows.push(std::iter::once(id).chain(cells).collect());
-                    events.push(event);
+                match self.cells(fields, model, &mut case).await? {
+                    Some(cells) => {
+                        self.unmade.remove(&mapping.place_of(case.event));
+                        rows.push(std::iter::once(id).chain(cells).collect());
+                        events.push(event);
+                    }
+                    // What it points to may have gone since an attempt whose answer was lost.
+                    None if self.is_made(mapping, case.event).await? => *case.fate = before.clone(),
+                    None => {}
                 }
             }
         }

@@ -39,6 +39,8 @@ pub(super) enum Found {
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     known: HashMap<Wanted, (Found, Instant)>,
+    /// Cells that Odoo says lead nowhere, with its own words.
+    refused: HashMap<String, (String, Instant)>,
 }
 
 impl Directory {
@@ -58,6 +60,19 @@ impl Directory {
         let until = now + if matches!(found, Found::Cell(_)) { FOUND } else { NOT_FOUND };
         self.known.insert(wanted, (found.clone(), until));
         Ok(found)
+    }
+
+    /// Remembers that Odoo has refused a row because this cell leads nowhere, for as long as what was not found.
+    pub(super) fn refused(&mut self, cell: &str, refusal: &str) {
+        let now = Instant::now();
+        self.refused.retain(|_, (_, until)| *until > now);
+        self.refused.insert(cell.to_owned(), (refusal.to_owned(), now + NOT_FOUND));
+    }
+
+    /// Odoo's words, if a row with this cell would be refused for it.
+    pub(super) fn refusal_of(&self, cell: &str) -> Option<&str> {
+        let (refusal, until) = self.refused.get(cell)?;
+        (*until > Instant::now()).then_some(refusal)
     }
 
     /// Something that was found may be gone.

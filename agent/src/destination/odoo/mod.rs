@@ -13,6 +13,7 @@ mod custom_model;
 mod denial;
 mod diary;
 mod directory;
+mod excuse;
 mod existing;
 mod holdings;
 mod interval;
@@ -21,6 +22,7 @@ mod marker;
 mod model;
 mod office;
 mod preflight;
+mod race;
 mod reconcile;
 mod reconciled;
 mod record;
@@ -42,7 +44,7 @@ use super::{Batch, DeliverError, Delivery, Destination, Expiry, Greet, Outcome};
 use crate::envelope::{Envelope, Site};
 use api::Server;
 use book::Book;
-use clerk::{Clerk, Fate};
+use clerk::{Clerk, Fate, RACE_PAUSE};
 pub(crate) use custom_model::{Part, make_model};
 pub(crate) use marker::Save;
 pub(crate) use office::Office;
@@ -52,7 +54,7 @@ pub(crate) use reconciled::{Desk, Tally, Visitors, Wish, desk};
 use record::{Mapping, module};
 use register::Register;
 pub(crate) use register::Shelf;
-use verdict::Setback;
+use verdict::{Setback, names_nothing};
 
 /// A turn ends after this long, so that something more urgent waits no longer for its own.
 const TURN: Duration = Duration::from_secs(1);
@@ -117,6 +119,17 @@ impl<S: Server> Odoo<S> {
         }
     }
 
+    /// What a row comes to that is refused alone for good. That what it points to is not there is not the event's fault.
+    fn given_up(&mut self, reason: String) -> Outcome {
+        match names_nothing(&reason) {
+            Some(cell) => {
+                self.clerk.directory.refused(cell, &reason);
+                Outcome::Waits { reason }
+            }
+            None => refused(reason),
+        }
+    }
+
     /// Whether the rows are suspected; otherwise why nothing is known of them.
     fn weigh(&mut self, setback: Setback, events: usize) -> Result<Suspicion, DeliverError> {
         Err(match setback {
@@ -128,7 +141,11 @@ impl<S: Server> Odoo<S> {
                 let reason = "the request is too large for the server or for a proxy before it (413)".to_owned();
                 return Ok(Suspicion { reason, of_size: true });
             }
-            Setback::Race { certain: true, .. } => DeliverError::Busy { retry_after: None },
+            Setback::Race { certain: true, .. } => {
+                // A shorter call meets fewer others. Nobody is overloaded, so that nobody needs a rest.
+                self.pace.too_many(events);
+                DeliverError::Busy { retry_after: Some(RACE_PAUSE.1) }
+            }
             Setback::Busy { retry_after } => DeliverError::Busy { retry_after },
             Setback::Unanswered(cause) => {
                 self.pace.too_many(events);
@@ -225,7 +242,7 @@ impl<S: Server> Odoo<S> {
                             Ok(true) => continue,
                             Ok(false) => {
                                 self.pace.end_search();
-                                Ok(refused(reason))
+                                Ok(self.given_up(reason))
                             }
                             Err(error) => Err(error),
                         },

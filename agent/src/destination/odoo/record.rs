@@ -152,6 +152,11 @@ impl Mapping {
         by.iter().map(filled).collect()
     }
 
+    /// Which record of which event.
+    pub(super) fn place_of(&self, event: &Envelope) -> (String, Uuid) {
+        (self.name.clone(), event.id())
+    }
+
     /// The external id of an event's own record.
     pub(super) fn id_of_event(&self, module: &str, event: Uuid) -> String {
         format!("{module}.{}_{}", external_id_part(&event.to_string()), self.name)

@@ -12,15 +12,16 @@ use serde_json::Value;
 
 use super::api::Referent;
 use super::denial::Denial;
+use super::race;
 use crate::destination::Cause;
 use crate::http::Answer;
 
-/// PostgreSQL's words for a lost race, where its messages are English. In every language the sentence ends in a line break.
-const RACES: [&str; 3] = ["could not serialize", "deadlock detected", "could not obtain lock"];
 /// How Odoo begins the refusal of a user who lacks a right; the create-once context asks for English.
 const NO_RIGHT: &str = "You are not allowed to ";
 /// How Odoo says that an external id leads nowhere; it is not translated.
 const NO_REFERENCE: &str = "External ID not found in the system";
+/// How `load` says that a cell names no record, in the English that the context asks for; the cell follows in quotes.
+const NO_MATCH: &str = "No matching record found for ";
 /// The most of a foreign text that goes into a reason, in characters.
 const QUOTED_MAX: usize = 500;
 
@@ -34,7 +35,8 @@ pub(crate) enum Setback {
     Refused { reason: String },
     /// Something before Odoo does not let a request of this size through.
     TooLarge,
-    /// The connection ended or the time ran out: done or not done. It may be that the call was too much for Odoo.
+    /// The connection ended or the time ran out, for us or for a proxy: done or not done. It may be that the call was too much
+    /// for Odoo.
     Unanswered(Cause),
     /// No answer of Odoo's own; nothing is known.
     Unreachable(Cause),
@@ -53,6 +55,8 @@ enum NoAnswer {
     Redirect { location: String },
     #[error("the server answers {status} with a page: a proxy, a maintenance page or a wrong `url`")]
     Page { status: u16 },
+    #[error("a proxy before Odoo answers {status}: Odoo is down, or it took too long over the call")]
+    Gateway { status: u16 },
     #[error("the server answers {status}: {text}")]
     Status { status: u16, text: String },
     #[error("the answer is not Odoo's: {text}")]
@@ -118,18 +122,26 @@ pub(super) fn of_login(answer: &Answer) -> Result<i64, Setback> {
     result.as_i64().ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
 }
 
-/// Where `check_object_reference` says that an external id leads.
+/// Where `check_object_reference` says that an external id leads. A model without an id is no record that we could see: Odoo
+/// remembers for a while the external ids of rows that it has refused.
 pub(super) fn of_reference(result: Result<Value, Setback>) -> Result<Option<Referent>, Setback> {
     let result = match result {
         Err(Setback::Refused { reason }) if reason.starts_with(NO_REFERENCE) => return Ok(None),
         answered => answered?,
     };
     let found = match result.as_array().map(Vec::as_slice) {
+        Some([Value::String(_), Value::Bool(false)]) => return Ok(None),
         Some([model, id]) => model.as_str().zip(id.as_i64()),
         Some(_) | None => None,
     };
     let found = found.map(|(model, id)| Referent { model: model.to_owned(), id });
     found.map(Some).ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
+}
+
+/// The cell of a refused row that names a record which is not there, if that is what the row was refused for.
+pub(super) fn names_nothing(reason: &str) -> Option<&str> {
+    let (_, cell) = reason.strip_prefix(NO_MATCH)?.split_once('\'')?;
+    cell.split_once("' in field '").map(|(cell, _)| cell)
 }
 
 /// What the result of a `load` of so many rows means. Done is a list of as many ids, and nothing less.
@@ -177,6 +189,8 @@ pub(super) fn of_call(api: OdooApi, answer: &Answer) -> Result<Value, Setback> {
         }
         (413, _) => Setback::TooLarge,
         (429 | 503, _) => Setback::Busy { retry_after: *retry_after },
+        // A proxy says so when Odoo is down, and in place of a worker that died at a call or takes too long over it.
+        (502 | 504, _) => Setback::Unanswered(NoAnswer::Gateway { status: *status }.into()),
         (404, OdooApi::Json2) if is_no_database_page(body) => Setback::Denied(Denial::Database),
         (status, _) if is_page(body) => unreachable(NoAnswer::Page { status }),
         (status, OdooApi::Json2) => match serde_json::from_slice::<Exception>(body) {
@@ -197,7 +211,8 @@ fn of_messages(messages: &[Message]) -> Setback {
         return Setback::Paused { reason };
     }
     let one_text = errors.iter().all(|error| error.message == first.message && error.field.is_none());
-    let certain = RACES.iter().any(|words| first.message.contains(words));
+    let certain = race::is_told_by(&first.message);
+    // In every language PostgreSQL's sentence ends in a line break, and belongs to no field.
     if one_text && (certain || first.message.ends_with('\n')) {
         return Setback::Race { certain, reason };
     }
@@ -214,6 +229,7 @@ fn of_exception(exception: Exception) -> Setback {
         "odoo.exceptions.AccessError" | "odoo.exceptions.UserError" | "werkzeug.exceptions.NotFound" => {
             Setback::Paused { reason: text }
         }
+        name if race::is_exception(name) => Setback::Race { certain: true, reason: text },
         "builtins.ValueError" if message.starts_with("Invalid field name") => Setback::Paused { reason: text },
         // What Odoo's own code or the data brought about; what PostgreSQL refuses to store.
         name if name.starts_with("odoo.exceptions.") || name.starts_with("builtins.") => {

@@ -298,7 +298,7 @@ async fn a_server_that_cannot_answer_now_is_not_taken_for_an_old_one() {
         let (url, serving) = scripted(vec![json2(status, json!("down"))]).await;
         let key = key("REDACTED");
         let verdict = api_of(&url, key.path(), None).enter().await;
-        assert!(matches!(verdict, Err(Setback::Unreachable(_))), "{verdict:?}");
+        assert!(matches!(verdict, Err(Setback::Unanswered(_))), "{verdict:?}");
         serving.await.unwrap();
     }
 }

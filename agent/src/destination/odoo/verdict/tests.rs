@@ -76,13 +76,13 @@ const LOADS: &[(&str, &str, &str)] = &[
     ("jsonrpc-load-noaccess", "paused", "You are not allowed to create 'Workcenter Productivity Log'"),
     ("jsonrpc-load-plain-overwrites", "done", ""),
     ("jsonrpc-load-race-loser", "race", "could not serialize access"),
-    ("jsonrpc-load-race-loser-german", "race?", "FEHLER:  konnte Zugriff nicht serialisieren"),
+    ("jsonrpc-load-race-loser-german", "race", "FEHLER:  konnte Zugriff nicht serialisieren"),
     ("jsonrpc-load-repeat", "done", ""),
     ("jsonrpc-load-resend-after-edit", "done", ""),
     ("jsonrpc-load-row-without-id", "refused", "Unknown error during import: <class 'KeyError'>"),
     ("proxy-413", "too large", ""),
-    ("proxy-502", "unreachable", "the server answers 502 with a page"),
-    ("proxy-504", "unreachable", "the server answers 504 with a page"),
+    ("proxy-502", "unanswered", "a proxy before Odoo answers 502"),
+    ("proxy-504", "unanswered", "a proxy before Odoo answers 504"),
 ];
 
 /// Every recorded answer to another method.
@@ -100,6 +100,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("jsonrpc-mark-done-ok", "done", "Bool(true)"),
     ("jsonrpc-mark-done-wizard", "done", "Object"),
     ("jsonrpc-object-reference", "done", "Array"),
+    ("jsonrpc-object-reference-refused", "done", "Array"),
     ("jsonrpc-object-reference-unknown", "refused", "External ID not found in the system"),
     ("jsonrpc-result-none", "done", "Null"),
     ("jsonrpc-scrap-validate-twice", "done", "Bool(true)"),
@@ -143,8 +144,8 @@ const JSON2_LOADS: &[(&str, &str, &str)] = &[
     ("json2-load-resend-after-edit", "done", ""),
     ("json2-on-odoo18-redirect", "unreachable", "the server redirects to /web/login"),
     ("proxy-413", "too large", ""),
-    ("proxy-502", "unreachable", "the server answers 502 with a page"),
-    ("proxy-504", "unreachable", "the server answers 504 with a page"),
+    ("proxy-502", "unanswered", "a proxy before Odoo answers 502"),
+    ("proxy-504", "unanswered", "a proxy before Odoo answers 504"),
 ];
 
 /// The same from JSON-2.
@@ -224,7 +225,7 @@ fn nothing_less_than_an_id_for_every_row_is_success() {
 
 #[test]
 fn a_race_is_known_by_its_shape_in_any_language_and_a_row_s_own_fault_is_none() {
-    let lost = "ERREUR:  n'a pas pu sérialiser un accès à cause d'une mise à jour en parallèle\n";
+    let lost = "HIBA:  a párhuzamos módosítás miatt a hozzáférés nem sorosítható\n";
     let error = |text: &str| json!({"type": "error", "message": text});
     let with_field = json!({"type": "error", "message": lost, "field": "name"});
     let hint = json!({"type": "warning", "message": "Found more than 10 errors"});
@@ -254,7 +255,9 @@ fn what_postgresql_refuses_to_store_is_suspected_and_its_absence_is_not() {
         ("psycopg2.errors.NotNullViolation", "refused"),
         ("psycopg2.IntegrityError", "refused"),
         ("psycopg2.OperationalError", "unreachable"),
-        ("psycopg2.errors.SerializationFailure", "unreachable"),
+        ("psycopg2.errors.SerializationFailure", "race"),
+        ("psycopg2.errors.DeadlockDetected", "race"),
+        ("odoo.exceptions.LockError", "race"),
         ("psycopg2.errors.AdminShutdown", "unreachable"),
         ("werkzeug.exceptions.ClientDisconnected", "unreachable"),
         ("odoo.exceptions.MissingError", "refused"),
@@ -266,10 +269,39 @@ fn what_postgresql_refuses_to_store_is_suspected_and_its_absence_is_not() {
 #[test]
 fn a_page_is_never_an_answer() {
     let page = |status| Answer { status, body: b"\n<!doctype html><title>Down</title>".to_vec(), ..Answer::default() };
-    for status in [200, 401, 403, 404, 500, 502, 504] {
+    for status in [200, 401, 403, 404, 500] {
         let (word, sentence) = told(loads(OdooApi::JsonRpc)(&page(status), 1));
         assert_eq!(word, "unreachable");
         assert!(sentence.contains(&status.to_string()) && sentence.contains("page"), "{sentence}");
+    }
+}
+
+#[test]
+fn a_proxy_that_gives_up_is_no_answer_to_a_call_that_may_have_been_too_long() {
+    for status in [502, 504] {
+        let answer = Answer { status, ..Answer::default() };
+        assert_eq!(told(loads(OdooApi::Json2)(&answer, 1)).0, "unanswered");
+    }
+}
+
+#[test]
+fn an_external_id_whose_record_nobody_sees_leads_nowhere() {
+    let led = |answer: Value| of_reference(Ok(answer)).map(|found| found.map(|referent| referent.id));
+    assert!(matches!(led(json!(["maintenance.request", 7])), Ok(Some(7))));
+    assert!(matches!(led(json!(["maintenance.request", false])), Ok(None)));
+    assert!(matches!(led(json!("maintenance.request")), Err(Setback::Unreachable(_))));
+}
+
+#[test]
+fn a_refusal_names_the_cell_that_leads_nowhere() {
+    for (reason, cell) in [
+        ("No matching record found for external id 'a.eq_1' in field 'Equipment'", Some("a.eq_1")),
+        ("No matching record found for database id '7' in field 'Equipment' and the following error", Some("7")),
+        ("No matching record found for name 'Ada's mill' in field 'Equipment'", Some("Ada's mill")),
+        ("Value 'urgent' not found in selection field 'Priority'", None),
+        ("No matching record found for whatever", None),
+    ] {
+        assert_eq!(names_nothing(reason), cell, "{reason}");
     }
 }
 

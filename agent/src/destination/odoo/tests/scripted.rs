@@ -1,0 +1,230 @@
+//! A server that answers what is scripted, and events for it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use plantlink_buffer::{Confirmed, Event, EventTime, ReadError, Recorded, Stamp, Stored};
+use plantlink_config::{
+    Condition, Each, EventPattern, Field, FieldValue, Http, Name, OdooDestination, Pacing, Part, Record, Reference,
+    Secret, Sharing, Template,
+};
+use serde_json::{Map, Value, json};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::super::api::{Referent, Server};
+use super::super::book::Book;
+use super::super::directory::Archived;
+use super::super::model::Model;
+use super::super::record::Load;
+use super::super::register::{Register, Shelf};
+use super::super::verdict::Setback;
+use super::super::{Batch, DeliverError, Delivery, Expiry, Odoo, Outcome};
+use crate::envelope::{Envelope, Site};
+
+/// A server that answers what is scripted, and then refuses the calls that hold a bad row.
+#[derive(Clone, Default)]
+pub(super) struct Scripted(Arc<Mutex<Script>>);
+
+#[derive(Default)]
+pub(super) struct Script {
+    pub(super) ahead: VecDeque<Setback>,
+    /// Refused whenever they are in a call, by the cell behind the id.
+    pub(super) bad: HashSet<String>,
+    /// What they are refused with.
+    pub(super) refusal: Option<String>,
+    /// What a call takes.
+    pub(super) takes: Duration,
+    /// What every search finds.
+    pub(super) found: Vec<i64>,
+    pub(super) searches: usize,
+    /// What every record holds that is read.
+    pub(super) held: Map<String, Value>,
+    /// The model of the record that every external id leads to.
+    pub(super) leads_to: Option<&'static str>,
+    pub(super) references: usize,
+    /// What every model has.
+    pub(super) model: Arc<Model>,
+    /// Model and cells behind the id, call by call.
+    calls: Vec<(String, Vec<String>)>,
+}
+
+impl Scripted {
+    pub(super) fn set(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.0.lock().unwrap());
+    }
+
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Script) -> R) -> R {
+        look(&self.0.lock().unwrap())
+    }
+
+    pub(super) fn rows_by_call(&self) -> Vec<usize> {
+        self.0.lock().unwrap().calls.iter().map(|(_, rows)| rows.len()).collect()
+    }
+
+    pub(super) fn calls(&self) -> Vec<(String, Vec<String>)> {
+        self.0.lock().unwrap().calls.clone()
+    }
+}
+
+impl Server for Scripted {
+    async fn enter(&mut self) -> Result<(), Setback> {
+        let ahead = self.0.lock().unwrap().ahead.pop_front();
+        ahead.map_or(Ok(()), Err)
+    }
+
+    fn expiry(&self) -> Option<Expiry> {
+        None
+    }
+
+    async fn model(&mut self, _: &str) -> Result<Arc<Model>, Setback> {
+        Ok(Arc::clone(&self.0.lock().unwrap().model))
+    }
+
+    async fn load(&mut self, load: &Load<'_>) -> Result<Vec<i64>, Setback> {
+        let rows: Vec<String> = load.rows.iter().map(|row| row[1].clone()).collect();
+        let (takes, verdict) = {
+            let mut script = self.0.lock().unwrap();
+            script.calls.push((load.model.to_owned(), rows.clone()));
+            let bad = rows.iter().any(|row| script.bad.contains(row));
+            let verdict = match script.ahead.pop_front() {
+                Some(setback) => Err(setback),
+                None if bad => Err(refusal(script.refusal.as_deref().unwrap_or("Missing required value"))),
+                None => Ok((1..).take(rows.len()).collect()),
+            };
+            (script.takes, verdict)
+        };
+        sleep(takes).await;
+        verdict
+    }
+
+    async fn reference(&mut self, _: &str) -> Result<Option<Referent>, Setback> {
+        let mut script = self.0.lock().unwrap();
+        script.references += 1;
+        Ok(script.leads_to.map(|model| Referent { model: model.to_owned(), id: 1 }))
+    }
+
+    async fn search(&mut self, _: &str, _: Value, _: Archived) -> Result<Vec<i64>, Setback> {
+        let mut script = self.0.lock().unwrap();
+        script.searches += 1;
+        Ok(script.found.clone())
+    }
+
+    async fn read(&mut self, _: &str, ids: &[i64], _: &[&str]) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
+        let held = self.0.lock().unwrap().held.clone();
+        Ok(ids.iter().map(|id| (*id, held.clone())).collect())
+    }
+}
+
+/// Keeps nothing.
+struct Nowhere;
+
+impl Shelf for Nowhere {
+    fn put(&self, _: Vec<Confirmed>) {}
+
+    fn read(&self, _: &mut dyn FnMut(Confirmed)) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
+pub(super) fn refusal(reason: &str) -> Setback {
+    Setback::Refused { reason: reason.to_owned() }
+}
+
+pub(super) fn race(certain: bool) -> Setback {
+    Setback::Race { certain, reason: "lost".to_owned() }
+}
+
+pub(super) fn record(name: &str, on: &str, model: &str) -> Record {
+    let text = Part::Look { up: Reference::Name("text".to_owned()), format: None };
+    Record {
+        name: Name::new(name).unwrap(),
+        model: model.to_owned(),
+        sharing: Sharing::Create { on: vec![EventPattern::new(on).unwrap()], each: Each::Event },
+        when: Condition::default(),
+        unless: Condition::default(),
+        fields: vec![Field { column: "name".to_owned(), value: FieldValue::Template(Template { parts: vec![text] }) }],
+        unique: Vec::new(),
+        skip_after: None,
+    }
+}
+
+pub(super) fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
+    let config = OdooDestination {
+        name: Name::new("erp").unwrap(),
+        http: Http { url: "http://odoo.example".to_owned(), tls: None, headers: Vec::new(), proxy: None },
+        database: "prod".to_owned(),
+        login: "agent".to_owned(),
+        api_key: Secret::Env("UNUSED".to_owned()),
+        api: None,
+        pacing: Pacing::default(),
+        keep_confirmed: Duration::from_hours(720),
+        reconcile: None,
+        records,
+    };
+    let server = Scripted::default();
+    (
+        server.clone(),
+        Odoo::with_server(
+            server,
+            &config,
+            &Name::new("mill-07").unwrap(),
+            Book::new(Vec::new(), Arc::new(|_| ())),
+            Register::new(Arc::new(Nowhere)),
+        ),
+    )
+}
+
+pub(super) fn requests() -> (Scripted, Odoo<Scripted>) {
+    odoo(vec![record("request", "alarm.*", "maintenance.request")])
+}
+
+/// In the year 2100.
+pub(super) const AHEAD_US: i64 = 4_102_444_800_000_000;
+
+pub(super) fn batch(event_type: &str, texts: impl IntoIterator<Item = String>) -> Batch {
+    let stamp = Stamp { wall_us: AHEAD_US, boottime_us: 0, synced: true };
+    batch_at(event_type, texts, stamp)
+}
+
+pub(super) fn batch_at(event_type: &str, texts: impl IntoIterator<Item = String>, stamp: Stamp) -> Batch {
+    let flow = Name::new("orders").unwrap();
+    let site = Arc::new(Site {
+        plant: Name::new("mill-07").unwrap(),
+        gateway: Name::new("gw-1").unwrap(),
+        epoch: Uuid::nil(),
+    });
+    let event = |text: String| Event {
+        id: Uuid::now_v7().into_bytes(),
+        event_type: event_type.into(),
+        source: "press-12".into(),
+        at: EventTime::Own,
+        stamp,
+        data: json!({"text": text}).to_string().into_bytes(),
+        metadata: Vec::new(),
+    };
+    let stored = texts.into_iter().zip(1..).map(|(text, sequence)| Stored { sequence, boot: 1, event: event(text) });
+    let events =
+        stored.map(|stored| Envelope::new(Arc::clone(&site), flow.clone(), stored, Recorded::stamped(stamp))).collect();
+    Batch { flow, is_replay: false, events }
+}
+
+pub(super) fn rejected(reason: &str) -> Outcome {
+    super::super::refused(reason.to_owned())
+}
+
+pub(super) fn alarms(count: usize) -> Batch {
+    batch("alarm.raised", numbered(count))
+}
+
+pub(super) fn numbered(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|number| number.to_string())
+}
+
+pub(super) fn paused(delivery: &Delivery) -> &str {
+    match &delivery.rest {
+        Err(DeliverError::Paused { reason } | DeliverError::Refused { reason }) => reason,
+        other => panic!("not paused: {other:?}"),
+    }
+}
