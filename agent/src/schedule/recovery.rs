@@ -78,10 +78,35 @@ impl Recovery {
             Err(DeliverError::Busy { retry_after: None }) => {
                 self.breaker.failed(Failure::Overloaded, self.retry.pause(), now)
             }
-            Err(DeliverError::Refused { .. }) => KNOCK,
+            Err(DeliverError::Refused { .. }) => self.retry.pause_of(KNOCK),
         };
         self.is_away = true;
         self.not_before = Some(now + pause);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::Slot;
+
+    #[test]
+    fn gateways_that_are_not_let_in_knock_one_after_the_other_where_they_are_spread() {
+        let now = Instant::now();
+        let refused = DeliverError::Refused { reason: "not authorized".to_owned() };
+        let refused = Delivery { outcomes: Vec::new(), rest: Err(refused) };
+        let knocks = (0..200).map(|gateway| {
+            let slot = Slot::new("mill", &format!("gw-{gateway}"), "central", Duration::from_mins(1));
+            let mut recovery = Recovery::new(Retry::new(Some(slot)));
+            recovery.learn(&refused, now);
+            recovery.not_before().expect("it waits") - now
+        });
+        let mut seconds = [0; 69];
+        for knock in knocks {
+            assert!(knock >= KNOCK, "{knock:?}");
+            seconds[knock.as_secs() as usize] += 1;
+        }
+        assert!(seconds.iter().all(|second| *second <= 20), "{seconds:?}");
     }
 }
