@@ -117,7 +117,7 @@ url = "{scheme}://localhost:{port}"
             let status = agent.status()?;
             let mapped = status["ledger"]["sources"]["mes"]["mapped"].as_u64();
             let done = mapped >= Some(messages) && depth(&status) == 0;
-            done.then(|| sum(&status, "delivered"))
+            done.then(|| delivered_to_centre(&status))
         })
         .await;
         match drained {
@@ -171,12 +171,27 @@ pub(crate) fn sum(status: &Value, count: &str) -> u64 {
     flows.iter().filter_map(|flow| flow[count].as_u64()).sum()
 }
 
+/// How many events the centre has confirmed; a retired flow had no other destination.
+fn delivered_to_centre(status: &Value) -> u64 {
+    let flows = status["flows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let to_centre = flows.iter().filter(|flow| flow["to"].is_null() || flow["to"] == "central");
+    to_centre.filter_map(|flow| flow["delivered"].as_u64()).sum()
+}
+
 /// How many events wait in all flows together; as good as infinite while there is no flow.
 pub(crate) fn depth(status: &Value) -> u64 {
     match status["flows"].as_array() {
         Some(flows) if !flows.is_empty() => sum(status, "depth"),
         _ => u64::MAX,
     }
+}
+
+/// Sends SIGHUP, and gives what came of it.
+pub(crate) async fn hang_up(agent: &Agent) -> Value {
+    let before = agent.status().unwrap_or_default()["reload"]["at"].clone();
+    agent.hang_up();
+    let status = agent.wait_until("the reload", SOON, |status| status["reload"]["at"] != before).await;
+    status["reload"].clone()
 }
 
 /// Promise 3, as the status shows it: nothing that came in is unaccounted for.

@@ -1,7 +1,7 @@
 //! Another configuration while events flow: all of it or nothing, and what stays the same does not notice.
 
 use crate::disk::{orders as large_orders, refuse};
-use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number, sum};
+use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, hang_up, number, sum};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::client::Message;
@@ -31,14 +31,6 @@ tag = [{{ name = "good", at = "holding:0", type = "u32" }}]
 event = [{{ type = "production.counted", good = "good" }}]
 "#
     )
-}
-
-/// Sends SIGHUP, and gives what came of it.
-async fn hang_up(agent: &Agent) -> Value {
-    let before = agent.status().unwrap_or_default()["reload"]["at"].clone();
-    agent.hang_up();
-    let status = agent.wait_until("the reload", SOON, |status| status["reload"]["at"] != before).await;
-    status["reload"].clone()
 }
 
 /// How often a client of the agent has connected.

@@ -201,7 +201,7 @@ async fn what_was_in_doubt_at_a_kill_comes_again_under_the_same_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_the_endpoint_tells_of_is_never_overrun() {
     let endpoint = Webhook::start(Manner::Verdicts).await;
-    endpoint.set_limit(Limit { requests: 10, window: Duration::from_secs(1) });
+    endpoint.set_limit(Some(Limit { requests: 10, window: Duration::from_secs(1) }));
     let mut plant = Plant::start(&url(endpoint.port()), "", &[]).await;
     plant.finish(25).await;
     plant.settled(25, 0).await;

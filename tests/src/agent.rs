@@ -128,11 +128,23 @@ impl Agent {
     /// When the agent cannot be started.
     pub fn start_on_small_disk(toml: &str, bytes: u64) -> Option<Agent> {
         let mut agent = Agent::prepare(toml, &[]);
-        let at = agent.path("disk");
-        std::fs::create_dir(&at).expect("the agent's directory takes folders");
-        agent.disk = Some(SmallDisk::mount(&at, bytes)?);
+        if !agent.mount_small_disk(bytes) {
+            return None;
+        }
         agent.restart();
         Some(agent)
+    }
+
+    /// Mounts a disk of so many bytes at `disk` in its directory, for its next start; `false`, said aloud, where there can
+    /// be none and `disk` is a folder like any other.
+    ///
+    /// # Panics
+    /// When there cannot even be a folder.
+    pub fn mount_small_disk(&mut self, bytes: u64) -> bool {
+        let at = self.path("disk");
+        std::fs::create_dir(&at).expect("the agent's directory takes folders");
+        self.disk = SmallDisk::mount(&at, bytes);
+        self.disk.is_some()
     }
 
     /// The disk it was started on.

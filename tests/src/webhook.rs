@@ -92,6 +92,8 @@ struct Shared {
     ahead: VecDeque<u16>,
     /// Answered to everything.
     refusal: Option<u16>,
+    /// What `X-Api-Key` has to hold; whoever comes without gets a 401.
+    key: Option<String>,
     takes: Duration,
     limit: Option<Limit>,
     window: Option<(Instant, u32)>,
@@ -113,6 +115,7 @@ impl Webhook {
             exceptions: Vec::new(),
             ahead: VecDeque::new(),
             refusal: None,
+            key: None,
             takes: Duration::ZERO,
             limit: None,
             window: None,
@@ -149,9 +152,14 @@ impl Webhook {
         locked(&self.shared).takes = takes;
     }
 
-    /// What it allows from now on.
-    pub fn set_limit(&self, limit: Limit) {
-        locked(&self.shared).limit = Some(limit);
+    /// What `X-Api-Key` has to hold from now on.
+    pub fn set_key(&self, key: &str) {
+        locked(&self.shared).key = Some(key.to_owned());
+    }
+
+    /// What it allows from now on; without a limit, everything.
+    pub fn set_limit(&self, limit: Option<Limit>) {
+        locked(&self.shared).limit = limit;
     }
 
     /// How often the limit was not heeded.
@@ -200,6 +208,9 @@ impl Shared {
         self.posted.push(Arc::clone(&posted));
         if let Some(status) = self.ahead.pop_front().or(self.refusal) {
             return Response::new(status, "text/plain", "not now");
+        }
+        if self.key.as_deref().is_some_and(|key| key != posted.header("x-api-key")) {
+            return Response::new(401, "text/plain", "who are you");
         }
         let limits = match self.limit.map(|limit| self.admit(limit)) {
             None => Vec::new(),
