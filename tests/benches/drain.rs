@@ -1,7 +1,8 @@
-//! What an outage costs: how long its backlog takes at a steady rate, and what new and critical events wait meanwhile.
+//! What an outage costs: how fast its backlog goes at a steady rate, and what new and urgent events wait meanwhile.
 //!
-//! Messages of 300 bytes, 5,000 a second, before, during and after an outage of the destination; then one critical event
-//! after the other behind a full bulk backlog. Delays are those from the message's publication to its arrival at the center.
+//! For each order, messages of 300 bytes, 5,000 a second, before, during and after an outage of the destination; for each
+//! priority, one event after the other behind a full backlog of a bulk flow. Delays are those from the message's publication
+//! to its arrival at the center.
 //!
 //! `cargo bench -p plantlink-tests --bench drain`; `PLANTLINK_OUTAGE_S=60` and `PLANTLINK_BACKLOG=300000` are the full
 //! size. The agent is the release build beside the benchmark (`cargo build --release --no-default-features` makes it), or the
@@ -25,8 +26,8 @@ const TICKS: usize = 50;
 const BEFORE: Duration = Duration::from_secs(2);
 /// For a backlog to be gone.
 const LIMIT: Duration = Duration::from_secs(600);
-/// How many critical events are timed.
-const ALARMS: usize = 60;
+/// How often an event is published behind a backlog.
+const EVENT_EVERY: Duration = Duration::from_millis(20);
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -36,7 +37,9 @@ fn main() {
         runtime.block_on(through_an_outage(order, outage));
     }
     let backlog = setting("PLANTLINK_BACKLOG", 30_000);
-    runtime.block_on(critical_events(backlog));
+    for priority in ["critical", "normal", "bulk"] {
+        runtime.block_on(behind_a_backlog(priority, backlog));
+    }
 }
 
 /// Two brokers, a link to the second that can be cut, and the agent between them.
@@ -144,18 +147,22 @@ async fn through_an_outage(order: &str, outage: Duration) {
     // The last of them need not have arrived.
     let delays = bench.delays(&seen, "workorder.finished", connected, gone.saturating_sub(Duration::from_secs(1)));
     println!(
-        "{order:>10}: {backlog} events waited; noticed after {:.1} s, gone {:.1} s later; new events meanwhile: p50 {}, p99 {}",
+        "{order:>10}: {backlog} events waited; noticed after {:.1} s, gone {:.1} s later; it shrank by {:.0} a second; \
+         new events meanwhile: p50 {}, p99 {}",
         (connected - returned).as_secs_f64(),
         (gone - connected).as_secs_f64(),
+        backlog as f64 / (gone - connected).as_secs_f64(),
         percentile(&delays, 50),
         percentile(&delays, 99),
     );
 }
 
-async fn critical_events(backlog: usize) {
-    let flows = "[[flow]]\nname = \"alarms\"\nevents = [\"alarm.plant\"]\nto = \"central\"\npriority = \"critical\"\n\
-        [[flow]]\nname = \"bulk\"\nevents = [\"*\"]\nto = \"central\"\npriority = \"bulk\"\n";
-    let bench = Bench::start(flows).await;
+async fn behind_a_backlog(priority: &str, backlog: usize) {
+    let flows = format!(
+        "[[flow]]\nname = \"alarms\"\nevents = [\"alarm.*\"]\nto = \"central\"\npriority = \"{priority}\"\n\
+         [[flow]]\nname = \"bulk\"\nevents = [\"workorder.*\"]\nto = \"central\"\npriority = \"bulk\"\n"
+    );
+    let bench = Bench::start(&flows).await;
     bench.cut();
     let mut mes = bench.publisher("mes");
     for _ in (0..backlog).step_by(1_000) {
@@ -169,24 +176,28 @@ async fn critical_events(backlog: usize) {
     let from = bench.began.elapsed();
     let story = async {
         let mut alarms = bench.publisher("alarms");
-        let mut behind = 0;
-        for _ in 0..ALARMS {
+        let mut published = 0;
+        while bench.received.count() < backlog {
             alarms.publish_all(&[bench.message("alarms")]).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            behind += usize::from(bench.received.count() < backlog);
+            published += 1;
+            tokio::time::sleep(EVENT_EVERY).await;
         }
-        wait::until("everything", LIMIT, async || (bench.received.count() >= backlog + ALARMS).then_some(())).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        behind
+        let gone = bench.began.elapsed();
+        let all = backlog + published;
+        wait::until("everything", LIMIT, async || (bench.received.count() >= all).then_some(())).await;
+        // The watch sees the last of them as well.
+        tokio::time::sleep(EVENT_EVERY).await;
+        gone - from
     };
-    let behind = tokio::select! {
-        behind = story => behind,
+    let gone = tokio::select! {
+        gone = story => gone,
         () = arrivals(&bench, &mut seen) => unreachable!("the watch does not end"),
     };
     let delays = bench.delays(&seen, "alarm.plant", from, Duration::MAX);
     println!(
-        "  critical: {behind} of {} behind {backlog} bulk events: p50 {}, p99 {}",
+        "{priority:>10}: {} events behind {backlog} of a bulk flow, which went at {:.0} a second: p50 {}, p99 {}",
         delays.len(),
+        backlog as f64 / gone.as_secs_f64(),
         percentile(&delays, 50),
         percentile(&delays, 99),
     );
