@@ -1,4 +1,5 @@
 //! A fleet that loses its broker and its Odoo and gets them back: how many come at once, and how long until all is delivered.
+//! The most a second is told apart for the time while they are gone and for the time after their return.
 //!
 //! Each agent is a process with a source of its own topic, a heartbeat, and two flows, one to the broker and one to the
 //! fake Odoo. During the outage each records some events. What reaches the ports is counted by proxies, also while nobody
@@ -8,6 +9,7 @@
 //! `PLANTLINK_SPREAD_S` set the outage and what the return is spread over. The agent is the release build beside the
 //! benchmark (`cargo build --release --no-default-features` makes it), or the one that `PLANTLINK_BIN` names.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use plantlink_tests::agent::Agent;
@@ -41,18 +43,40 @@ fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// What reached a port up to each look.
-struct Watch(Vec<usize>);
+/// The most a second that reached each port.
+struct Peaks {
+    connections: usize,
+    requests: usize,
+}
 
-impl Watch {
-    fn new(counter: usize) -> Watch {
-        Watch(vec![counter])
+impl fmt::Display for Peaks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} connections a second at the broker and {} at Odoo", self.connections, self.requests)
     }
+}
 
-    fn peak_per_s(&self) -> usize {
-        let seconds = self.0.windows(LOOKS_PER_S + 1);
-        seconds.map(|second| second[LOOKS_PER_S] - second[0]).max().unwrap_or(0)
-    }
+/// Watches both ports as long as the story takes.
+async fn watched<T>(story: impl Future<Output = T>, to_centre: &Proxy, to_odoo: &Proxy) -> (T, Peaks) {
+    let (mut connections, mut requests) = (Vec::new(), Vec::new());
+    let watch = async {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            connections.push(to_centre.connections());
+            requests.push(to_odoo.connections());
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = story => outcome,
+        () = watch => unreachable!("the watch does not end"),
+    };
+    (outcome, Peaks { connections: peak_per_s(&connections), requests: peak_per_s(&requests) })
+}
+
+/// Of what a counter said at each look.
+fn peak_per_s(counts: &[usize]) -> usize {
+    let seconds = counts.windows(LOOKS_PER_S + 1);
+    seconds.map(|second| second[LOOKS_PER_S] - second[0]).max().unwrap_or(0)
 }
 
 async fn through_an_outage(count: usize, outage: Duration, drain: &str) {
@@ -79,12 +103,12 @@ async fn through_an_outage(count: usize, outage: Duration, drain: &str) {
     centre.stop().await;
     odoo.stop().await;
     to_odoo.cut(Cut::Reset);
-    let mut connections = Watch::new(to_centre.connections());
-    let mut requests = Watch::new(to_odoo.connections());
-    let mut drained = 0.0;
-    let story = async {
+    let outage = async {
         mes.publish_all(&orders(count, 1..EVENTS)).await;
         tokio::time::sleep(outage).await;
+    };
+    let ((), gone) = watched(outage, &to_centre, &to_odoo).await;
+    let drain_takes = async {
         centre.start_again().await;
         odoo.start_again().await.expect("its port is still free");
         let returned = Instant::now();
@@ -95,25 +119,13 @@ async fn through_an_outage(count: usize, outage: Duration, drain: &str) {
             (received.count() >= all && odoo_rows(&odoo) >= count * EVENTS).then_some(())
         })
         .await;
-        drained = returned.elapsed().as_secs_f64();
+        returned.elapsed()
     };
-    let watch = async {
-        let mut looks = tokio::time::interval(LOOK);
-        loop {
-            looks.tick().await;
-            connections.0.push(to_centre.connections());
-            requests.0.push(to_odoo.connections());
-        }
-    };
-    tokio::select! {
-        () = story => {}
-        () = watch => unreachable!("the watch does not end"),
-    }
+    let (drained, back) = watched(drain_takes, &to_centre, &to_odoo).await;
     println!(
-        "{:>7}: at most {} connections a second at the broker, {} requests a second at Odoo; drained {drained:.0} s after the return",
+        "{:>7}: at most {gone} while they are gone; {back} after the return; drained after {:.0} s",
         if drain.is_empty() { "without" } else { "with" },
-        connections.peak_per_s(),
-        requests.peak_per_s(),
+        drained.as_secs_f64(),
     );
     drop(agents);
 }
