@@ -68,7 +68,8 @@ impl Bench {
 
     /// A message that says when it was published.
     fn message(&self, topic: &str) -> Message {
-        let text = format!(r#"{{"at_us":{},"program":"{}"}}"#, self.began.elapsed().as_micros(), "P".repeat(260));
+        let at_us = self.began.elapsed().as_micros();
+        let text = format!(r#"{{"order":"WO/1","good":1,"at_us":{at_us},"program":"{}"}}"#, "P".repeat(230));
         Message::new(topic, text)
     }
 
