@@ -72,7 +72,7 @@ fn assert_between(from: Timestamp, until: Timestamp, envelopes: &[Value]) {
 
 /// Events wait while the clock is wrong, over a kill too; then somebody sets it.
 async fn mended(lines: &str, wrong_s: i64, set: impl FnOnce(&Clock)) {
-    let (plant, clock) = (Plant::start().await, Clock::new());
+    let (plant, clock) = (Plant::start().await, Clock::start());
     clock.shift_s(wrong_s);
     let began = Timestamp::now();
     let mut agent = Agent::start_in_environment(&plant.config("", "", lines), &clock.variables());
@@ -115,7 +115,7 @@ async fn a_clock_that_went_on_where_the_power_went_is_not_believed_before_a_time
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_ten_years_ahead_and_back_changes_no_order_and_makes_nothing_late() {
-    let (plant, clock) = (Plant::start().await, Clock::new());
+    let (plant, clock) = (Plant::start().await, Clock::start());
     let promise = format!("max_delay = \"1h\"\n{BY_TIME}");
     let began = Timestamp::now();
     let agent = Agent::start_in_environment(&plant.config("", "", &promise), &clock.variables());
@@ -146,7 +146,7 @@ async fn a_clock_that_jumps_ten_years_ahead_and_back_changes_no_order_and_makes_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_boot_whose_clock_is_never_set_says_so_of_all_its_events() {
-    let (plant, clock) = (Plant::start().await, Clock::new());
+    let (plant, clock) = (Plant::start().await, Clock::start());
     clock.shift_s(since_1970());
     let mut agent = Agent::start_in_environment(&plant.config("", "", BY_TIME), &clock.variables());
     plant.subscribed("mes").await;

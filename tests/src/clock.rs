@@ -17,7 +17,7 @@ pub struct Clock {
 impl Clock {
     /// # Panics
     /// When the kernel's part cannot be built.
-    pub fn new() -> Clock {
+    pub fn start() -> Clock {
         let clock = Clock { dir: TempDir::new().expect("a directory for the clock") };
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernel_clock.c");
         let options = ["-Wall", "-Werror", "-shared", "-fPIC", "-o"];
