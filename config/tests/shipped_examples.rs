@@ -86,7 +86,7 @@ fn odoo_files() -> Vec<(String, String)> {
 }
 
 /// What the ready files are for.
-const OF_PLANT: [&str; 15] = [
+const OF_PLANT: [&str; 14] = [
     "agent.started",
     "alarm.cleared",
     "alarm.raised",
@@ -100,7 +100,6 @@ const OF_PLANT: [&str; 15] = [
     "production.counted",
     "quality.measured",
     "workorder.finished",
-    "workorder.paused",
     "workorder.started",
 ];
 
