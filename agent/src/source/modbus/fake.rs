@@ -33,8 +33,6 @@ pub(crate) enum Reply {
     Bits(Vec<u8>),
     Exception(u8),
     Silence,
-    /// Silence while so much time goes by on a [`StoppedClock`].
-    SilenceFor(Duration),
     /// The right answer under the transaction id of the request before.
     Stale(Vec<u16>),
     /// The right answer from another unit.
@@ -46,22 +44,6 @@ pub(crate) enum Reply {
     /// An answer, then the end of the connection.
     WordsAndEnd(Vec<u16>),
     End,
-}
-
-/// Stops the clock of this test's runtime until it is dropped: time goes by where a test says so, and no limit ends an
-/// answer that a busy machine brings late.
-pub(crate) struct StoppedClock(
-    #[expect(dead_code, reason = "it is held, and that is all")] std::sync::mpsc::Sender<()>,
-);
-
-impl StoppedClock {
-    pub(crate) fn new() -> Self {
-        tokio::time::pause();
-        let (hold, held) = std::sync::mpsc::channel();
-        // Of itself, a stopped clock jumps to what is waited for next, unless the runtime waits for a thread.
-        tokio::task::spawn_blocking(move || held.recv());
-        StoppedClock(hold)
-    }
 }
 
 /// A device on a free port of this machine, until it is dropped.
@@ -129,10 +111,6 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
             ),
             Reply::Exception(code) => (frame(transaction, unit, &[function | 0x80, code]), true),
             Reply::Silence => (Vec::new(), true),
-            Reply::SilenceFor(time) => {
-                tokio::time::advance(time).await;
-                (Vec::new(), true)
-            }
             Reply::Stale(values) => (words(transaction.wrapping_sub(1), unit, &values), true),
             Reply::OtherUnit(values) => (words(transaction, unit.wrapping_add(1), &values), true),
             Reply::Bytes(bytes) => (bytes, true),
