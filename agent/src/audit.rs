@@ -1,14 +1,12 @@
 //! `audit.recorded`: who has changed what the agent does or holds, for whoever has to prove it later.
 
-use plantlink_buffer::{Event, EventTime, ReadError, Reader, Stamp};
+use plantlink_buffer::{Event, ReadError, Reader, Stamp};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::mapping::Remembered;
+use crate::own_event::own_event;
 
 const RECORDED: &str = "audit.recorded";
-/// Who says so: no device and no source of messages.
-const SOURCE: &str = "agent";
 /// Where the hash of the last configuration is remembered.
 const CONFIGURATION: &str = "configuration";
 
@@ -30,15 +28,7 @@ pub(crate) enum Act {
 impl Act {
     /// The event that tells of it.
     pub(crate) fn event(&self, by: &str, stamp: Stamp) -> Event {
-        Event {
-            id: Uuid::now_v7().into_bytes(),
-            event_type: RECORDED.into(),
-            source: SOURCE.into(),
-            at: EventTime::Own,
-            stamp,
-            data: self.data(by).to_string().into_bytes(),
-            metadata: br#""stage":"production""#.to_vec(),
-        }
+        own_event(RECORDED, &self.data(by), stamp)
     }
 
     fn data(&self, by: &str) -> Value {

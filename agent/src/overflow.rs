@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::own_event::{SOURCE, own_event};
 use crate::provenance::Provenance;
 use crate::store::Store;
 use crate::template::rfc3339;
@@ -21,7 +22,6 @@ use crate::template::rfc3339;
 const OVERFLOWED: &str = "buffer.overflowed";
 const SAMPLED: &str = "measurement.sampled";
 /// Who says so: no device and no source of messages.
-const SOURCE: &str = "agent";
 
 /// The policy by which old dead letters go, whatever the flow does otherwise.
 const DEAD_LETTERS: &str = "dead-letters";
@@ -105,17 +105,9 @@ impl Author for Editor {
             data.insert("from_at".to_owned(), rfc3339(period.from_us).into());
             data.insert("to_at".to_owned(), rfc3339(period.to_us).into());
         }
-        let mut metadata = br#""stage":"production""#.to_vec();
-        self.provenance.mark(&mut metadata);
-        Event {
-            id: Uuid::now_v7().into_bytes(),
-            event_type: OVERFLOWED.into(),
-            source: SOURCE.into(),
-            at: EventTime::Own,
-            stamp: self.clock.now(),
-            data: data.to_string().into_bytes(),
-            metadata,
-        }
+        let mut event = own_event(OVERFLOWED, &data, self.clock.now());
+        self.provenance.mark(&mut event.metadata);
+        event
     }
 
     fn loss_in(&self, flow: FlowId, event: &Event) -> Option<Loss> {

@@ -23,6 +23,7 @@ use crate::provenance::Provenance;
 use crate::reload::{self, Asked, Reloader};
 use crate::running::Running;
 use crate::signals::{ReloadSignal, StopSignals};
+use crate::started;
 use crate::status::Reporter;
 use crate::store::{Stopped, Store};
 use crate::sync;
@@ -83,7 +84,7 @@ pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> 
     let store = Store::new(writer.handle(), routes(&config, &flows), provenance, clock, flows.clone());
     let config = Arc::new(config);
     let (in_force, seen) = watch::channel(config.clone());
-    let reporter = Reporter::new(seen, site.clone(), opened, health.clone(), clock, readers.open()?);
+    let reporter = Reporter::new(seen, site.clone(), opened.clone(), health.clone(), clock, readers.open()?);
     let premises = Premises { site, store, health, readers, tap: Tap::default() };
 
     let control = Control::bind(&config.buffer.path)?;
@@ -93,6 +94,7 @@ pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> 
     running.start(&config, &flows).await?;
     let mut beside = Crew::new(CancellationToken::new());
     start_beside(&mut beside, control, reload, &running, reporter, &premises);
+    started::tell(&premises, &opened).await?;
     reload::started(&premises, &config).await?;
     let Premises { site, store, .. } = premises;
     info!(plant = %site.plant, gateway = %site.gateway, config = %config.hash, "plantlink is running");

@@ -122,7 +122,7 @@ to = "central"
 
 [[flow]]
 name = "others"
-events = ["*"]
+events = ["workorder.*"]
 to = "central"
 "#
     );

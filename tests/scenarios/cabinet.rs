@@ -297,11 +297,13 @@ async fn every_listing_has_the_address_on_the_wire_and_the_number_of_the_devices
 #[test]
 fn a_first_sheet_is_written_beside_a_configuration_that_is_there() {
     let agent = Agent::prepare("# mine", &[]);
+    let configuration = || std::fs::read_to_string(agent.path("plantlink.toml")).expect("it is there");
+    let before = configuration();
     let written = agent.run(&["init", "--sheet"]);
     assert!(written.status.success(), "{written:?}");
     let sheet = std::fs::read_to_string(agent.path("tags/press-1.csv")).expect("the sheet was written");
     assert!(sheet.starts_with("name,at,type"), "{sheet}");
-    assert_eq!(std::fs::read_to_string(agent.path("plantlink.toml")).expect("it was there"), "# mine");
+    assert_eq!(configuration(), before);
 
     let again = agent.run(&["init", "--sheet"]);
     assert!(!again.status.success() && again.stderr.contains("is there already"), "{again:?}");

@@ -125,7 +125,7 @@ event = [
 
 [[flow]]
 name = "machines"
-events = ["*"]
+events = ["production.*", "consumption.*", "measurement.*", "machine.*", "alarm.*", "device.*"]
 to = "central"
 "#
     )

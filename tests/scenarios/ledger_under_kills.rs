@@ -113,7 +113,7 @@ to = "central"
 
 [[flow]]
 name = "machines"
-events = ["*"]
+events = ["production.*", "consumption.*", "measurement.*", "machine.*", "alarm.*", "device.*"]
 to = "central"
 "#
     )

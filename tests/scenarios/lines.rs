@@ -34,7 +34,7 @@ event = [{ type = "measurement.sampled", sample = "*" }]
 const FLOW: &str = r#"
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["production.*", "consumption.*", "measurement.*", "machine.*", "alarm.*", "device.*"]
 to = "central"
 "#;
 

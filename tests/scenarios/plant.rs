@@ -42,8 +42,8 @@ impl Plant {
         Plant { mes, mes_link, centre, centre_link, received }
     }
 
-    /// A configuration with the MES as source, the centre as destination and one flow for everything. `mes` and `centre`
-    /// are further lines of their tables, `more` further tables.
+    /// A configuration with the MES as source, the centre as destination and one flow for all but the starts of the agent. `mes`
+    /// and `centre` are further lines of their tables, `more` further tables.
     pub(crate) fn config(&self, mes: &str, centre: &str, more: &str) -> String {
         let source = self.mes_source(mes);
         let destination = self.destination(centre);
@@ -53,7 +53,10 @@ impl Plant {
 {destination}
 [[flow]]
 name = "all"
-events = ["*"]
+events = [
+    "workorder.*", "production.*", "consumption.*", "measurement.*", "machine.*", "alarm.*", "device.*", "plant.*",
+    "buffer.*", "audit.*",
+]
 to = "central"
 {more}"#
         )

@@ -166,7 +166,7 @@ to = "central"
 
 [[flow]]
 name = "started"
-events = ["*"]
+events = ["workorder.started"]
 to = "central"
 "#
     );

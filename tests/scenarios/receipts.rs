@@ -45,7 +45,7 @@ type = "{NOTE}"
 
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["plant.*"]
 to = "central"
 "#
     )

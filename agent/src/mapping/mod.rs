@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime, Received, Stamp};
-use plantlink_config::{Asset, Plant, Stage};
+use plantlink_config::{Plant, Stage};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -162,16 +162,6 @@ fn event(
 /// JSON text. Maps with text keys and finite numbers always have one.
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
-}
-
-/// The members of `metadata` that are the same for all events of a device or a source.
-pub(crate) fn shared_members(stage: Stage, asset: Option<&Asset>) -> Vec<u8> {
-    let members = format!(r#""stage":"{stage}""#).into_bytes();
-    let Some(asset) = asset else { return members };
-    let fields = [("path", &asset.path), ("workcenter", &asset.workcenter), ("equipment", &asset.equipment)];
-    let object: Map<String, Value> =
-        fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?)))).collect();
-    [members.as_slice(), br#","asset":"#, &json(&object)].concat()
 }
 
 /// The namespace of the ids that are made from a sender's own: the UUIDv5 of `plantlink` in the DNS namespace.

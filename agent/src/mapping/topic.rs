@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::sight;
-use super::{FreshIds, json, sender_event_id, shared_members};
+use super::{FreshIds, json, sender_event_id};
 use crate::catalog;
+use crate::metadata::shared_members;
 use crate::source::Message;
 use crate::template::{self, Scope};
 

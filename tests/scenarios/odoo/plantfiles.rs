@@ -1,7 +1,7 @@
 //! The ready files of `packaging/odoo`: what each makes of events in the database, once, and beside what people do there.
 
 use super::plant::new_id;
-use super::ready_plant::Plant;
+use super::ready_plant::{Plant, STARTED};
 use super::server::Place;
 use super::shop::{OPERATION, Shop};
 use plantlink_tests::agent::{Agent, Printed};
@@ -192,15 +192,13 @@ async fn the_gateway_and_a_machine_are_equipment_in_step_and_a_person_s_fields_s
     for place in Place::each() {
         let server = place.open().await;
         let id = new_id();
-        let types = ["agent.started", "device.described", "device.online", "device.offline"];
+        let types = [STARTED, "device.described", "device.online", "device.offline"];
         let mut plant = Plant::start(&server, &id, "equipment", &types).await;
-        let started = json!({"version": "9.9.9", "cause": "boot", "clean": true, "epoch": "e"});
         let described = json!({"cause": "start", "vendor": "ACME", "model": "P-4000", "serial": id, "tags": []});
         let offline = json!({"cause": "timeout", "last_good_at": null, "planned": false});
-        plant
-            .deliver(&[("agent.started", started), ("device.described", described), ("device.offline", offline)])
-            .await;
-        let name = server.look("maintenance.equipment", json!([["model", "=", "plantlink 9.9.9"]]), &["name"]).await;
+        plant.deliver(&[("device.described", described), ("device.offline", offline)]).await;
+        let release = concat!("plantlink ", env!("CARGO_PKG_VERSION"));
+        let name = server.look("maintenance.equipment", json!([["model", "=", release]]), &["name"]).await;
         assert!(name.iter().any(|gateway| gateway["name"] == "Gateway gw-test"), "{name:?}");
         let mine = json!([["serial_no", "=", id]]);
         let fields = ["name", "model", "partner_ref", "note"];

@@ -1,6 +1,6 @@
 //! What the database held when the real server answered.
 
-use plantlink_tests::odoo::{CLERK, Database, GUEST, LOGIN};
+use plantlink_tests::odoo::{ADMINISTRATOR, CLERK, Database, GUEST, LOGIN};
 use serde_json::{Value, json};
 
 /// The other client's rows have ids of their own, and the same equipment.
@@ -61,7 +61,7 @@ pub(super) fn quant(db: &mut Database) {
 }
 
 pub(super) fn nobody_has_the_key(db: &mut Database) {
-    for login in [LOGIN, CLERK, GUEST] {
+    for login in [LOGIN, CLERK, GUEST, ADMINISTRATOR] {
         db.set_key(login, "renewed");
     }
 }

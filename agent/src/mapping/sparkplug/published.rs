@@ -159,11 +159,13 @@ impl Scans {
     }
 }
 
-/// A scan at the sender's time, where it gave one.
+/// A scan at the sender's time, where it gave one: on both of our clocks, as far as ours can say how long ago that was.
 fn scan(readings: Readings, at_ms: Option<u64>, stamp: Stamp) -> Scan {
     let readings = readings.into_iter().map(|(tag, value)| Reading { tag, value }).collect();
     let wall_us = at_ms.and_then(micros).unwrap_or(stamp.wall_us);
-    Scan { device: 0, stamp: Stamp { wall_us, ..stamp }, readings, identity: None, nameplate: None, gone: None }
+    let ago_us = if stamp.synced { stamp.wall_us.saturating_sub(wall_us) } else { 0 };
+    let stamp = Stamp { wall_us, boottime_us: stamp.boottime_us.saturating_sub(ago_us), ..stamp };
+    Scan { device: 0, stamp, readings, identity: None, nameplate: None, gone: None }
 }
 
 /// The events since then have the sender's time, and were recorded at ours.

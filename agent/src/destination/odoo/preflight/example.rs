@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::super::record::Mapping;
 use crate::clock::Time;
 use crate::envelope::{Envelope, Site};
-use crate::mapping::shared_members;
+use crate::metadata::shared_members;
 
 /// An event that nobody delivers.
 pub(crate) struct Example {
