@@ -205,10 +205,10 @@ async fn a_flow_goes_on_under_a_new_name_to_a_new_destination_with_other_events(
     assert_eq!((&work["to"], &work["matched"]), (&"elsewhere".into(), &40.into()));
     recorded(&plant, &agent, 40..41).await;
     let status = agent.status().unwrap_or_default();
-    // No flow takes the order, and none what is on record of the change.
+    // No flow takes the order, what is on record of the change, and that the agent has started twice.
     assert_eq!(
         (&entry(&status, "flows", "work")["matched"], &status["ledger"]["events"]["unmatched"]),
-        (&40.into(), &2.into())
+        (&40.into(), &4.into())
     );
     held(&plant, 40).await;
     assert_eq!(arrived(&plant), numbers(0..40));

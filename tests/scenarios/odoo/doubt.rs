@@ -98,7 +98,8 @@ fields = {{ name = "{{plant}} {{code}}", "equipment_id/id" = "{machine}" }}
         plant.settled(2, 0).await;
 
         plant.publish(&[alarm(2)]).await;
-        let waiting = plant.shows("the new one to wait", |flow| flow["waiting"] == 1).await;
+        let waiting =
+            plant.shows("the new one to wait", |flow| flow["waiting"] == 1 && flow["last_waiting"].is_object()).await;
         let reason = waiting["last_waiting"]["reason"].as_str().unwrap_or_default();
         assert!(reason.contains("No matching record found") && reason.contains(&machine), "{waiting:#}");
         server.import_equipment(&machine, &format!("{id} again")).await;

@@ -167,7 +167,11 @@ async fn what_points_to_a_missing_record_waits_alone_and_goes_on_when_it_is_ther
         "#;
         let mut plant = plant(&server, record).await;
         plant.publish(&[finished(1), raised(1, "1"), raised(2, "1"), finished(2)]).await;
-        let waiting = plant.shows("two events to wait", |flow| flow["waiting"] == 2 && flow["delivered"] == 2).await;
+        let waiting = plant
+            .shows("two events to wait", |flow| {
+                (flow["waiting"] == 2 && flow["delivered"] == 2) && flow["last_waiting"].is_object()
+            })
+            .await;
         assert_eq!(waiting["depth"], 2, "{waiting:#}");
         assert!(waiting["last_waiting"]["reason"].as_str().is_some_and(|why| why.contains("none")), "{waiting:#}");
         assert_eq!(server.requests(&plant.id).await.len(), 2);
