@@ -21,8 +21,6 @@ use crate::template::rfc3339;
 
 const OVERFLOWED: &str = "buffer.overflowed";
 const SAMPLED: &str = "measurement.sampled";
-/// Who says so: no device and no source of messages.
-
 /// The policy by which old dead letters go, whatever the flow does otherwise.
 const DEAD_LETTERS: &str = "dead-letters";
 
