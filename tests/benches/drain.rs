@@ -113,7 +113,7 @@ async fn arrivals(bench: &Bench, arrivals: &mut Vec<(Duration, usize)>) {
 }
 
 async fn through_an_outage(order: &str, outage: Duration) {
-    let flow = format!("[[flow]]\nname = \"all\"\nevents = [\"*\"]\nto = \"central\"\norder = \"{order}\"\n");
+    let flow = format!("[[flow]]\nname = \"all\"\nevents = [\"workorder.*\"]\nto = \"central\"\norder = \"{order}\"\n");
     let bench = Bench::start(&flow).await;
     let mut seen = Vec::new();
     let steady = async {

@@ -178,11 +178,11 @@ model = "maintenance.request"
 fields = {{ name = "{{number}}" }}
 [[flow]]
 name = "to-central"
-events = ["*"]
+events = ["workorder.*"]
 to = "central"
 [[flow]]
 name = "to-erp"
-events = ["*"]
+events = ["workorder.*"]
 to = "erp"
 [heartbeat]
 to = ["central"]

@@ -83,7 +83,7 @@ name = "central"
 url = "mqtt://127.0.0.1:{centre}"
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["workorder.*"]
 to = "central"
 "#
     )

@@ -102,7 +102,7 @@ name = "central"
 url = "mqtt://127.0.0.1:1"
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["measurement.*"]
 to = "central"
 [[source.modbus]]
 name = "line"

@@ -170,7 +170,7 @@ model = "{MODEL}"
 fields = {{ name = "bench-agent {{code}}", priority = "{{priority}}", description = "{{text}}" }}
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["alarm.*"]
 to = "erp"
 "#,
             &random[20..]

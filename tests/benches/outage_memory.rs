@@ -82,7 +82,7 @@ url = "mqtt://127.0.0.1:{centre}"
 window = 500
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["workorder.*"]
 to = "central"
 "#
     )

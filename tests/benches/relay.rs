@@ -120,7 +120,7 @@ url = "mqtt://127.0.0.1:{centre}"
 window = {WINDOW}
 [[flow]]
 name = "all"
-events = ["*"]
+events = ["workorder.*"]
 to = "central"
 "#
     ))
