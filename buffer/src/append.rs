@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::buffer::State;
 use crate::dead_letter;
 use crate::error::WriteError;
 use crate::event::Event;
@@ -14,6 +13,7 @@ use crate::log::Pen;
 use crate::memory;
 use crate::receipt::Receipts;
 use crate::sender::SenderEntry;
+use crate::state::State;
 
 /// One intake after mapping. It is recorded whole or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

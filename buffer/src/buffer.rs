@@ -11,32 +11,30 @@ use uuid::Uuid;
 use crate::append;
 use crate::boot;
 use crate::confirm;
-use crate::dead_stock::DeadStock;
 use crate::dispose;
 use crate::error::{OpenError, ReadError, WriteError};
-use crate::flight::{self, Flight, Flights};
-use crate::flow::{self, FlowSpec, FlowState, Flows};
+use crate::flight::{self, Flight};
+use crate::flow::{self, FlowSpec, FlowState};
 use crate::hold::Holds;
 use crate::keep;
 use crate::ledger::Ledger;
 use crate::lock::Lock;
 use crate::log::Pen;
-use crate::loss::Losses;
 use crate::open::{self, Opened};
 use crate::overflow::{Author, Overflow, Yielding};
 use crate::pack;
-use crate::reader::{Reader, Readers};
-use crate::receipt::RecentReceipts;
+use crate::reader::Reader;
+use crate::readers::Readers;
 use crate::replay::{Replay, Replayed};
 use crate::reserve::Reserve;
 use crate::retention::Retention;
 use crate::room::{self, Purpose, Room};
 use crate::salvage::Salvage;
 use crate::schema;
-use crate::sender::Senders;
 use crate::settle;
+use crate::state::State;
 use crate::waiting::{self, Resume};
-use crate::wal::{CHECKPOINT_PAGES, Wal};
+use crate::wal::Wal;
 use crate::work::{Durability, Work};
 
 /// What a buffer is opened for.
@@ -78,7 +76,7 @@ pub struct Buffer {
     salvage: Option<Salvage>,
     pub(crate) state: State,
     pen: Pen,
-    durability: Durability,
+    pub(crate) durability: Durability,
     pub(crate) room: Room,
     pub(crate) reserve: Reserve,
     retention: Retention,
@@ -92,51 +90,6 @@ pub struct Buffer {
     pub(crate) wal: Wal,
     /// Last, so that it is released after the connection is closed.
     _lock: Lock,
-}
-
-/// What is in hand of the rows that change often. A transaction works on a copy, which replaces it after the commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) flows: Flows,
-    pub(crate) ledger: Ledger,
-    pub(crate) senders: Senders,
-    pub(crate) receipts: RecentReceipts,
-    pub(crate) losses: Losses,
-    pub(crate) dead: DeadStock,
-    pub(crate) flights: Flights,
-}
-
-impl State {
-    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut flows = Flows::load(connection)?;
-        let flights = Flights::load(connection)?;
-        flights.mark(&mut flows);
-        Ok(Self {
-            flows,
-            ledger: Ledger::load(connection)?,
-            senders: Senders::load(connection)?,
-            receipts: RecentReceipts::load(connection)?,
-            losses: Losses::load(connection)?,
-            dead: DeadStock::load(connection)?,
-            flights,
-        })
-    }
-
-    /// Grows with each dead letter: then there may be too many.
-    fn letters(&self) -> u64 {
-        self.flows.dead_letters() + self.ledger.sources.values().map(|counts| counts.rejected).sum::<u64>()
-    }
-
-    /// Writes what has changed since `before`.
-    pub(crate) fn save(&mut self, transaction: &Connection, before: &Self) -> Result<(), WriteError> {
-        self.flows.save(transaction, &before.flows)?;
-        self.ledger.save(transaction, &before.ledger)?;
-        self.senders.save(transaction, &before.senders)?;
-        self.receipts.save(transaction, &before.receipts)?;
-        self.losses.save(transaction, &before.losses)?;
-        self.flights.save(transaction, &before.flights)?;
-        Ok(())
-    }
 }
 
 impl Buffer {
@@ -399,21 +352,6 @@ impl Buffer {
         self.checkpoint()?;
         self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.connection.close().map_err(|(_, error)| error.into())
-    }
-
-    pub(crate) fn set_durability(&mut self, durability: Durability) -> Result<(), WriteError> {
-        if durability != self.durability {
-            // SQLite says nothing of a checkpoint after a commit that failed: one of what was only written would sync it
-            // first, and hide it if that fails. So that waits for a sync of our own.
-            let (synchronous, checkpoint_pages) = match durability {
-                Durability::Synced => ("FULL", CHECKPOINT_PAGES),
-                Durability::Written => ("NORMAL", 0),
-            };
-            self.connection.pragma_update(None, "synchronous", synchronous)?;
-            self.connection.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
-            self.durability = durability;
-        }
-        Ok(())
     }
 
     /// Makes the file refuse to grow, as a full disk does.

@@ -3,10 +3,10 @@
 use rusqlite::Connection;
 
 use crate::block;
-use crate::buffer::State;
 use crate::dead_letter::{self, DeadContent};
 use crate::error::WriteError;
 use crate::log::Pen;
+use crate::state::State;
 
 /// A decision about some dead letters. Those that are gone are passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use rusqlite::Connection;
 
 use crate::block;
 use crate::boot::Boots;
-use crate::buffer::State;
 use crate::error::WriteError;
 use crate::event::Stored;
 use crate::flow::{Flow, FlowId};
@@ -18,6 +17,7 @@ use crate::log;
 use crate::loss::{Loss, LossCause, Period};
 use crate::overflow::Author;
 use crate::rewrite::rewrite;
+use crate::state::State;
 
 /// How much is given up at once, so that it never takes long: so many events, or so many bytes of their data.
 const STEP_EVENTS: usize = 1_024;

@@ -8,13 +8,14 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::boot;
-use crate::buffer::{LastStop, Options, State};
+use crate::buffer::{LastStop, Options};
 use crate::error::OpenError;
 use crate::flight;
 use crate::flow;
 use crate::lock;
 use crate::salvage::{self, Salvage};
 use crate::schema::{self, FORMAT, Identity};
+use crate::state::State;
 use crate::wal::{CHECKPOINT_PAGES, Wal};
 
 /// Opens the file and finds out whether it is new. Nothing is written to a file that is not ours.

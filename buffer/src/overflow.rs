@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::buffer::State;
 use crate::error::WriteError;
 use crate::event::{Event, Stored};
 use crate::flow::{Flow, FlowId};
@@ -16,6 +15,7 @@ use crate::give_up;
 use crate::hold::Frozen;
 use crate::log::Pen;
 use crate::loss::Loss;
+use crate::state::State;
 use crate::thin;
 
 /// A flow is told of its losses no more often than this.

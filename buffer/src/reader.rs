@@ -37,28 +37,6 @@ pub struct Reader {
     holds: Arc<Holds>,
 }
 
-/// Opens readers beside the writer of a buffer, from any thread. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Readers {
-    path: PathBuf,
-    boot: i64,
-    holds: Arc<Holds>,
-}
-
-impl Readers {
-    pub(crate) fn new(path: &Path, boot: i64, holds: Arc<Holds>) -> Self {
-        Self { path: path.to_owned(), boot, holds }
-    }
-
-    /// A connection of its own to read from.
-    ///
-    /// # Errors
-    /// The file cannot be opened again.
-    pub fn open(&self) -> Result<Reader, ReadError> {
-        Reader::beside(&self.path, Some(self.boot), self.holds.clone())
-    }
-}
-
 impl Reader {
     /// Reads the buffer at `path` beside whoever writes it, or while nobody does.
     ///
@@ -69,7 +47,7 @@ impl Reader {
     }
 
     /// Reads beside the writer that knows these holds.
-    fn beside(path: &Path, boot: Option<i64>, holds: Arc<Holds>) -> Result<Self, ReadError> {
+    pub(crate) fn beside(path: &Path, boot: Option<i64>, holds: Arc<Holds>) -> Result<Self, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.pragma_update(None, "busy_timeout", 5_000)?;

@@ -8,8 +8,24 @@ use crate::error::WriteError;
 use crate::lock;
 use crate::salvage;
 use crate::wal::CHECKPOINT_PAGES;
+use crate::work::Durability;
 
 impl Buffer {
+    pub(crate) fn set_durability(&mut self, durability: Durability) -> Result<(), WriteError> {
+        if durability != self.durability {
+            // SQLite says nothing of a checkpoint after a commit that failed: one of what was only written would sync it
+            // first, and hide it if that fails. So that waits for a sync of our own.
+            let (synchronous, checkpoint_pages) = match durability {
+                Durability::Synced => ("FULL", CHECKPOINT_PAGES),
+                Durability::Written => ("NORMAL", 0),
+            };
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            self.connection.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
+            self.durability = durability;
+        }
+        Ok(())
+    }
+
     /// Makes durable what was only written.
     ///
     /// # Errors

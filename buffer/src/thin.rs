@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use rusqlite::Connection;
 
-use crate::buffer::State;
 use crate::error::WriteError;
 use crate::event::Stored;
 use crate::flow::FlowId;
@@ -13,6 +12,7 @@ use crate::give_up::{self, Stretch};
 use crate::hold::Frozen;
 use crate::loss::LossCause;
 use crate::overflow::Author;
+use crate::state::State;
 
 const MINUTE_US: i64 = 60_000_000;
 
