@@ -1,6 +1,6 @@
 //! The configurations that we show to others: the packaged example, the README's and a tag sheet. All stay acceptable.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! What the buffer promises, seen through what it offers to others.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod case;
 mod clock;

@@ -1,6 +1,6 @@
 //! What comes of configurations, as `check` and `run` see it.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod alarms;
 mod changing;
