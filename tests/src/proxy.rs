@@ -282,7 +282,10 @@ impl Pump {
                 // The sender of the modes lives as long as the proxy; without it this connection ends too.
                 Err(_) => return Err(ErrorKind::ConnectionAborted.into()),
             };
-            tokio::time::sleep(pause).await;
+            // No pause must be none: the runtime's clock makes a millisecond of it, and a broker's answers come one by one.
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             let before = self
                 .budget
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(read)))
