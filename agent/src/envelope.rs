@@ -143,7 +143,7 @@ impl Envelope {
     }
 
     fn metadata_text(&self, key: &str) -> Option<String> {
-        self.says(format!("\"{key}\"").as_bytes())
+        contains(&self.event.metadata, key.as_bytes())
             .then(|| self.metadata().get(key)?.as_str().map(str::to_owned))
             .flatten()
     }

@@ -187,16 +187,24 @@ pub(crate) struct Extent {
     pub(crate) blocks: u64,
 }
 
-/// The next so many blocks of a flow that begin at `from` or behind it.
-pub(crate) fn extents(connection: &Connection, flow: FlowId, from: u64, limit: u64) -> rusqlite::Result<Vec<Extent>> {
-    connection
-        .prepare_cached("SELECT id, count, length(bytes) FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3")?
-        .query_map(params![key(flow, from), key(flow, SEQUENCE_END), limit], |row| {
-            let (first, count) = (first_of(row.get(0)?), row.get(1)?);
-            let last = Place { flow, first, count, boot: 0 }.last();
-            Ok(Extent { first, last, count, bytes: row.get(2)?, blocks: 1 })
-        })?
-        .collect()
+/// The flow's blocks that begin at `from` or behind it; `each` says whether to go on.
+pub(crate) fn extents(
+    connection: &Connection,
+    flow: FlowId,
+    from: u64,
+    mut each: impl FnMut(Extent) -> bool,
+) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, count, length(bytes) FROM block WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
+    let mut rows = statement.query([key(flow, from), key(flow, SEQUENCE_END)])?;
+    while let Some(row) = rows.next()? {
+        let (first, count) = (first_of(row.get(0)?), row.get(1)?);
+        let last = Place { flow, first, count, boot: 0 }.last();
+        if !each(Extent { first, last, count, bytes: row.get(2)?, blocks: 1 }) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The flow's blocks from the one that holds `from` on; `each` says whether to go on. Nothing stays open afterwards.

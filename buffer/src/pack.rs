@@ -41,8 +41,9 @@ pub(crate) fn is_due(flows: &Flows) -> bool {
 pub(crate) fn step(transaction: &Connection, flows: &mut Flows) -> Result<(), WriteError> {
     let due = flows.iter_mut().find_map(|flow| flow.packs_from().map(|from| (flow, from)));
     let Some((flow, from)) = due else { return Ok(()) };
-    let small = small_blocks(&log::extents(transaction, flow.id, from, STEP_EVENTS)?);
-    flow.packed = match small {
+    let mut run = None;
+    log::extents(transaction, flow.id, from, |extent| gather(&mut run, extent))?;
+    flow.packed = match small_blocks(run) {
         Run::Skip { next } => next.unwrap_or(flow.next),
         Run::Pack { first, last } => {
             if let Some(events) = events(transaction, flow, first, last)? {
@@ -71,24 +72,28 @@ enum Run {
     Pack { first: u64, last: u64 },
 }
 
-fn small_blocks(extents: &[Extent]) -> Run {
-    let mut run: Option<Extent> = None;
-    for extent in extents {
-        let is_full = extent.count >= FULL_EVENTS || extent.bytes >= FULL_BYTES;
-        match &mut run {
-            None if is_full => return Run::Skip { next: Some(extent.last + 1) },
-            None => run = Some(*extent),
-            Some(run) if is_full || run.count + extent.count > STEP_EVENTS || run.bytes + extent.bytes > STEP_BYTES => {
-                break;
-            }
-            Some(run) => {
-                run.last = extent.last;
-                run.count += extent.count;
-                run.bytes += extent.bytes;
-                run.blocks += extent.blocks;
-            }
+/// Takes the next block into a run of small ones, and says whether the one after it may belong to it too.
+fn gather(run: &mut Option<Extent>, extent: Extent) -> bool {
+    let is_full = extent.count >= FULL_EVENTS || extent.bytes >= FULL_BYTES;
+    match run {
+        None => {
+            *run = Some(extent);
+            !is_full
+        }
+        Some(run) if is_full || run.count + extent.count > STEP_EVENTS || run.bytes + extent.bytes > STEP_BYTES => {
+            false
+        }
+        Some(run) => {
+            run.last = extent.last;
+            run.count += extent.count;
+            run.bytes += extent.bytes;
+            run.blocks += extent.blocks;
+            true
         }
     }
+}
+
+fn small_blocks(run: Option<Extent>) -> Run {
     match run {
         Some(Extent { blocks: 1, last, .. }) => Run::Skip { next: Some(last + 1) },
         Some(Extent { first, last, .. }) => Run::Pack { first, last },
@@ -140,7 +145,9 @@ mod tests {
             (vec![(2, 70_000), (2, 700)], Run::Skip { next: Some(3) }),
             (vec![], Run::Skip { next: None }),
         ] {
-            assert_eq!(small_blocks(&extents(&blocks)), expected, "{:?}", blocks.first());
+            let mut run = None;
+            let _ = extents(&blocks).into_iter().all(|extent| gather(&mut run, extent));
+            assert_eq!(small_blocks(run), expected, "{:?}", blocks.first());
         }
     }
 }

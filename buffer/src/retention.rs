@@ -143,8 +143,12 @@ pub(crate) fn give_up(transaction: &Connection, flows: &mut Flows) -> Result<boo
 /// where events were given up.
 fn chunk_end(transaction: &Connection, flow: &Flow) -> rusqlite::Result<u64> {
     let chunk = flow.oldest + CHUNK_EVENTS;
-    let block = log::extents(transaction, flow.id, flow.oldest, 1)?.first().map_or(chunk, |first| first.last + 1);
-    Ok(chunk.max(block).min(flow.first_needed()))
+    let mut end = chunk;
+    log::extents(transaction, flow.id, flow.oldest, |first| {
+        end = chunk.max(first.last + 1);
+        false
+    })?;
+    Ok(end.min(flow.first_needed()))
 }
 
 /// Deletes some of what was given up, so that no commit takes long, and says whether there was anything.

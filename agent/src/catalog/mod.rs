@@ -37,6 +37,16 @@ enum Data {
     Tags,
 }
 
+impl Standard {
+    /// Whether the catalogue says something of what stands under this name in the data.
+    pub(crate) fn speaks_of(&self, name: &str) -> bool {
+        match self.data {
+            Data::Fields(fields) => fields.iter().any(|field| field.name == name),
+            Data::Tags => true,
+        }
+    }
+}
+
 /// All types, in the order of the catalogue.
 pub(crate) fn all() -> impl Iterator<Item = &'static Standard> {
     [device::TYPES, production::TYPES, order::TYPES, gateway::TYPES].into_iter().flatten()

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::sight;
 use super::{FreshIds, json, sender_event_id};
-use crate::catalog;
+use crate::catalog::{self, Standard};
 use crate::metadata::shared_members;
 use crate::source::Message;
 use crate::template::{self, Scope};
@@ -36,15 +36,17 @@ pub(super) struct Topic {
     event_type: Arc<str>,
     /// Whether something of it looks into the payload, which then has to be JSON.
     points: bool,
-    /// Whether an object is passed on as it came, and nobody needs to know what is in it.
+    /// Whether an object is passed on as it came, and only the catalogue needs to know something of what is in it.
     passes_on: bool,
+    standard: Option<&'static Standard>,
 }
 
 impl Topic {
     pub(super) fn new(mapping: TopicMapping) -> Self {
         let points = points(&mapping);
-        let passes_on = !points && mapping.data.is_none() && catalog::find(&mapping.event_type).is_none();
-        Topic { points, passes_on, event_type: (&*mapping.event_type).into(), mapping }
+        let passes_on = !points && mapping.data.is_none();
+        let standard = catalog::find(&mapping.event_type);
+        Topic { points, passes_on, standard, event_type: (&*mapping.event_type).into(), mapping }
     }
 
     /// Its levels in a topic that is one of its own.
@@ -67,7 +69,10 @@ impl Topic {
     ) -> Result<Vec<Event>, String> {
         let text = str::from_utf8(payload).map_err(|error| format!("the payload is not UTF-8: {error}"))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if self.passes_on && sight::is_object(text) {
+        if self.passes_on
+            && let Some(members) = sight::members(text, |name| self.standard.is_some_and(|of| of.speaks_of(name)))
+        {
+            checked(&self.event_type, &members)?;
             let message = Element { origin, topic: self, levels, message, payload: &Value::Null, index: 0 };
             return message.event_of(text.trim().as_bytes().to_vec()).map(|event| vec![event]);
         }
