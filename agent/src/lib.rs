@@ -5,28 +5,19 @@
 //! them to destinations and writes the answers down. `run` puts the parts together; `cli` is what a person types.
 
 mod aside;
-mod audit;
 mod backoff;
 mod catalog;
-mod certificates;
 mod chain;
 mod cli;
 mod clip;
 mod clock;
 mod collect;
 mod control;
-mod crew;
-mod delays;
 mod deliver;
 #[cfg(feature = "demo")]
 mod demo;
 mod destination;
-mod destination_health;
-mod device_health;
 mod envelope;
-mod flash;
-mod flow_health;
-mod flow_status;
 mod fly;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -35,17 +26,12 @@ mod health;
 mod heartbeat;
 mod http;
 mod human;
-mod ledger_status;
-mod left_out;
 mod mapping;
 mod metadata;
 mod mqtt;
 mod opened;
-mod overflow;
 mod own_event;
 mod premises;
-mod process;
-mod progress;
 mod provenance;
 mod reading;
 mod recording;
@@ -56,18 +42,13 @@ mod routes;
 mod run;
 mod running;
 mod schedule;
-mod seal;
-mod service_level;
 mod signals;
 #[cfg(test)]
 mod simulated;
 mod slot;
 mod source;
-mod started;
 mod status;
 mod store;
-mod summary;
-mod sync;
 mod systemd;
 mod tap;
 mod template;

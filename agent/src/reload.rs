@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::audit::{self, Act};
 use crate::chain::chain;
 use crate::clock::{Clock, Time};
 use crate::mapping::Entry;
+use crate::own_event::audit::{self, Act};
 use crate::premises::Premises;
 use crate::run::RunError;
 use crate::running::Running;

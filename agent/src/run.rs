@@ -10,23 +10,20 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::control::{Control, ControlError, FrontDesk};
-use crate::crew::Crew;
 use crate::deliver::Ended;
 use crate::envelope::Site;
 use crate::health::{Health, Turned};
 use crate::opened::Opened;
-use crate::overflow;
+use crate::own_event::{overflow, started};
 use crate::premises::Premises;
 use crate::provenance::Provenance;
 use crate::reload::{self, Asked, Reloader};
-use crate::running::Running;
+use crate::running::{Crew, Running};
 use crate::signals::{ReloadSignal, StopSignals};
-use crate::started;
 use crate::status::Reporter;
 use crate::store::{Stopped, Store};
-use crate::sync;
 use crate::systemd;
 use crate::tap::Tap;
 use crate::wiring::{forget_unfinishable, options, routes, yielding};
@@ -158,7 +155,7 @@ fn start_beside(
     };
     let (told, timed) = (store.clone(), store.clone());
     beside.hire_unfailing("control".to_owned(), (), |stop| control.serve(desk, stop));
-    beside.hire_unfailing("clock".to_owned(), (), |stop| sync::watch(timed, stop));
+    beside.hire_unfailing("clock".to_owned(), (), |stop| clock::watch(timed, stop));
     beside.hire_unfailing("losses".to_owned(), (), |stop| overflow::ask(told, stop));
     beside.hire_unfailing("watchdog".to_owned(), (), |stop| systemd::watchdog(store, health, stop));
 }

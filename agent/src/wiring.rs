@@ -4,7 +4,7 @@ use plantlink_buffer::{Author, Buffer, FlowId, FlowSpec, FlowState, Options, Wri
 use plantlink_config::{Config, Destination, Flow, MqttQos, Name};
 
 use crate::clock::{Clock, boot_id};
-use crate::overflow::{self, Editor};
+use crate::own_event::overflow::{self, Editor};
 use crate::provenance::Provenance;
 use crate::routes::Routes;
 

@@ -14,9 +14,9 @@ use super::order::{configuration, obeyed};
 use super::{ConfigArgs, failed, print};
 use crate::clock::Time;
 use crate::control::{ControlError, Order, Request, ask};
-use crate::flow_health::FlowHealth;
-use crate::flow_status::FlowStatus;
+use crate::health::FlowHealth;
 use crate::human::millis;
+use crate::status::FlowStatus;
 
 #[derive(Args)]
 pub(super) struct FlowsArgs {

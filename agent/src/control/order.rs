@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::dead::Selection;
 use super::disposal;
 use crate::aside::aside;
-use crate::audit::Act;
 use crate::clock::Clock;
+use crate::own_event::audit::Act;
 use crate::routes::Routes;
 use crate::store::{Stopped, Store};
 

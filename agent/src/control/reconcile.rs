@@ -5,9 +5,9 @@ use plantlink_config::{Name, Stage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::audit::Act;
 use crate::chain::chain;
 use crate::destination::odoo::{Desk, Wish};
+use crate::own_event::audit::Act;
 use crate::store::{Stopped, Store};
 
 /// What is to be compared.

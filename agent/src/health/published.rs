@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use plantlink_config::Name;
 
+use super::device::{DeviceHealth, KnownDevice};
 use super::{DeviceTurn, Health, Turned};
 use crate::clock::Time;
-use crate::device_health::{DeviceHealth, KnownDevice};
 use crate::mapping::{Heard, MappedDevice};
 
 /// The devices of one source.

@@ -41,20 +41,4 @@ impl LineMapper {
 }
 
 #[cfg(test)]
-mod alarms;
-#[cfg(test)]
-mod edges;
-#[cfg(test)]
-mod jumps;
-#[cfg(test)]
-mod restarts;
-#[cfg(test)]
-mod states;
-#[cfg(test)]
-mod sums;
-#[cfg(test)]
-mod tallies;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod turns;

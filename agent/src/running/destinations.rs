@@ -8,9 +8,10 @@ use plantlink_config::{Config, Destination, Flow, MqttDestination, MqttQos, Name
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::crew::Crew;
+use super::seal::{Seal, Sealer};
 use super::shelf::BufferShelf;
 use crate::control::Reconcilers;
-use crate::crew::Crew;
 use crate::deliver::deliver;
 use crate::destination::mqtt::Broker;
 use crate::destination::odoo::{Desk, Odoo, Office, Reconciler, Save, Shelf, Visitors, desk};
@@ -20,7 +21,6 @@ use crate::greeting::greet;
 use crate::premises::Premises;
 use crate::run::RunError;
 use crate::schedule::Schedule;
-use crate::seal::{Seal, Sealer};
 use crate::store::Store;
 use crate::wiring::served;
 

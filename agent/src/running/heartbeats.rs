@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use plantlink_config::{Config, Destination, MqttDestination};
 
-use crate::crew::Crew;
+use super::crew::Crew;
+use super::seal::{Seal, Sealer};
 use crate::heartbeat::Heartbeat;
 use crate::premises::Premises;
 use crate::run::RunError;
-use crate::seal::{Seal, Sealer};
 use crate::status::Reporter;
 
 /// All that a heartbeat's task depends on.

@@ -1,7 +1,9 @@
 //! What runs: the tasks of the configuration in force, and the change to another one.
 
+mod crew;
 mod destinations;
 mod heartbeats;
+mod seal;
 mod shelf;
 mod sources;
 
@@ -13,14 +15,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{Lines, Reconcilers};
-use crate::crew::Crew;
+use crate::health::service_level;
 use crate::premises::Premises;
 use crate::run::RunError;
-use crate::seal::Sealer;
-use crate::service_level;
 use crate::status::Reporter;
 use crate::wiring::configured;
+pub(crate) use crew::Crew;
 use destinations::Destinations;
+use seal::Sealer;
 use sources::Sources;
 #[cfg(test)]
 pub(crate) use sources::restore;

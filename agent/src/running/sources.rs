@@ -8,13 +8,13 @@ use plantlink_config::{Config, Plant, Source};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::crew::Crew;
+use super::seal::{Seal, Sealer};
 use crate::collect::collect;
 use crate::control::Lines;
-use crate::crew::Crew;
 use crate::mapping::{FreshIds, LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
 use crate::premises::Premises;
 use crate::run::RunError;
-use crate::seal::{Seal, Sealer};
 use crate::source::modbus::{Desk, Line};
 use crate::source::mqtt::Subscription;
 

@@ -18,7 +18,7 @@ use super::verdict::Setback;
 use crate::chain::chain;
 use crate::clock::Time;
 use crate::destination::Expiry;
-use crate::destination_health::is_soon;
+use crate::health::is_soon;
 use crate::template::rfc3339;
 pub(crate) use example::Example;
 

@@ -1,5 +1,14 @@
 //! Scans of a line, and the events they become.
 
+mod alarms;
+mod edges;
+mod jumps;
+mod restarts;
+mod states;
+mod sums;
+mod tallies;
+mod turns;
+
 use plantlink_buffer::Stamp;
 use plantlink_config::{
     Address, Counted, DataTemplate, Derivation, Device, Name, Reporting, Sampled, SampledTags, Spot, Stage, Table, Tag,
@@ -10,7 +19,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::reading::{self, Fault, Quality, Reading};
 
-pub(super) fn tag(name: &str, kind: TagType) -> Tag {
+fn tag(name: &str, kind: TagType) -> Tag {
     Tag {
         name: TagName::new(name).unwrap(),
         at: Address { table: Table::Holding, wire: 0 },
@@ -26,7 +35,7 @@ pub(super) fn tag(name: &str, kind: TagType) -> Tag {
     }
 }
 
-pub(super) fn line(events: Vec<Derivation>) -> ModbusLine {
+fn line(events: Vec<Derivation>) -> ModbusLine {
     let device = Device {
         name: Name::new("press-12").unwrap(),
         unit: 1,
@@ -53,11 +62,11 @@ pub(super) fn line(events: Vec<Derivation>) -> ModbusLine {
     }
 }
 
-pub(super) fn plant() -> Plant {
+fn plant() -> Plant {
     Plant { id: Name::new("mill-07").unwrap(), gateway: Name::new("gw").unwrap() }
 }
 
-pub(super) fn counted() -> Derivation {
+fn counted() -> Derivation {
     Derivation::Counted(Counted {
         good: TagName::new("good_parts").unwrap(),
         scrap: None,
@@ -68,15 +77,15 @@ pub(super) fn counted() -> Derivation {
     })
 }
 
-pub(super) fn sampled(every: Option<Duration>) -> Derivation {
+fn sampled(every: Option<Duration>) -> Derivation {
     Derivation::Sampled(Sampled { tags: SampledTags::All, every })
 }
 
-pub(super) fn good(tag: usize, value: reading::Value) -> Reading {
+fn good(tag: usize, value: reading::Value) -> Reading {
     Reading { tag, value: Quality::Good(value) }
 }
 
-pub(super) fn scan(second: i64, parts: u64, speed: f64) -> Scan {
+fn scan(second: i64, parts: u64, speed: f64) -> Scan {
     use reading::Value::{Float, Unsigned};
     Scan {
         device: 0,
@@ -88,28 +97,28 @@ pub(super) fn scan(second: i64, parts: u64, speed: f64) -> Scan {
     }
 }
 
-pub(super) fn silent(second: i64) -> Scan {
+fn silent(second: i64) -> Scan {
     let bad = |tag| Reading { tag, value: Quality::Bad(Fault::Timeout) };
     Scan { readings: vec![bad(0), bad(1), bad(2)], ..scan(second, 0, 0.0) }
 }
 
 /// The data of the events, but for what is told of the device itself.
-pub(super) fn data(entry: &Entry) -> Vec<Value> {
+fn data(entry: &Entry) -> Vec<Value> {
     events(entry).into_iter().filter(|(kind, _)| !kind.starts_with("device.")).map(|(_, data)| data).collect()
 }
 
 /// The types and data of the events.
-pub(super) fn events(entry: &Entry) -> Vec<(String, Value)> {
+fn events(entry: &Entry) -> Vec<(String, Value)> {
     let parsed = |data: &[u8]| serde_json::from_slice(data).unwrap();
     entry.events.iter().map(|event| (event.event_type.to_string(), parsed(&event.data))).collect()
 }
 
-pub(super) fn mapper(events: Vec<Derivation>) -> LineMapper {
+fn mapper(events: Vec<Derivation>) -> LineMapper {
     LineMapper::new(&plant(), &line(events), Duration::ZERO, &Memory::new(), &FreshIds::ByChance)
 }
 
 /// What is remembered after the entry.
-pub(super) fn remember(memory: &mut Memory, entry: Entry) {
+fn remember(memory: &mut Memory, entry: Entry) {
     for (owner, value) in entry.memory {
         match value {
             Some(value) => memory.insert(owner, value),

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use plantlink_config::{Derivation, Labels, Mode, StandardState, StateChanged, TagName, TagType};
 use serde_json::{Value, json};
 
-use super::tests::{events, line, plant, remember, scan, silent, tag};
 use super::*;
 use crate::reading::{self, Fault, Quality, Reading};
 use crate::source::Identity;

@@ -3,10 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::device_health::DeviceHealth;
-use crate::flow_status::FlowStatus;
-use crate::health::{SourceHealth, State};
-use crate::status::{Named, Report};
+use super::{FlowStatus, Named, Report};
+use crate::health::{DeviceHealth, SourceHealth, State};
 
 /// So many of each kind are told where not even those with a trouble fit.
 const TOLD: usize = 20;
@@ -104,8 +102,8 @@ fn has_flow_trouble(flow: &FlowStatus) -> bool {
 mod tests {
     use serde_json::Value;
 
+    use super::super::summary::tests::{device, well};
     use super::*;
-    use crate::summary::tests::{device, well};
 
     const BYTES_MAX: usize = 100_000;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::{Condition, State, Turned, now};
 use crate::clip::clip;
 use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::destination::odoo::Tally;
-use crate::health::{Condition, State, Turned, now};
 use crate::schedule::Limit;
 use crate::template::rfc3339;
 

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::{SOURCE, own_event};
 use crate::clock::Clock;
-use crate::own_event::{SOURCE, own_event};
 use crate::provenance::Provenance;
 use crate::store::Store;
 use crate::template::rfc3339;

@@ -1,14 +1,12 @@
 use plantlink_config::Name;
 
+use super::super::BufferStatus;
+use super::super::flash::Flash;
+use super::super::process::ProcessStatus;
 use super::*;
-use crate::device_health::TagFault;
-use crate::flash::Flash;
-use crate::flow_health::Pause;
-use crate::health::{Condition, Remark, SourceHealth};
+use crate::health::{Condition, Pause, Remark, SourceHealth, TagFault};
 use crate::opened::Opened;
-use crate::process::ProcessStatus;
 use crate::source::modbus::fake;
-use crate::status::BufferStatus;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::delays::Delays;
-use crate::health::{Remark, Seldom, Turned, now, remark};
-use crate::progress::Progress;
+use super::delays::Delays;
+use super::progress::Progress;
+use super::{Remark, Seldom, Turned, now, remark};
 
 /// One flow. The counts are since the start.
 #[derive(Debug, Clone, Default)]

@@ -8,10 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::{Time, age};
-use crate::delays::DelayFigures;
-use crate::flow_health::{FlowHealth, Pause};
-use crate::health::Remark;
-use crate::service_level;
+use crate::health::{DelayFigures, FlowHealth, Pause, Remark, service_level};
 
 /// A flow that gave up events is said to go on with it for so long.
 const DROPPING: Duration = Duration::from_mins(10);

@@ -1,7 +1,13 @@
 //! What works and what does not, since when and why not: for the logs, `status` and the heartbeat.
 
 mod change;
+mod delays;
+mod destination;
+mod device;
+mod flow;
+mod progress;
 mod published;
+pub(crate) mod service_level;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,13 +23,18 @@ use crate::clip::clip;
 use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::destination::odoo::Tally;
-use crate::destination_health::{DestinationHealth, Trouble};
-use crate::device_health::{DeviceHealth, KnownDevice};
-use crate::flow_health::{FlowHealth, LateTurn};
 use crate::reload::Reload;
 use crate::schedule::Limit;
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
+pub(crate) use delays::DelayFigures;
+pub(crate) use destination::{DestinationHealth, Trouble, is_soon};
+pub(crate) use device::DeviceHealth;
+use device::KnownDevice;
+#[cfg(test)]
+pub(crate) use device::TagFault;
+use flow::LateTurn;
+pub(crate) use flow::{FlowHealth, Pause};
 use published::Publishers;
 
 /// What happens to many events is told in the log no more often than this.

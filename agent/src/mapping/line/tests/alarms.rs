@@ -8,7 +8,6 @@ use plantlink_config::{
 use serde_json::{Value, json};
 
 use super::states::{machine, shown, silenced};
-use super::tests::{events, plant};
 use super::*;
 use crate::reading::{self, Fault, Quality};
 

@@ -10,9 +10,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::Health;
+use super::flow::LateTurn;
 use crate::clock::{Time, age};
-use crate::flow_health::LateTurn;
-use crate::health::Health;
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_secs(1);

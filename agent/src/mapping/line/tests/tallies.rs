@@ -3,7 +3,6 @@
 use plantlink_config::{Consumed, Counted, DataTemplate, Derivation, Medium, TagName, Template};
 use serde_json::{Value, json};
 
-use super::tests::{data, good, line, mapper, plant, remember, scan, silent};
 use super::*;
 use crate::reading::{Caveat, Fault, Quality, Value as Read};
 use crate::source::{Identity, Scan};

@@ -3,8 +3,8 @@
 use plantlink_buffer::{Event, ReadError, Reader, Stamp};
 use serde_json::{Value, json};
 
+use super::own_event;
 use crate::mapping::Remembered;
-use crate::own_event::own_event;
 
 const RECORDED: &str = "audit.recorded";
 /// Where the hash of the last configuration is remembered.

@@ -1,5 +1,13 @@
 //! What the agent is doing, as one object: what `plantlink status` shows and the heartbeat tells.
 
+mod certificates;
+mod flash;
+mod flow;
+mod ledger;
+mod left_out;
+mod process;
+mod summary;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -11,23 +19,21 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::certificates::{CertificateStatus, Certificates};
 use crate::chain::chain;
 use crate::clock::{Clock, Time, is_plausible};
 use crate::control::Wording;
-use crate::destination_health::DestinationHealth;
-use crate::device_health::DeviceHealth;
 use crate::envelope::Site;
-use crate::flash::{Flash, FlashAccount};
-use crate::flow_status::FlowStatus;
-use crate::health::{Condition, Health, SourceHealth};
-use crate::ledger_status::LedgerStatus;
-use crate::left_out::LeftOut;
+use crate::health::{Condition, DestinationHealth, DeviceHealth, Health, SourceHealth};
 use crate::opened::Opened;
-use crate::process::ProcessStatus;
 use crate::reload::Reload;
-use crate::summary::Summary;
 use crate::template::rfc3339;
+use certificates::{CertificateStatus, Certificates};
+use flash::{Flash, FlashAccount};
+pub(crate) use flow::FlowStatus;
+use ledger::LedgerStatus;
+use left_out::LeftOut;
+use process::ProcessStatus;
+use summary::Summary;
 
 /// Takes the picture. Cheap to clone.
 #[derive(Clone)]

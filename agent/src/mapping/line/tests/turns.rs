@@ -3,7 +3,6 @@
 use plantlink_config::{Expected, Identity as Expectation, Name, Profile};
 use serde_json::{Value, json};
 
-use super::tests::{counted, events, line, mapper, plant, remember, sampled, scan, silent};
 use super::*;
 use crate::reading::{Fault, Quality};
 use crate::source::{Identity, Nameplate};

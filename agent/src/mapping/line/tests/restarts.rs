@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::alarms::{limited, word};
 use super::states::{machine, shown, silenced, state_changed};
-use super::tests::{counted, events, line, plant, remember, sampled, scan};
 use super::*;
 use crate::reading::{self, Fault, Quality};
 use crate::source::Identity;

@@ -3,7 +3,6 @@
 use plantlink_buffer::Stamp;
 use serde_json::{Value, json};
 
-use super::tests::{counted, events, mapper, scan, silent};
 use super::*;
 
 /// 2026-09-21T14:13:20Z.

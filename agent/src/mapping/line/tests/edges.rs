@@ -3,7 +3,6 @@
 use plantlink_config::{DataTemplate, Derivation, Direction, Edge, EventType, TagName, TagType, Template};
 use serde_json::{Value, json};
 
-use super::tests::{events, good, line, plant, remember, scan, silent, tag};
 use super::*;
 use crate::reading::{Fault, Quality, Value as Read};
 use crate::source::{Identity, Scan};

@@ -1,5 +1,9 @@
 //! Events in which the agent tells of itself.
 
+pub(crate) mod audit;
+pub(crate) mod overflow;
+pub(crate) mod started;
+
 use plantlink_buffer::{Event, EventTime, Stamp};
 use serde_json::Value;
 use uuid::Uuid;

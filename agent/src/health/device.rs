@@ -7,9 +7,9 @@ use plantlink_config::{Device, Name, Profile, TagName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::{Condition, State, Turned};
 use crate::clip::clip;
 use crate::clock::Time;
-use crate::health::{Condition, State, Turned};
 use crate::mapping::MappedDevice;
 use crate::reading::{Fault, Quality};
 use crate::source::{Identity, Scan};

@@ -3,15 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::certificates::{CertificateStatus, Role, Validity};
-use crate::destination_health::{DestinationHealth, Trouble};
-use crate::device_health::DeviceHealth;
-use crate::flow_status::FlowStatus;
-use crate::health::State;
+use super::certificates::{CertificateStatus, Role, Validity};
+use super::{FlowStatus, Named, Status};
+use crate::health::{DestinationHealth, DeviceHealth, State, Trouble};
 use crate::human::{count, millis, seconds};
 use crate::opened::Stop;
 use crate::schedule::Limit;
-use crate::status::{Named, Status};
 
 /// A destination whose oldest event is younger is not behind.
 const BEHIND_S: u64 = 60;

@@ -4,7 +4,6 @@ use plantlink_config::{Consumed, Counted, Derivation, Medium, TagName, TagType};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::tests::{data, good, line, plant, remember, silent};
 use super::*;
 use crate::reading::{Fault, Quality, Value as Read};
 use crate::source::Scan;
@@ -57,7 +56,7 @@ impl Machine {
                 good(1, Read::Float(shown as f64 / 10.0)),
                 good(2, Read::Unsigned(self.order)),
             ],
-            ..super::tests::scan(self.second, 0, 0.0)
+            ..super::scan(self.second, 0, 0.0)
         }
     }
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::own_event;
 use crate::clock::boot_id;
 use crate::mapping::Entry;
 use crate::opened::{Opened, Stop};
-use crate::own_event::own_event;
 use crate::premises::Premises;
 use crate::run::RunError;
 

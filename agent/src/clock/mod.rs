@@ -1,5 +1,7 @@
 //! What time it is: the wall clock, the clock that runs from boot, and whether the wall clock is set.
 
+mod watch;
+
 use std::ffi::c_long;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,6 +11,8 @@ use plantlink_config::SyncedBy;
 use rtime_clock::adjtime::{Timex, adjtimex};
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
+
+pub(crate) use watch::watch;
 
 /// 2026-01-01T00:00:00Z. A wall clock before this program was written is not set, whoever says so.
 const WRITTEN_US: i64 = 1_767_225_600_000_000;
