@@ -5,6 +5,7 @@ use std::sync::Arc;
 use plantlink_buffer::{Append, Fly, ReadError, Reader, Readers, Work};
 use plantlink_config::Name;
 
+use crate::aside::aside;
 use crate::envelope::Site;
 use crate::health::Health;
 use crate::run::RunError;
@@ -40,7 +41,6 @@ impl Premises {
         read: impl FnOnce(Reader) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, RunError> {
         let readers = self.readers.clone();
-        let read = tokio::task::spawn_blocking(move || readers.open().and_then(read)).await;
-        Ok(read??)
+        Ok(aside(move || readers.open().and_then(read)).await?)
     }
 }

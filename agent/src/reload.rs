@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use crate::aside::aside;
 use crate::chain::chain;
 use crate::clock::{Clock, Time};
 use crate::mapping::Entry;
@@ -84,7 +85,7 @@ impl Reloader {
         };
         let before = self.config.borrow().clone();
         let (path, running_config) = (self.path.clone(), before.clone());
-        let loaded = tokio::task::spawn_blocking(move || plantlink_config::reload(&path, &running_config)).await?;
+        let loaded = aside(move || plantlink_config::reload(&path, &running_config)).await;
         let mut report = Reload {
             at: rfc3339(Time::now().wall_us),
             by,

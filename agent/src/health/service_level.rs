@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::Health;
 use super::flow::LateTurn;
+use crate::aside::aside;
 use crate::clock::{Time, age};
 
 /// How often it is looked at.
@@ -50,14 +51,11 @@ pub(crate) async fn watch(
         if promises.is_empty() {
             continue;
         }
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = move || {
             promises.iter_mut().for_each(|promise| promise.look(&levels, &mut reader));
             (promises, reader)
-        });
-        (promises, reader) = match looked.await {
-            Ok(looked) => looked,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
+        (promises, reader) = aside(looked).await;
         promises.iter().for_each(|promise| promise.tell(&health));
     }
 }

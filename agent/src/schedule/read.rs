@@ -6,6 +6,7 @@ use plantlink_config::{Name, Order};
 use super::offers::Offers;
 use super::outlet::Outlet;
 use super::{Part, Ready, Schedule, Turn};
+use crate::aside::aside;
 use crate::destination::Batch;
 use crate::envelope::Envelope;
 
@@ -129,7 +130,7 @@ impl Schedule {
         bytes_max: usize,
     ) -> Result<Option<(Vec<(Stored, Recorded)>, Hold)>, Box<ReadError>> {
         let Some(mut reader) = self.reader.take() else { return Ok(None) };
-        let joined = tokio::task::spawn_blocking(move || {
+        let (reader, read) = aside(move || {
             let read = match part {
                 Part::Live | Part::Backlog | Part::Replay => reader.offer(flow, from, events_max, bytes_max),
                 Part::Waiting => reader.offer_waiting(flow, from, events_max.min(WAITING_BATCH_MAX)),
@@ -138,10 +139,6 @@ impl Schedule {
             (reader, read)
         })
         .await;
-        let (reader, read) = match joined {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
         self.reader = Some(reader);
         read.map(Some).map_err(Box::new)
     }

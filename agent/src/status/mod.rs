@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::aside::aside;
 use crate::chain::chain;
 use crate::clock::{Clock, Time, is_plausible};
 use crate::control::Wording;
@@ -162,10 +163,7 @@ impl Reporter {
     /// Reads the disk, so it takes its time elsewhere than on the runtime's threads.
     pub(crate) async fn report(&self) -> Report {
         let inner = self.0.clone();
-        match tokio::task::spawn_blocking(move || Report::of(inner.status())).await {
-            Ok(report) => report,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        aside(move || Report::of(inner.status())).await
     }
 }
 
