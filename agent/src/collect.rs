@@ -8,22 +8,27 @@ use tracing::{info, warn};
 use crate::backoff::Backoff;
 use crate::chain::chain;
 use crate::health::{DeviceTurn, FirmwareTurn, Health, Turned};
-use crate::mapping::Mapper;
-use crate::source::{Content, Source, Subscribed};
+use crate::mapping::{Entry, Heard, Mapper};
+use crate::source::{Content, Intake, Source, SourceError, Subscribed};
 use crate::store::{Stopped, Store};
 use crate::tap::SourceTap;
 
 /// A source that was up for so long works: the next pause is a short one again.
 const HOLDS: Duration = Duration::from_secs(60);
 
+/// Who is told how a source is and what it brings: the picture of what works, the log, and whoever looks on.
+pub(crate) struct Audience {
+    pub(crate) source: Name,
+    pub(crate) health: Health,
+    pub(crate) tap: SourceTap,
+}
+
 /// Runs one source until stop. Ends early only when the disk's writer has ended.
 pub(crate) async fn collect(
-    name: Name,
     mut source: impl Source,
     mut mapper: Mapper,
     store: Store,
-    health: Health,
-    tap: SourceTap,
+    audience: Audience,
     stop: CancellationToken,
 ) -> Result<(), Stopped> {
     let mut backoff = Backoff::default();
@@ -33,46 +38,16 @@ pub(crate) async fn collect(
             Ok(intake) => {
                 if intake.shows_life() {
                     up_since.get_or_insert_with(Instant::now);
-                    if health.source_up(&name) == Turned::Yes {
-                        info!(source = %name, "source is up");
-                    }
+                    audience.is_up();
                 }
                 if intake.brings_something() {
                     backoff.reset();
                 }
-                health.readings(&name, &intake).into_iter().for_each(tell);
-                match health.identity(&name, &intake) {
-                    Some(FirmwareTurn { device, unexpected: None, .. }) => {
-                        info!(%device, "device has the expected firmware")
-                    }
-                    Some(FirmwareTurn { device, profile, unexpected: Some(firmware) }) => {
-                        warn!(%device, profile, %firmware, "device has an unexpected firmware; its values are uncertain");
-                    }
-                    None => {}
-                }
-                if let Content::Subscribed(Subscribed { refused, .. }) = &intake.content
-                    && health.source_refused(&name, refused.as_deref()) == Turned::Yes
-                    && let Some(refused) = refused
-                {
-                    warn!(source = %name, error = %refused, "source gets only a part");
-                }
-                tap.show(&intake.content);
+                audience.came(&intake);
                 let mut entry = mapper.map(intake);
                 source.ask(std::mem::take(&mut entry.rebirths));
-                entry.heard.drain(..).filter_map(|heard| health.heard(&name, heard)).for_each(tell);
-                for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
-                    if health.rejected(&name, &rejected.reason) == Turned::Yes {
-                        warn!(source = %name, reason = %rejected.reason, "messages are rejected and kept as dead letters");
-                    }
-                }
-                if let Some(topic) = &entry.unmapped
-                    && health.unmapped(&name, topic) == Turned::Yes
-                {
-                    warn!(source = %name, %topic, "messages fit no mapping and make no event");
-                }
-                if let Some(doubt) = &entry.doubt {
-                    warn!(source = %name, %doubt, "messages that the broker delivers again are taken for new ones");
-                }
+                audience.heard(std::mem::take(&mut entry.heard));
+                audience.became(&entry);
                 if entry.is_nothing() {
                     entry.ack.give();
                     continue;
@@ -87,9 +62,7 @@ pub(crate) async fn collect(
                 if up_since.take().is_some_and(|since| since.elapsed() >= HOLDS) {
                     backoff.reset();
                 }
-                if health.source_down(&name, &chain(&error)) == Turned::Yes {
-                    warn!(source = %name, error = %chain(&error), "source is down");
-                }
+                audience.is_down(&error);
                 stop.run_until_cancelled(tokio::time::sleep(backoff.next(fastrand::f64()))).await;
             }
         }
@@ -98,6 +71,63 @@ pub(crate) async fn collect(
     store.hurry()?;
     source.close().await;
     Ok(())
+}
+
+impl Audience {
+    fn is_up(&self) {
+        if self.health.source_up(&self.source) == Turned::Yes {
+            info!(source = %self.source, "source is up");
+        }
+    }
+
+    fn is_down(&self, error: &SourceError) {
+        let error = chain(error);
+        if self.health.source_down(&self.source, &error) == Turned::Yes {
+            warn!(source = %self.source, %error, "source is down");
+        }
+    }
+
+    /// What the source brought.
+    fn came(&self, intake: &Intake) {
+        self.health.readings(&self.source, intake).into_iter().for_each(tell);
+        match self.health.identity(&self.source, intake) {
+            Some(FirmwareTurn { device, unexpected: None, .. }) => info!(%device, "device has the expected firmware"),
+            Some(FirmwareTurn { device, profile, unexpected: Some(firmware) }) => {
+                warn!(%device, profile, %firmware, "device has an unexpected firmware; its values are uncertain");
+            }
+            None => {}
+        }
+        if let Content::Subscribed(Subscribed { refused, .. }) = &intake.content
+            && self.health.source_refused(&self.source, refused.as_deref()) == Turned::Yes
+            && let Some(refused) = refused
+        {
+            warn!(source = %self.source, error = %refused, "source gets only a part");
+        }
+        self.tap.show(&intake.content);
+    }
+
+    /// Of devices that publish.
+    fn heard(&self, heard: Vec<Heard>) {
+        heard.into_iter().filter_map(|heard| self.health.heard(&self.source, heard)).for_each(tell);
+    }
+
+    /// What became of it, as far as that is a matter for people.
+    fn became(&self, entry: &Entry) {
+        let source = &self.source;
+        for rejected in entry.received.iter().flat_map(|received| &received.rejected) {
+            if self.health.rejected(source, &rejected.reason) == Turned::Yes {
+                warn!(%source, reason = %rejected.reason, "messages are rejected and kept as dead letters");
+            }
+        }
+        if let Some(topic) = &entry.unmapped
+            && self.health.unmapped(source, topic) == Turned::Yes
+        {
+            warn!(%source, %topic, "messages fit no mapping and make no event");
+        }
+        if let Some(doubt) = &entry.doubt {
+            warn!(%source, %doubt, "messages that the broker delivers again are taken for new ones");
+        }
+    }
 }
 
 fn tell(turn: DeviceTurn) {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::crew::Crew;
 use super::seal::{Seal, Sealer};
-use crate::collect::collect;
+use crate::collect::{Audience, collect};
 use crate::control::Lines;
 use crate::mapping::{FreshIds, LineMapper, Mapper, Memory, MessageMapper, Receipts, remembered_filters};
 use crate::premises::Premises;
@@ -121,7 +121,7 @@ async fn tend<S: crate::source::Source>(
     let tap = premises.tap.source(&source);
     let (mapper, memory) = premises.read(move |reader| restore(&source, &plant, wait, &reader)).await?;
     let Premises { store, health, .. } = premises;
-    collect(name, open(&memory), mapper, store, health, tap, stop).await?;
+    collect(open(&memory), mapper, store, Audience { source: name, health, tap }, stop).await?;
     Ok(())
 }
 

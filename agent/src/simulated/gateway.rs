@@ -19,7 +19,7 @@ use turmoil::net::TcpStream;
 
 use super::service::Service;
 use crate::clock::Clock;
-use crate::collect::collect;
+use crate::collect::{Audience, collect};
 use crate::deliver::deliver;
 use crate::destination::mqtt::Broker;
 use crate::envelope::Site;
@@ -149,7 +149,8 @@ window = {WINDOW}
         let subscription =
             Subscription::over(Simulated, source, remembered_filters(&source.name, &memory), store.clock());
         let tap = Tap::default().source(plant_source);
-        left.spawn(collect(source.name.clone(), subscription, mapper, store.clone(), health, tap, plant.clone()));
+        let audience = Audience { source: source.name.clone(), health, tap };
+        left.spawn(collect(subscription, mapper, store.clone(), audience, plant.clone()));
 
         let gate = Gate::shut(&writer.handle());
         gate.reached();
