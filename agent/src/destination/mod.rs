@@ -35,6 +35,9 @@ pub(crate) trait Greet {
     fn greet(&mut self) -> impl Future<Output = Result<(), DeliverError>> + Send;
 }
 
+/// A key that ends sooner than this should be replaced now: who can do it may be away.
+const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
+
 /// When a key or a certificate ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expiry {
@@ -42,6 +45,15 @@ pub(crate) struct Expiry {
     pub(crate) of: String,
     /// Unix microseconds.
     pub(crate) at_us: i64,
+}
+
+impl Expiry {
+    /// Whether what ends then should be replaced at this moment, in Unix microseconds.
+    pub(crate) fn is_soon(&self, now_us: i64) -> bool {
+        // What lies in the past is no time at all.
+        let left = Duration::from_micros(u64::try_from(self.at_us.saturating_sub(now_us)).unwrap_or_default());
+        left < WARN_BEFORE
+    }
 }
 
 /// Events of one flow, oldest first.

@@ -69,16 +69,6 @@ pub(crate) struct HeldBack {
     since: String,
 }
 
-/// A key that ends sooner than this should be replaced now: who can do it may be away.
-const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
-
-/// Whether a key that ends then should be replaced.
-pub(crate) fn is_soon(at_us: i64, now_us: i64) -> bool {
-    // What lies in the past is no time at all.
-    let left = Duration::from_micros(u64::try_from(at_us.saturating_sub(now_us)).unwrap_or_default());
-    left < WARN_BEFORE
-}
-
 impl DestinationHealth {
     pub(crate) fn up(&mut self) -> Turned {
         self.trouble = None;
@@ -105,7 +95,7 @@ impl DestinationHealth {
         let was_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
         let now_us = Time::now().wall_us;
         self.expires =
-            expiry.map(|Expiry { of, at_us }| Expires { of, at: rfc3339(at_us), soon: is_soon(at_us, now_us) });
+            expiry.map(|expiry| Expires { soon: expiry.is_soon(now_us), at: rfc3339(expiry.at_us), of: expiry.of });
         let is_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
         if is_soon && !was_soon { Turned::Yes } else { Turned::No }
     }

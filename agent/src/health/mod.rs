@@ -28,7 +28,7 @@ use crate::schedule::Limit;
 use crate::source::{Content, Intake};
 use crate::template::rfc3339;
 pub(crate) use delays::DelayFigures;
-pub(crate) use destination::{DestinationHealth, Trouble, is_soon};
+pub(crate) use destination::{DestinationHealth, Trouble};
 pub(crate) use device::DeviceHealth;
 use device::KnownDevice;
 #[cfg(test)]

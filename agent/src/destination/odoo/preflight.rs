@@ -18,7 +18,6 @@ use super::verdict::Setback;
 use crate::chain::chain;
 use crate::clock::Time;
 use crate::destination::Expiry;
-use crate::health::is_soon;
 use crate::template::rfc3339;
 pub(crate) use example::Example;
 
@@ -102,9 +101,10 @@ impl Preflight {
     }
 
     fn key_ends(&mut self) {
-        if let Some(Expiry { of, at_us }) = self.api.expiry()
-            && is_soon(at_us, Time::now().wall_us)
+        if let Some(expiry) = self.api.expiry()
+            && expiry.is_soon(Time::now().wall_us)
         {
+            let Expiry { of, at_us } = expiry;
             let message = format!("{of} ends at {}: make a new one in time", rfc3339(at_us));
             self.add(self.at.key("api_key"), Severity::Warning, "expiry", message, None);
         }
