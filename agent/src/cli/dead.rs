@@ -10,6 +10,7 @@ use plantlink_buffer::Reader;
 use plantlink_config::Config;
 use serde_json::Value;
 
+use super::answer::number;
 use super::order::{configuration, obeyed};
 use super::{ConfigArgs, failed, print};
 use crate::control::{ControlError, Dead, Order, Request, Selection, Wording, ask};
@@ -194,8 +195,4 @@ fn line(letter: &Value) -> String {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value.get(key).and_then(Value::as_u64).unwrap_or(0)
 }

@@ -10,6 +10,7 @@ use plantlink_buffer::Reader;
 use plantlink_config::Config;
 use serde_json::Value;
 
+use super::answer::{items, number, text};
 use super::order::{configuration, obeyed};
 use super::{ConfigArgs, failed, print};
 use crate::clock::Time;
@@ -123,7 +124,7 @@ fn table(flows: &[Value]) -> String {
         "flow", "to", "priority", "waiting", "oldest", "promised", "delay", "breaches", "delivered", "dead", "dropped"
     );
     for flow in flows {
-        let events: Vec<&str> = flow["events"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let events: Vec<&str> = items(flow, "events").filter_map(Value::as_str).collect();
         let retired = flow["retired"] == Value::Bool(true);
         let _ = write!(
             out,
@@ -156,12 +157,4 @@ fn table(flows: &[Value]) -> String {
 /// A time that may not be known.
 fn known(time_ms: Option<u64>) -> String {
     time_ms.map_or_else(|| "-".to_owned(), millis)
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value.get(key).and_then(Value::as_u64).unwrap_or(0)
 }

@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and how a process ends.
 
 mod access;
+mod answer;
 mod check;
 mod dead;
 mod event_line;
