@@ -119,12 +119,9 @@ impl Node {
     ) -> Result<(), String> {
         match (topic.verb, topic.device) {
             (Verb::Birth, None) => {
-                let birth = Birth::read(payload)?;
+                self.born(plant, None, payload, stamp, entry)?;
                 self.certificate = Certificate::Current;
                 self.seq = sequence(payload);
-                let joined = std::mem::replace(&mut self.birth_death_sequence, payload.birth_death_sequence());
-                let is_another = joined != self.birth_death_sequence;
-                self.born(plant, None, birth, is_another, payload, stamp, entry);
                 Ok(())
             }
             (Verb::Death, None) => {
@@ -139,9 +136,8 @@ impl Node {
                 Ok(())
             }
             (Verb::Birth, device @ Some(_)) => {
-                let birth = Birth::read(payload)?;
+                self.born(plant, device, payload, stamp, entry)?;
                 self.count(payload, stamp, entry);
-                self.born(plant, device, birth, false, payload, stamp, entry);
                 Ok(())
             }
             (Verb::Death, device @ Some(_)) => {
@@ -207,38 +203,41 @@ impl Node {
         self.mappings.iter().any(|mapping| mapping.rebirth)
     }
 
-    /// Takes in a certificate. What it says is remembered when it is new, or another one than before in what it does not
-    /// name itself.
-    #[expect(clippy::too_many_arguments, reason = "what a message is made of, and where its events go")]
+    /// Takes in a certificate, or says why it is none. What it says is remembered when it is new.
     fn born(
         &mut self,
         plant: &Plant,
         device: Option<&str>,
-        birth: Birth,
-        is_another: bool,
         payload: &Payload,
         stamp: Stamp,
         entry: &mut Entry,
-    ) {
+    ) -> Result<(), String> {
+        let birth = Birth::read(payload)?;
+        // A node that connects again has the same metrics, and another will.
+        let has_joined = device.is_none() && self.birth_death_sequence != payload.birth_death_sequence();
+        if has_joined {
+            self.birth_death_sequence = payload.birth_death_sequence();
+        }
         let key = device.map(str::to_owned);
         let known = self.published.remove(&key);
         let mapping = self.mapping(device);
         // Of what nobody wants, no metrics are remembered.
         let metrics = if mapping.is_some() { birth.announced() } else { &[] };
         let is_new = mapping.is_some() && known.as_ref().is_none_or(|known| known.birth().announced() != metrics);
-        if is_new || is_another {
+        if is_new || has_joined {
             let birth_death_sequence = self.birth_death_sequence.filter(|_| device.is_none());
             let remembered = BirthMemory { birth_death_sequence, metrics: metrics.to_vec() };
             let owner = device.map_or_else(|| self.owner.clone(), |device| format!("{}/{device}", self.owner));
             entry.memory.push((owner, Some(json(&remembered))));
         }
-        let Some((mapping, name)) = mapping else { return };
+        let Some((mapping, name)) = mapping else { return Ok(()) };
         let mut published = match known {
             Some(known) => known.reborn(&mapping, birth, &self.ids),
             None => Published::new(&mapping, name, birth, &Memory::new(), &self.ids),
         };
         published.born(plant, payload, stamp, entry);
         self.published.insert(key, published);
+        Ok(())
     }
 
     /// The table that takes a device, and the device's name among events.
