@@ -62,16 +62,10 @@ pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> 
 
     let clock = Clock::new(config.clock.synced_by);
 
-    let mut buffer = Buffer::open(&config.buffer.path, &options(&config))?;
-    forget_unfinishable(&config, &mut buffer)?;
+    let (buffer, opened) = open(&config, provenance, clock)?;
     let site =
         Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: buffer.epoch() });
-    let opened = Opened::of(&buffer);
-    opened.tell();
-    let flows = buffer.flows();
-    let (yields, author) = yielding(&config, &flows, provenance, clock);
-    let buffer = buffer.yielding(yields, author);
-    let readers = buffer.readers();
+    let (flows, readers) = (buffer.flows(), buffer.readers());
     let broken = CancellationToken::new();
     health.disk(None);
     let (disk, alarm) = (health.clone(), broken.clone());
@@ -120,6 +114,16 @@ pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> 
     drop((store, reloader, running));
     writer.stop()?;
     ended.and(stopped)
+}
+
+/// The buffer of this configuration, and in which state it was found.
+fn open(config: &Config, provenance: Provenance, clock: Clock) -> Result<(Buffer, Opened), RunError> {
+    let mut buffer = Buffer::open(&config.buffer.path, &options(config))?;
+    forget_unfinishable(config, &mut buffer)?;
+    let opened = Opened::of(&buffer);
+    opened.tell();
+    let (yields, author) = yielding(config, &buffer.flows(), provenance, clock);
+    Ok((buffer.yielding(yields, author), opened))
 }
 
 /// Has what runs follow the configuration, until something fails.
