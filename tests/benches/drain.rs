@@ -16,7 +16,7 @@ use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
 use plantlink_tests::proxy::{Cut, Mode, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
-use plantlink_tests::workload::{broker, setting};
+use plantlink_tests::workload::{Passage, broker, setting};
 use serde_json::Value;
 
 /// Events a second, and how often a second they are published.
@@ -26,6 +26,8 @@ const TICKS: usize = 50;
 const BEFORE: Duration = Duration::from_secs(2);
 /// For a backlog to be gone.
 const LIMIT: Duration = Duration::from_secs(600);
+/// What is urgent.
+const ALARMS: &str = "[[source.mqtt.topic]]\nfilter = \"alarms\"\ntype = \"alarm.plant\"";
 /// How often an event is published behind a backlog.
 const EVENT_EVERY: Duration = Duration::from_millis(20);
 
@@ -57,7 +59,8 @@ impl Bench {
         let (plant, centre) = (broker().await, broker().await);
         let link = Proxy::start(centre.port(), Random::new(1)).await;
         let received = Subscriber::start(Options::new(centre.back_port(), "observer", Version::V5), "#").await;
-        let agent = Agent::start(&configuration(plant.port(), link.port(), flows));
+        let passage = Passage { mapping: ALARMS, flows, ..Passage::plain(plant.port(), link.port()) };
+        let agent = Agent::start(&passage.configuration());
         agent.wait_until("the connection to the plant", LIMIT, |status| status["sources"][0]["state"] == "up").await;
         Bench { plant, _centre: centre, link, received, agent, began: Instant::now() }
     }
@@ -121,7 +124,7 @@ async fn through_an_outage(order: &str, outage: Duration) {
         let mut pace = tokio::time::interval(Duration::from_secs(1) / TICKS as u32);
         loop {
             pace.tick().await;
-            let messages: Vec<Message> = (0..RATE / TICKS).map(|_| bench.message("mes/orders")).collect();
+            let messages: Vec<Message> = (0..RATE / TICKS).map(|_| bench.message("mes/L1/finished")).collect();
             mes.publish_all(&messages).await;
         }
     };
@@ -167,7 +170,7 @@ async fn behind_a_backlog(priority: &str, backlog: usize) {
     bench.cut();
     let mut mes = bench.publisher("mes");
     for _ in (0..backlog).step_by(1_000) {
-        let messages: Vec<Message> = (0..1_000).map(|_| bench.message("mes/orders")).collect();
+        let messages: Vec<Message> = (0..1_000).map(|_| bench.message("mes/L1/finished")).collect();
         mes.publish_all(&messages).await;
     }
     wait::until("the backlog", LIMIT, async || (bench.depth() >= backlog as u64).then_some(())).await;
@@ -207,31 +210,4 @@ async fn behind_a_backlog(priority: &str, backlog: usize) {
 fn percentile(sorted: &[Duration], percent: usize) -> String {
     let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(rank).map_or_else(|| "none".to_owned(), |delay| format!("{} ms", delay.as_millis()))
-}
-
-fn configuration(plant: u16, centre: u16, flows: &str) -> String {
-    format!(
-        r#"
-[plant]
-id = "mill"
-gateway = "gw"
-[buffer]
-path = "buffer.db"
-[[source.mqtt]]
-name = "mes"
-url = "mqtt://127.0.0.1:{plant}"
-client_id = "mes-in"
-window = 500
-[[source.mqtt.topic]]
-filter = "mes/#"
-type = "workorder.finished"
-[[source.mqtt.topic]]
-filter = "alarms"
-type = "alarm.plant"
-[[destination.mqtt]]
-name = "central"
-url = "mqtt://127.0.0.1:{centre}"
-window = 500
-{flows}"#
-    )
 }

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
-use plantlink_tests::workload::{broker, finished};
+use plantlink_tests::workload::{Passage, broker, finished, setting};
 
 const RATES: [u32; 4] = [1, 10, 100, 1_000];
-const SECONDS: u32 = 15;
+const SECONDS: usize = 15;
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
-    let seconds = std::env::var("PLANTLINK_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
+    let seconds = setting("PLANTLINK_BENCH_SECONDS", SECONDS) as u32;
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     println!("{:>9}  {:>12}  {:>10}  {:>16}", "events/s", "bytes/event", "x payload", "bytes a day, MB");
     for rate in RATES {
@@ -32,7 +32,8 @@ fn main() {
 async fn measure(rate: u32, seconds: u32) -> (f64, f64) {
     let (plant, centre) = (broker().await, broker().await);
     let received = Subscriber::start(Options::new(centre.port(), "centre", Version::V5), "#").await;
-    let agent = Agent::start(&configuration(plant.port(), centre.port()));
+    let passage = Passage { linger: "200ms", ..Passage::plain(plant.port(), centre.port()) };
+    let agent = Agent::start(&passage.configuration());
     agent.wait_until("the connection to the plant", LIMIT, |status| status["sources"][0]["state"] == "up").await;
     let mut mes = Publisher::new(Options::new(plant.port(), "mes", Version::V5));
     // What a start writes is not counted.
@@ -63,33 +64,4 @@ fn delivered(status: &serde_json::Value) -> u64 {
 fn written(agent: &Agent) -> f64 {
     let status = agent.status().expect("the agent answers");
     status["buffer"]["flash"]["bytes_written"].as_f64().expect("the kernel keeps an account")
-}
-
-fn configuration(plant: u16, centre: u16) -> String {
-    format!(
-        r#"
-[plant]
-id = "mill"
-gateway = "gw"
-[buffer]
-path = "buffer.db"
-linger = "200ms"
-[[source.mqtt]]
-name = "mes"
-url = "mqtt://127.0.0.1:{plant}"
-client_id = "mes-in"
-window = 500
-[[source.mqtt.topic]]
-filter = "mes/#"
-type = "workorder.finished"
-[[destination.mqtt]]
-name = "central"
-url = "mqtt://127.0.0.1:{centre}"
-window = 500
-[[flow]]
-name = "all"
-events = ["workorder.*"]
-to = "central"
-"#
-    )
 }

@@ -19,6 +19,7 @@ use plantlink_tests::odoo::{DATABASE, KEY, LOGIN, Odoo};
 use plantlink_tests::proxy::{Cut, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
+use plantlink_tests::workload::setting;
 
 /// What each agent records during the outage.
 const EVENTS: usize = 20;
@@ -37,10 +38,6 @@ fn main() {
     for drain in ["", &spread] {
         runtime.block_on(through_an_outage(agents, outage, drain));
     }
-}
-
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// The most a second that reached each port.

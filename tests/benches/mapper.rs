@@ -8,13 +8,14 @@
 use plantlink_tests::agent::Agent;
 use plantlink_tests::allocations::{AllocationCounter, Allocations};
 use plantlink_tests::usage::children_cpu_s;
+use plantlink_tests::workload::setting;
 use std::fmt::Write as _;
 use std::time::Instant;
 
 const TAGS: usize = 20;
 
 fn main() {
-    let scans = std::env::var("PLANTLINK_SCANS").ok().and_then(|scans| scans.parse().ok()).unwrap_or(100_000_usize);
+    let scans = setting("PLANTLINK_SCANS", 100_000);
     let agent = Agent::prepare(&config(), &[]);
     // In the first one nothing changes after its beginning; in the second, every tag in every scan.
     for (what, moves) in [("quiet: no tag changes", 0), ("busy: every tag changes, one event a scan", 1)] {

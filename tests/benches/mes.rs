@@ -13,16 +13,20 @@ use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Options, Subscriber, Version};
 use plantlink_tests::ports;
 use plantlink_tests::usage::cpu_s;
-use plantlink_tests::workload::{column, queue, rate, setting};
+use plantlink_tests::workload::{CLIENT, Passage, column, queue, rate, setting};
 
-const CLIENT: &str = "contender";
 /// For one contender to take everything in.
 const LIMIT: Duration = Duration::from_secs(120);
 /// What is asked of the messages.
 const MAPPINGS: [(&str, &str); 3] = [
     ("as they are", ""),
     ("levels and pointers", r#"data = { order = "{/order}", line = "{line}", good = "{/good}", scrap = "{/scrap}" }"#),
-    ("the sender's id too", r#"id = "{/order}", data = { order = "{/order}", line = "{line}", good = "{/good}" }"#),
+    (
+        "the sender's id too",
+        r#"
+id = "{/order}"
+data = { order = "{/order}", line = "{line}", good = "{/good}" }"#,
+    ),
 ];
 
 fn main() {
@@ -49,42 +53,17 @@ async fn compare() {
 
 /// How many a second the broker delivers to somebody who does nothing with them.
 async fn delivered(messages: usize) -> f64 {
-    let plant = queue(CLIENT, messages).await;
+    let plant = queue(messages).await;
     let received = Subscriber::start(Options::new(plant.port(), CLIENT, Version::V5), "mes/#").await;
     rate(messages, LIMIT, || received.count()).await
 }
 
 /// How many a second the agent maps and commits, and the processor time of each in microseconds.
 async fn committed(messages: usize, mapping: &str) -> (f64, f64) {
-    let plant = queue(CLIENT, messages).await;
-    let agent = Agent::start(&configuration(plant.port(), ports::free(), mapping));
+    let plant = queue(messages).await;
+    let passage = Passage { mapping, ..Passage::plain(plant.port(), ports::free()) };
+    let agent = Agent::start(&passage.configuration());
     let count = column(&agent, "matched").await;
     let rate = rate(messages, LIMIT, count).await;
     (rate, cpu_s(agent.process()) * 1e6 / messages as f64)
-}
-
-/// Nobody listens at the center's port.
-fn configuration(plant: u16, centre: u16, mapping: &str) -> String {
-    format!(
-        r#"
-[plant]
-id = "mill"
-gateway = "gw"
-[buffer]
-path = "buffer.db"
-[[source.mqtt]]
-name = "mes"
-url = "mqtt://127.0.0.1:{plant}"
-client_id = "{CLIENT}"
-window = 500
-topic = [{{ filter = "mes/{{line}}/finished", type = "workorder.finished", {mapping} }}]
-[[destination.mqtt]]
-name = "central"
-url = "mqtt://127.0.0.1:{centre}"
-[[flow]]
-name = "all"
-events = ["workorder.*"]
-to = "central"
-"#
-    )
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use plantlink_tests::agent::Agent;
 use plantlink_tests::usage::{cpu_s, peak_memory_mb};
+use plantlink_tests::workload::setting;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -45,7 +46,7 @@ type Machine = Arc<Mutex<BTreeMap<u8, Seen>>>;
 fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let seconds = std::env::var("PLANTLINK_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let seconds = setting("PLANTLINK_BENCH_SECONDS", 10) as u64;
     for case in [
         Case { devices: 1, every: Duration::from_millis(100), busy: true },
         Case { devices: 10, every: Duration::from_secs(1), busy: true },

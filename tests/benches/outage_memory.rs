@@ -11,7 +11,7 @@ use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Message, Options, Publisher, Version};
 use plantlink_tests::ports;
 use plantlink_tests::usage::{memory_mb, peak_memory_mb};
-use plantlink_tests::workload::{broker, finished, setting};
+use plantlink_tests::workload::{Passage, broker, finished, setting};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -28,7 +28,7 @@ fn main() {
 async fn outage(events: usize) {
     let plant = broker().await;
     let centre = ports::free();
-    let mut agent = Agent::start(&configuration(plant.port(), centre));
+    let mut agent = Agent::start(&Passage::plain(plant.port(), centre).configuration());
     agent.wait_until("the connection to the plant", LIMIT, |status| status["sources"][0]["state"] == "up").await;
     let mut mes = Publisher::new(Options::new(plant.port(), "mes", Version::V5));
     println!("{:>9}  {:>11}  {:>8}  {:>11}", "events", "resident MB", "most MB", "bytes/event");
@@ -57,33 +57,4 @@ async fn outage(events: usize) {
 
 fn depth(status: &Value) -> u64 {
     status["flows"][0]["depth"].as_u64().unwrap_or(0)
-}
-
-/// Nobody listens at the center's port.
-fn configuration(plant: u16, centre: u16) -> String {
-    format!(
-        r#"
-[plant]
-id = "mill"
-gateway = "gw"
-[buffer]
-path = "buffer.db"
-[[source.mqtt]]
-name = "mes"
-url = "mqtt://127.0.0.1:{plant}"
-client_id = "mes-in"
-window = 500
-[[source.mqtt.topic]]
-filter = "mes/#"
-type = "workorder.finished"
-[[destination.mqtt]]
-name = "central"
-url = "mqtt://127.0.0.1:{centre}"
-window = 500
-[[flow]]
-name = "all"
-events = ["workorder.*"]
-to = "central"
-"#
-    )
 }

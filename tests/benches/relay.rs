@@ -13,14 +13,12 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Options, Subscriber, Version};
 use plantlink_tests::usage::{cpu_s, peak_memory_mb};
-use plantlink_tests::workload::{broker, queue, setting};
+use plantlink_tests::workload::{CLIENT, Passage, WINDOW, broker, queue, setting};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Codec, Connect, ConnectProperties, Filter, Packet, PubAck, Publish, Subscribe};
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 
-const WINDOW: u16 = 500;
-const CLIENT: &str = "contender";
 const FILTER: &str = "mes/#";
 /// For one contender to pass everything on.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -71,7 +69,7 @@ async fn compare() {
 
 /// Queues the events, lets the contender at them, and waits until the last one has arrived.
 async fn run<T>(events: usize, start: fn(u16, u16) -> T, process: fn(&T) -> u32, end: fn(T)) -> Run {
-    let (plant, centre) = (queue(CLIENT, events).await, broker().await);
+    let (plant, centre) = (queue(events).await, broker().await);
     let received = Subscriber::start(Options::new(centre.port(), "centre", Version::V5), "#").await;
 
     let contender = start(plant.port(), centre.port());
@@ -99,31 +97,7 @@ async fn arrived(received: &Subscriber, count: usize) {
 }
 
 fn start_agent(plant: u16, centre: u16) -> Agent {
-    Agent::start(&format!(
-        r#"
-[plant]
-id = "mill"
-gateway = "gw"
-[buffer]
-path = "buffer.db"
-[[source.mqtt]]
-name = "mes"
-url = "mqtt://127.0.0.1:{plant}"
-client_id = "{CLIENT}"
-window = {WINDOW}
-[[source.mqtt.topic]]
-filter = "mes/#"
-type = "workorder.finished"
-[[destination.mqtt]]
-name = "central"
-url = "mqtt://127.0.0.1:{centre}"
-window = {WINDOW}
-[[flow]]
-name = "all"
-events = ["workorder.*"]
-to = "central"
-"#
-    ))
+    Agent::start(&Passage::plain(plant, centre).configuration())
 }
 
 fn start_relay(plant: u16, centre: u16) -> Child {

@@ -1,4 +1,4 @@
-//! What the benchmarks send, and how much of it.
+//! What the benchmarks send, how much of it, and through which agent.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,64 @@ use crate::client::{Message, Options, Publisher, Subscriber, Version};
 
 /// How often it is looked at how much was done.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The client that takes the messages in: the agent, or whoever it is compared with.
+pub const CLIENT: &str = "contender";
+/// How many messages it takes in or sends without an acknowledgement.
+pub const WINDOW: u16 = 500;
+
+/// An agent that passes messages of an MES on from one broker to another.
+pub struct Passage<'a> {
+    /// The port of the broker that it takes them from.
+    pub plant: u16,
+    /// The port of the broker that it sends them to; a free one where nobody is to take them.
+    pub centre: u16,
+    /// How long a message may wait for company before its commit.
+    pub linger: &'a str,
+    /// More keys of the mapping of messages below `mes/`, and then maybe mappings of others.
+    pub mapping: &'a str,
+    /// Which events go to the destination `central`.
+    pub flows: &'a str,
+}
+
+impl Passage<'static> {
+    /// Every message as it is, in one flow.
+    pub fn plain(plant: u16, centre: u16) -> Self {
+        let flows = "[[flow]]\nname = \"all\"\nevents = [\"workorder.*\"]\nto = \"central\"";
+        Passage { plant, centre, linger: "20ms", mapping: "", flows }
+    }
+}
+
+impl Passage<'_> {
+    /// The agent's configuration.
+    pub fn configuration(&self) -> String {
+        let Passage { plant, centre, linger, mapping, flows } = self;
+        format!(
+            r#"
+[plant]
+id = "mill"
+gateway = "gw"
+[buffer]
+path = "buffer.db"
+linger = "{linger}"
+[[destination.mqtt]]
+name = "central"
+url = "mqtt://127.0.0.1:{centre}"
+window = {WINDOW}
+[[source.mqtt]]
+name = "mes"
+url = "mqtt://127.0.0.1:{plant}"
+client_id = "{CLIENT}"
+window = {WINDOW}
+[[source.mqtt.topic]]
+filter = "mes/{{line}}/finished"
+type = "workorder.finished"
+{mapping}
+{flows}
+"#
+        )
+    }
+}
 
 /// What the environment asks for, or else the default.
 pub fn setting(name: &str, default: usize) -> usize {
@@ -37,13 +95,13 @@ pub async fn broker() -> Broker {
     Broker::start_with(Rules { settings: vec!["max_inflight_messages 1000"], ..Rules::default() }).await
 }
 
-/// The same with so many messages in a session of this client id: whoever connects as this client gets them.
+/// The same with so many messages in a session of [`CLIENT`]: whoever connects as this client gets them.
 ///
 /// # Panics
 /// When the broker does not take them.
-pub async fn queue(client_id: &str, messages: usize) -> Broker {
+pub async fn queue(messages: usize) -> Broker {
     let plant = broker().await;
-    drop(Subscriber::start(Options::new(plant.port(), client_id, Version::V5), "mes/#").await);
+    drop(Subscriber::start(Options::new(plant.port(), CLIENT, Version::V5), "mes/#").await);
     let messages: Vec<Message> = (0..messages).map(finished).collect();
     Publisher::new(Options::new(plant.port(), "mes", Version::V5)).publish_all(&messages).await;
     plant
