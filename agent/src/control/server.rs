@@ -182,9 +182,7 @@ impl Answers {
             Err(error) => json!({ "error": chain(&error) }),
         }
     }
-}
 
-impl Answers {
     async fn reload(&self, by: &str) -> Value {
         let (answer, told) = oneshot::channel();
         let asked = Asked { by: by.to_owned(), answer };
