@@ -5,8 +5,8 @@ use crate::plant::{LATER, Plant};
 use plantlink_tests::agent::{Agent, program};
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::proxy::{Cut, Mode};
-use plantlink_tests::wait;
-use rustix::process::{Pid, Signal, kill_process};
+use plantlink_tests::{signals, wait};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -249,8 +249,7 @@ async fn registers_are_watched_until_somebody_has_seen_enough() {
         })
         .await;
     }
-    let process = watch.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it watches still");
-    kill_process(process, Signal::INT).expect("a process of ours");
+    signals::send(watch.id().expect("it watches still"), Signal::INT);
     assert!(watch.wait().await.expect("a child").success(), "Ctrl-C is how it ends");
 }
 

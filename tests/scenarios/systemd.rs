@@ -1,8 +1,8 @@
 //! What systemd sees of the agent: ready when it works, alive as long as it works, stopping when it was told to.
 
 use crate::plant::{SITE, SOON};
-use plantlink_tests::agent::{Agent, terminate};
-use plantlink_tests::wait;
+use plantlink_tests::agent::Agent;
+use plantlink_tests::{signals, wait};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -44,7 +44,7 @@ async fn the_agent_says_that_it_is_ready_alive_and_stopping() {
     notified.said.clear();
     notified.until("WATCHDOG=1").await;
     assert!(!notified.hears("STOPPING=1"));
-    terminate(agent.process());
+    signals::terminate(agent.process());
     notified.until("STOPPING=1").await;
     assert!(agent.ended(SOON).await.success(), "{}", agent.log_end());
 }

@@ -1,9 +1,10 @@
 //! The real program as a process, with its configuration and its buffer in a directory of its own.
 
+use crate::signals;
 use crate::small_disk::SmallDisk;
 use crate::trouble::Trouble;
 use crate::wait;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -218,8 +219,7 @@ impl Agent {
     /// Ends it with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(traced) = self.traced_child() {
-            // An error means that it has already ended.
-            let _ = kill_process(pid(traced), Signal::KILL);
+            signals::kill(traced);
         }
         if let Some(mut child) = self.child.take() {
             // An error means that it has already ended.
@@ -233,7 +233,7 @@ impl Agent {
     /// # Panics
     /// When it was not running or does not end in time.
     pub async fn terminate(&mut self) -> ExitStatus {
-        terminate(self.process());
+        signals::terminate(self.process());
         self.ended(STOP_LIMIT).await
     }
 
@@ -242,7 +242,7 @@ impl Agent {
     /// # Panics
     /// When it was not running.
     pub fn hang_up(&self) {
-        signal(self.process(), Signal::HUP);
+        signals::send(self.process(), Signal::HUP);
     }
 
     /// The process of the agent itself.
@@ -372,23 +372,6 @@ impl Drop for Agent {
         }
         self.kill();
     }
-}
-
-/// Sends SIGTERM to a process that a test has started.
-///
-/// # Panics
-/// When there is no such process.
-pub fn terminate(process: u32) {
-    signal(process, Signal::TERM);
-}
-
-/// Sends a signal to a process that a test has started.
-pub(crate) fn signal(process: u32, signal: Signal) {
-    kill_process(pid(process), signal).expect("the process was started by this test");
-}
-
-fn pid(process: u32) -> Pid {
-    i32::try_from(process).ok().and_then(Pid::from_raw).expect("a process id of Linux")
 }
 
 /// The program that was built with these tests, or the one that `PLANTLINK_BIN` names.

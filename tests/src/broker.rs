@@ -110,7 +110,7 @@ impl Broker {
         let Some(mut child) = self.child.take() else {
             return;
         };
-        crate::agent::terminate(child.id());
+        crate::signals::terminate(child.id());
         wait::until("mosquitto to end", PATIENCE, async || child.try_wait().ok().flatten()).await;
     }
 
@@ -185,7 +185,7 @@ impl Broker {
     /// Lets it read its access list again while it runs.
     pub fn reload(&self) {
         if let Some(child) = &self.child {
-            crate::agent::signal(child.id(), Signal::HUP);
+            crate::signals::send(child.id(), Signal::HUP);
         }
     }
 

@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod random;
 pub mod schemas;
 pub mod serial_cable;
+pub mod signals;
 pub mod small_disk;
 pub mod sparkplug;
 pub mod trace;
