@@ -16,9 +16,10 @@
 //! - What a flow is more than 4,096 events behind with is packed into full blocks as it goes, whatever the size of the
 //!   commits that it came in.
 //! - All files together stay within [`Options::bytes_max`]. What was delivered is given up first, then what is
-//!   remembered of it ([`Confirm`]), then what
-//!   [`Buffer::yielding`] says; then appends are refused and may be tried again, while settling goes on in a reserve.
-//! - What a flow gives up is named by an event in its log, of a retired one when it is configured again, and nothing is given up that a [`Hold`] keeps.
+//!   remembered of it ([`Confirm`]), then what [`Buffer::yielding`] says; then appends are refused and may be tried
+//!   again, while settling goes on in a reserve.
+//! - What a flow gives up is named by an event in its log, of a retired one when it is configured again, and nothing is
+//!   given up that a [`Hold`] keeps.
 //! - One process at a time, and no file that this release does not understand is written to.
 //!
 //! What is not:

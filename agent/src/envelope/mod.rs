@@ -126,7 +126,8 @@ impl Envelope {
         }
     }
 
-    /// Whether the stored metadata has a member of this quoted name. A match inside a text costs a member that can be derived, never a fact.
+    /// Whether the stored metadata has a member of this quoted name. A match inside a text costs a member that can be
+    /// derived, never a fact.
     fn says(&self, quoted: &[u8]) -> bool {
         memmem::find(&self.event.metadata, quoted).is_some()
     }

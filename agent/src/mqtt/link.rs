@@ -85,8 +85,8 @@ impl Link {
         Acker::new(Arc::clone(&self.acks))
     }
 
-    /// Sends messages with QoS 0 or 1 in this order, at most `window` of them (and no more than the broker allows) without an answer, and
-    /// waits for every answer. Messages with QoS 0 count as answered when they are written.
+    /// Sends messages with QoS 0 or 1 in this order, at most `window` of them (and no more than the broker allows)
+    /// without an answer, and waits for every answer. Messages with QoS 0 count as answered when they are written.
     pub(crate) async fn publish(&mut self, messages: Vec<Publish>, window: u16) -> Published {
         match self.ask(|reply| Command::Publish { messages, window, reply }).await {
             Ok(published) => published,

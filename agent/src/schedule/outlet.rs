@@ -28,8 +28,8 @@ pub(super) struct Outlet {
     pub(super) name: Name,
     pub(super) order: Order,
     pub(super) not_before: Option<Instant>,
-    /// The flow was paused, or a connection broke with its events: one event shows whether the cause is gone, then two, then four. What a refused event has
-    /// behind it in its batch was taken, and goes out again; this keeps that small.
+    /// The flow was paused, or a connection broke with its events: one event shows whether the cause is gone, then two,
+    /// then four. What a refused event has behind it in its batch was taken, and goes out again; this keeps that small.
     pub(super) batch_max: Option<usize>,
     /// Nothing has gone out since the start or the last outage.
     pub(super) was_away: bool,

@@ -1,4 +1,5 @@
-//! The models that the fake Odoo knows, as far as the mappings of plants touch them: fields, labels, who may create, and Odoo's own rules.
+//! The models that the fake Odoo knows, as far as the mappings of plants touch them: fields, labels, who may create,
+//! and Odoo's own rules.
 
 /// One model of the database.
 #[derive(Debug)]

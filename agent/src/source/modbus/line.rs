@@ -17,8 +17,8 @@ use crate::source::{Ack, Content, Intake, Scan, Source, SourceError};
 /// One Modbus line as a source of scans.
 ///
 /// A scan has a reading of every tag that was due, in the order of the tags. A silent unit is a scan of all of its tags
-/// without values; the other units go on. When no connection can be made, every device that was not silent already gives one such scan, then
-/// the error follows, and after it every device is due.
+/// without values; the other units go on. When no connection can be made, every device that was not silent already
+/// gives one such scan, then the error follows, and after it every device is due.
 pub(crate) struct Line {
     connection: Connection,
     devices: Vec<Device>,
