@@ -12,7 +12,7 @@ use crate::span::{Span, SpanKind};
 const BACKLOGS_MAX: usize = 8;
 
 /// So many spans may a flow have in all; a replay that would need more of them is shortened.
-pub(crate) const SPANS_MAX: usize = 64;
+const SPANS_MAX: usize = 64;
 
 impl Flow {
     /// What is open becomes a backlog, and the tail begins anew at the log's end. Whoever was offered some of it finds it

@@ -9,7 +9,7 @@ use super::arrival::Arrival;
 use super::error::LinkError;
 
 /// The most arrivals handed over at once.
-pub(crate) const TAKEN_MAX: usize = 256;
+const TAKEN_MAX: usize = 256;
 
 /// No further message is handed over with others beyond this: they are recorded together, and a small buffer must have
 /// room for that.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use turmoil::net::{TcpListener, TcpStream};
 
-pub(super) const PORT: u16 = 1883;
+const PORT: u16 = 1883;
 /// How often a broker that does not read looks whether it may again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 

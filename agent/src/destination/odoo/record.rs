@@ -158,7 +158,7 @@ impl Mapping {
     }
 
     /// The external id of an event's own record.
-    pub(super) fn id_of_event(&self, module: &str, event: Uuid) -> String {
+    fn id_of_event(&self, module: &str, event: Uuid) -> String {
         format!("{module}.{}_{}", external_id_part(&event.to_string()), self.name)
     }
 

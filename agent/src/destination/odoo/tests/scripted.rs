@@ -181,7 +181,7 @@ pub(super) fn requests() -> (Scripted, Odoo<Scripted>) {
 }
 
 /// In the year 2100.
-pub(super) const AHEAD_US: i64 = 4_102_444_800_000_000;
+const AHEAD_US: i64 = 4_102_444_800_000_000;
 
 pub(super) fn batch(event_type: &str, texts: impl IntoIterator<Item = String>) -> Batch {
     let stamp = Stamp { wall_us: AHEAD_US, boottime_us: 0, synced: true };
