@@ -58,6 +58,29 @@ pub struct Device {
     pub every_at: Spot,
 }
 
+impl Device {
+    /// A unit of which nothing is known but where it answers, and how often it is asked. It has no tags yet.
+    pub fn plain(name: Name, unit: u8, every: Duration) -> Self {
+        Self {
+            name,
+            unit,
+            every,
+            tags: Vec::new(),
+            events: Vec::new(),
+            profile: None,
+            identity: None,
+            nameplate: false,
+            asset: None,
+            stage: Stage::default(),
+            max_registers: registers_max(),
+            max_bits: bits_max(),
+            retries: retries(),
+            numbering: Numbering::default(),
+            every_at: Spot::default(),
+        }
+    }
+}
+
 /// What the plant's other systems call a device. At least one of these is there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

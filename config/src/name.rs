@@ -42,9 +42,7 @@ impl TagName {
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty() && text.chars().all(Self::allows)).then(|| Self(text.into()))
     }
-}
 
-impl TagName {
     /// What a Sparkplug metric is called among tags: `/` becomes `.`, and what else cannot stand there `_`.
     pub fn of_metric(metric: &str) -> Option<Self> {
         let allowed = |character: char| match character {

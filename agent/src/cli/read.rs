@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use plantlink_config::{Address, Device, Name, Spot, Stage, Tag, TagName, TagType, WordOrder};
+use plantlink_config::{Address, Device, Name, Tag, TagName, TagType, WordOrder};
 use serde_json::{Value, json};
 
 use super::access::Access;
@@ -110,7 +110,7 @@ impl Wanted {
     fn new(args: &ReadArgs, target: &Target) -> Result<Self, Box<dyn Error>> {
         let mut device = match &target.device {
             Some(device) => device.clone(),
-            None => nameless(target.unit).ok_or(ReadError::NoRegister)?,
+            None => Device::plain(Name::new("unit").ok_or(ReadError::NoRegister)?, target.unit, WATCH_EVERY),
         };
         let named = device.tags.len();
         let mut places: Vec<usize> = match args.registers.is_empty() {
@@ -194,27 +194,6 @@ impl Wanted {
         }
         out
     }
-}
-
-/// A unit of which nothing is configured.
-fn nameless(unit: u8) -> Option<Device> {
-    Some(Device {
-        name: Name::new("unit")?,
-        unit,
-        every: WATCH_EVERY,
-        tags: Vec::new(),
-        events: Vec::new(),
-        profile: None,
-        identity: None,
-        nameplate: false,
-        asset: None,
-        stage: Stage::Production,
-        max_registers: 125,
-        max_bits: 2000,
-        retries: 1,
-        numbering: plantlink_config::Numbering::Modicon,
-        every_at: Spot::default(),
-    })
 }
 
 /// A text without its quotes.

@@ -76,9 +76,7 @@ impl LineArgs {
         let name = Name::new("line").ok_or_else(|| LineUrlError::NoLine(url.to_owned()))?;
         Ok(ModbusLine { name, address, timeout: Duration::from_millis(self.timeout_ms), pause, devices: Vec::new() })
     }
-}
 
-impl LineArgs {
     /// The line at each of these speeds; as it was typed without any, or where there is no speed to choose.
     pub(super) fn at_bauds(&self, url: &str, bauds: &[u32]) -> Result<Vec<ModbusLine>, LineUrlError> {
         let line = self.line(url)?;

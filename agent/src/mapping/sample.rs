@@ -107,9 +107,7 @@ impl Sampler {
         let sample = Sample::of(self.tags.iter(), device, readings);
         (!sample.data.is_empty()).then_some(sample)
     }
-}
 
-impl Sampler {
     /// The sample of values that come late: they say nothing of now, and nothing is remembered of them.
     pub(super) fn late(&self, device: &MappedDevice, readings: &[Reading]) -> Option<Sample> {
         let sample = Sample::of(self.tags.iter(), device, readings);

@@ -11,8 +11,8 @@ mod turns;
 
 use plantlink_buffer::Stamp;
 use plantlink_config::{
-    Address, Counted, DataTemplate, Derivation, Device, Name, Reporting, Sampled, SampledTags, Spot, Stage, Table, Tag,
-    TagName, TagType, Template, WordOrder,
+    Address, Counted, DataTemplate, Derivation, Device, Name, Sampled, SampledTags, Table, Tag, TagName, TagType,
+    Template, WordOrder,
 };
 use serde_json::{Value, json};
 
@@ -20,39 +20,14 @@ use super::*;
 use crate::reading::{self, Fault, Quality, Reading};
 
 fn tag(name: &str, kind: TagType) -> Tag {
-    Tag {
-        name: TagName::new(name).unwrap(),
-        at: Address { table: Table::Holding, wire: 0 },
-        kind,
-        word_order: WordOrder::Abcd,
-        scale: 1.0,
-        scale_from: None,
-        offset: 0.0,
-        missing: Vec::new(),
-        unit_of_measure: None,
-        every: Duration::from_secs(1),
-        reporting: Reporting::default(),
-    }
+    let at = Address { table: Table::Holding, wire: 0 };
+    Tag::plain(TagName::new(name).unwrap(), at, kind, WordOrder::Abcd, Duration::from_secs(1))
 }
 
 fn line(events: Vec<Derivation>) -> ModbusLine {
-    let device = Device {
-        name: Name::new("press-12").unwrap(),
-        unit: 1,
-        every: Duration::from_secs(1),
-        tags: vec![tag("good_parts", TagType::U16), tag("speed", TagType::F32), tag("order_no", TagType::U32)],
-        events,
-        profile: None,
-        identity: None,
-        nameplate: false,
-        asset: None,
-        stage: Stage::Production,
-        max_registers: 125,
-        max_bits: 2000,
-        retries: 0,
-        numbering: plantlink_config::Numbering::Modicon,
-        every_at: Spot::default(),
-    };
+    let tags = vec![tag("good_parts", TagType::U16), tag("speed", TagType::F32), tag("order_no", TagType::U32)];
+    let every = Duration::from_secs(1);
+    let device = Device { tags, events, ..Device::plain(Name::new("press-12").unwrap(), 1, every) };
     ModbusLine {
         name: Name::new("line-3").unwrap(),
         address: plantlink_config::LineAddress::Tcp { host: "127.0.0.1".into(), port: 502 },

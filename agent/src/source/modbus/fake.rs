@@ -4,9 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plantlink_config::{
-    Address, Device, LineAddress, Name, Reporting, Spot, Stage, Table, Tag, TagName, TagType, WordOrder,
-};
+use plantlink_config::{Address, Device, LineAddress, Name, Table, Tag, TagName, TagType, WordOrder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
@@ -141,19 +139,7 @@ pub(crate) fn good(value: u64) -> Quality<Value> {
 }
 
 pub(crate) fn tag(table: Table, wire: u16, kind: TagType) -> Tag {
-    Tag {
-        name: TagName::new("tag").unwrap(),
-        at: Address { table, wire },
-        kind,
-        word_order: WordOrder::Abcd,
-        scale: 1.0,
-        scale_from: None,
-        offset: 0.0,
-        missing: Vec::new(),
-        unit_of_measure: None,
-        every: EVERY,
-        reporting: Reporting::default(),
-    }
+    Tag::plain(TagName::new("tag").unwrap(), Address { table, wire }, kind, WordOrder::Abcd, EVERY)
 }
 
 /// Tags of single holding registers.
@@ -162,21 +148,5 @@ pub(crate) fn holding(wires: &[u16]) -> Vec<Tag> {
 }
 
 pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
-    Device {
-        name: Name::new("device").unwrap(),
-        unit,
-        every: EVERY,
-        tags,
-        events: Vec::new(),
-        profile: None,
-        identity: None,
-        nameplate: false,
-        asset: None,
-        stage: Stage::Production,
-        max_registers: 125,
-        max_bits: 2000,
-        retries: 0,
-        numbering: plantlink_config::Numbering::Modicon,
-        every_at: Spot::default(),
-    }
+    Device { tags, retries: 0, ..Device::plain(Name::new("device").unwrap(), unit, EVERY) }
 }
