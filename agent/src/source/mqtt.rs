@@ -253,4 +253,6 @@ fn subscribe(
 }
 
 #[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
 mod tests;

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use plantlink_buffer::{Event, EventTime, Stamp};
-use plantlink_config::{
-    DataTemplate, EventType, MqttLink, MqttQos, MqttVersion, Name, Stage, Template, TopicFilter, TopicMapping,
-};
+use plantlink_config::{DataTemplate, EventType, Name, Template, TopicFilter, TopicMapping};
 use serde_json::{Value, json};
 
 use super::super::topic::{DATA_BYTES_MAX, ELEMENTS_MAX};
 use super::*;
+use crate::source::mqtt::fake::source;
 
 fn topic(filter: &str, event_type: &str) -> TopicMapping {
     TopicMapping {
@@ -40,30 +39,6 @@ fn of(source: MqttSource) -> MessageMapper {
     let plant = Plant { id: Name::new("mill-07").unwrap(), gateway: Name::new("gw").unwrap() };
     let receipts = Receipts::new(&source, Uuid::nil(), &Memory::new());
     MessageMapper::new(&plant, &source, Duration::ZERO, &Memory::new(), Vec::new(), receipts, &FreshIds::ByChance)
-}
-
-fn source() -> MqttSource {
-    let name = Name::new("mes").unwrap();
-    let link = MqttLink {
-        host: "127.0.0.1".into(),
-        port: 1883,
-        tls: None,
-        version: MqttVersion::V5,
-        client_id: "c".into(),
-        username: None,
-        password: None,
-        window: 500,
-    };
-    MqttSource {
-        name,
-        link,
-        session_expiry: Duration::from_secs(60),
-        qos: MqttQos::AtLeastOnce,
-        stage: Stage::Production,
-        retained: false,
-        topics: Vec::new(),
-        sparkplug: Vec::new(),
-    }
 }
 
 fn message(topic: &str, payload: impl Into<Bytes>) -> Message {

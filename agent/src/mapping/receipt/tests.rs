@@ -1,38 +1,19 @@
 //! Messages delivered again, before and after kills, and what is known of them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use plantlink_buffer::Stamp;
-use plantlink_config::{MqttLink, MqttQos, MqttVersion, Name, Stage};
+use plantlink_config::{MqttLink, MqttVersion};
 
 use super::*;
+use crate::source::mqtt::fake;
 
 const WINDOW: u16 = 10;
 
 fn source(host: &str, client_id: &str, window: u16) -> MqttSource {
-    let link = MqttLink {
-        host: host.into(),
-        port: 1883,
-        tls: None,
-        version: MqttVersion::V5,
-        client_id: client_id.into(),
-        username: None,
-        password: None,
-        window,
-    };
-    let name = Name::new("mes").unwrap();
-    MqttSource {
-        name,
-        link,
-        session_expiry: Duration::from_secs(60),
-        qos: MqttQos::AtLeastOnce,
-        stage: Stage::Production,
-        retained: false,
-        topics: Vec::new(),
-        sparkplug: Vec::new(),
-    }
+    let link = MqttLink { host: host.into(), client_id: client_id.into(), window, ..fake::link() };
+    MqttSource { link, ..fake::source() }
 }
 
 /// What is on disk, and the agent that may be killed beside it.

@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime};
-use plantlink_config::{
-    Derivation, MetricTag, MqttLink, MqttQos, MqttVersion, Reporting, Sampled, SampledTags, Stage, TagName, TagType,
-};
+use plantlink_config::{Derivation, MetricTag, Reporting, Sampled, SampledTags, Stage, TagName, TagType};
 use prost::Message as _;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::source::Ack;
+use crate::source::mqtt::fake;
 use crate::source::sparkplug::{Metric, Raw};
 
 const UINT32: u32 = 7;
@@ -51,26 +50,7 @@ struct Bench {
 
 impl Bench {
     fn new(mapping: SparkplugMapping) -> Bench {
-        let link = MqttLink {
-            host: "127.0.0.1".into(),
-            port: 1883,
-            tls: None,
-            version: MqttVersion::V5,
-            client_id: "c".into(),
-            username: None,
-            password: None,
-            window: 500,
-        };
-        let source = MqttSource {
-            name: Name::new("mes").unwrap(),
-            link,
-            session_expiry: Duration::from_secs(60),
-            qos: MqttQos::AtLeastOnce,
-            stage: Stage::Production,
-            retained: false,
-            topics: Vec::new(),
-            sparkplug: vec![mapping],
-        };
+        let source = MqttSource { sparkplug: vec![mapping], ..fake::source() };
         let sparkplug = Sparkplug::new(&plant(), &source, &Memory::new(), &FreshIds::ByChance);
         Bench { source, sparkplug, memory: Memory::new(), now_s: 100 }
     }

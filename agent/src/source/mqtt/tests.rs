@@ -1,9 +1,10 @@
 //! A source and a broker that keeps its session, packet by packet in MQTT 3.1.1.
 
-use plantlink_config::{EventType, MqttLink, Name, Stage, TopicFilter, TopicMapping};
+use plantlink_config::{EventType, MqttLink, TopicFilter, TopicMapping};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::fake::{link, source};
 use super::*;
 
 /// How long a broker listens for what must not come.
@@ -14,16 +15,7 @@ const SUBSCRIBE: u8 = 0x82;
 const UNSUBSCRIBE: u8 = 0xA2;
 
 fn config(port: u16) -> MqttSource {
-    let link = MqttLink {
-        host: "127.0.0.1".into(),
-        port,
-        tls: None,
-        version: MqttVersion::V311,
-        client_id: "gw".into(),
-        username: None,
-        password: None,
-        window: 10,
-    };
+    let link = MqttLink { port, version: MqttVersion::V311, window: 10, ..link() };
     let topic = TopicMapping {
         filter: TopicFilter::new("new/#").unwrap(),
         event_type: EventType::new("plant.note").unwrap(),
@@ -33,17 +25,7 @@ fn config(port: u16) -> MqttSource {
         correlation: None,
         data: None,
     };
-    let session_expiry = Duration::from_secs(60);
-    MqttSource {
-        name: Name::new("mes").unwrap(),
-        link,
-        session_expiry,
-        qos: MqttQos::ExactlyOnce,
-        stage: Stage::Production,
-        retained: false,
-        topics: vec![topic],
-        sparkplug: Vec::new(),
-    }
+    MqttSource { link, qos: MqttQos::ExactlyOnce, topics: vec![topic], ..source() }
 }
 
 /// The first byte of the next packet and what is behind its length; all packets here are short.
