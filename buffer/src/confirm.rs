@@ -214,6 +214,23 @@ pub(crate) fn each(
     Ok(())
 }
 
+/// What any destination has confirmed of one event, with its name, the oldest first.
+pub(crate) fn of_event(connection: &Connection, event_id: [u8; 16]) -> Result<Vec<(String, Confirmed)>, ReadError> {
+    let destinations: Vec<String> = connection
+        .prepare("SELECT DISTINCT destination FROM confirmed ORDER BY destination")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut found = Vec::new();
+    for destination in destinations {
+        each(connection, &destination, |confirmed| {
+            if confirmed.event_id == event_id {
+                found.push((destination.clone(), confirmed));
+            }
+        })?;
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -169,6 +169,27 @@ pub(crate) fn reason(connection: &Connection, flow: FlowId, sequence: u64) -> ru
         .optional()
 }
 
+/// The numbers and reasons of a flow's latest ones.
+pub(crate) fn latest_reasons(
+    connection: &Connection,
+    flow: FlowId,
+    count_max: u32,
+) -> rusqlite::Result<Vec<(u64, String)>> {
+    connection
+        .prepare_cached("SELECT sequence, reason FROM dead WHERE flow = ?1 ORDER BY id DESC LIMIT ?2")?
+        .query_map(params![flow, count_max], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// How many ids were given to letters that are not there any more.
+pub(crate) fn gone(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'dead'), 0) - (SELECT count(*) FROM dead)",
+        )?
+        .query_row([], |row| row.get(0))
+}
+
 fn event(row: &Row<'_>, flow: FlowId, decompressor: &mut Decompressor<'static>) -> Result<DeadContent, ReadError> {
     let place = Place { flow, first: row.get(6)?, count: 1, boot: row.get(7)? };
     let bytes: Vec<u8> = row.get(4)?;

@@ -1,5 +1,7 @@
 //! Reading a flow's log beside the writer, through a connection of its own.
 
+mod trail;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use crate::boot::Boots;
 use crate::confirm::{self, Confirmed};
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::ReadError;
-use crate::event::{Event, Recorded, Stored};
+use crate::event::{Recorded, Stored};
 use crate::flight::{Flight, Flights};
 use crate::flow::{FlowId, FlowState, Flows};
 use crate::hold::{Hold, Holds};
@@ -179,43 +181,6 @@ impl Reader {
         Ok(self.boots.time_us(&self.connection, stored.boot, stamp)?.unwrap_or(stamp.wall_us))
     }
 
-    /// The flow's last event that `is_wanted` takes; whole blocks are searched, until they have covered `events_max` numbers.
-    /// Settled events are found as long as they are kept.
-    ///
-    /// # Errors
-    /// The log cannot be read as far as that.
-    pub fn latest(
-        &mut self,
-        flow: FlowId,
-        events_max: u64,
-        mut is_wanted: impl FnMut(&Event) -> bool,
-    ) -> Result<Option<Stored>, ReadError> {
-        let Self { connection, decompressor, path: _, boots: _, holds: _ } = self;
-        let mut searched = 0;
-        let mut found = None;
-        log::blocks_from_end(connection, flow, |block| {
-            let place = block.place;
-            let events = block.all(decompressor).map_err(|cause| ReadError::Damaged {
-                flow: name(connection, flow),
-                first: place.first,
-                last: place.last(),
-                cause,
-            })?;
-            found = events.into_iter().rfind(|stored| is_wanted(&stored.event));
-            searched += place.count;
-            Ok::<_, ReadError>(found.is_none() && searched < events_max)
-        })?;
-        Ok(found)
-    }
-
-    /// Why the destination refused this event of the flow, if it is a dead letter.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn refusal(&self, flow: FlowId, sequence: u64) -> Result<Option<String>, ReadError> {
-        Ok(dead_letter::reason(&self.connection, flow, sequence)?)
-    }
-
     /// Reads as [`Reader::read`] does, for somebody who will settle the events: none of them is given up before the hold is
     /// dropped.
     ///
@@ -272,14 +237,6 @@ impl Reader {
     /// It is damaged, or the database does not answer.
     pub fn dead_letter(&mut self, id: i64) -> Result<Option<DeadLetter>, ReadError> {
         dead_letter::find(&self.connection, &mut self.decompressor, id)
-    }
-
-    /// The dead letters of the event with this id, one for each flow whose destination refused it; the latest first.
-    ///
-    /// # Errors
-    /// One of them is damaged, or the database does not answer.
-    pub fn dead_letters_of(&mut self, event_id: [u8; 16]) -> Result<Vec<DeadLetter>, ReadError> {
-        dead_letter::of_event(&self.connection, &mut self.decompressor, event_id)
     }
 
     /// The identity of this store; sequence numbers count within it.
