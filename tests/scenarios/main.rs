@@ -44,3 +44,4 @@ mod sunspec;
 mod systemd;
 mod tail;
 mod webhook;
+mod why;

@@ -9,6 +9,7 @@ use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// How long a message may take on its way in an undisturbed plant.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -160,6 +161,13 @@ pub(crate) fn number(index: usize) -> String {
 pub(crate) fn finished(index: usize) -> Message {
     let order = json!({"order": format!("MO/{index:06}"), "number": number(index), "good": index % 100});
     Message::new("mes/L3/finished", order.to_string())
+}
+
+/// The id of the event of this type that is made of a message of the MES with this id of its own.
+pub(crate) fn event_id(event_type: &str, sender_id: &str) -> String {
+    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"plantlink");
+    let name = ["mill-07", "mes", event_type, sender_id, "0"].join("\u{1f}");
+    Uuid::new_v5(&namespace, name.as_bytes()).to_string()
 }
 
 /// The entry of a list of the status (`sources`, `flows`) that has this name.

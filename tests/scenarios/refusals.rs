@@ -1,13 +1,12 @@
 //! What is refused for good: it blocks nobody, a person sees it, and decides.
 
-use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry};
+use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry, event_id};
 use plantlink_tests::agent::{Agent, Printed};
 use plantlink_tests::broker::Rules;
 use plantlink_tests::client::Message;
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// Notes of the MES, as they are, in one flow to the centre; `lines` are further lines of its table.
 fn config(plant: &Plant, lines: &str) -> String {
@@ -29,13 +28,6 @@ to = "central"
 
 fn note(payload: &Value) -> Message {
     Message::new("mes/L3/note", payload.to_string())
-}
-
-/// The id of the note that its sender has given this one.
-fn event_id(sender_id: &str) -> String {
-    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"plantlink");
-    let name = ["mill-07", "mes", "plant.note", sender_id, "0"].join("\u{1f}");
-    Uuid::new_v5(&namespace, name.as_bytes()).to_string()
 }
 
 fn lines(printed: &Printed) -> Vec<Value> {
@@ -126,6 +118,10 @@ async fn dead_letters_are_listed_shown_retried_and_dropped_with_an_agent_and_wit
     let refused = agent.run(&["dead", "drop"]);
     assert!(!refused.status.success() && refused.stderr.contains("--all"), "{refused:?}");
     assert_eq!(agent.run(&["dead", "drop", &ids[1], "--json"]).json(), json!({ "dropped": 1 }));
+    // It stands in the log like one that was delivered.
+    let trail = agent.run(&["why", events[1]["event_id"].as_str().expect("an id"), "--json"]).json();
+    let found = &trail["found"][0];
+    assert_eq!((&found["stage"], &found["doubt"]), (&json!("settled"), &json!("letters-gone")), "{trail:#}");
 
     // The topic is mended, and nobody runs: the buffer's file does for all of it.
     agent.terminate().await;
@@ -161,7 +157,7 @@ async fn why_tells_of_an_event_where_it_is_and_what_holds_it_up() {
             flow["paused"].is_object() && flow["depth"] == 2
         })
         .await;
-    let id = event_id("b");
+    let id = event_id("plant.note", "b");
     let trail = agent.run(&["why", &id, "--json"]).json();
     let found = &trail["found"][0];
     assert_eq!(

@@ -1,11 +1,12 @@
 //! A damaged buffer: the agent starts by itself, delivers what can be read, and names what cannot.
 
 use crate::disk::refuse;
-use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, finished, number, sum};
+use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, event_id, finished, number, sum};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::proxy::Mode;
 use plantlink_tests::wait;
 use rusqlite::Connection;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -27,6 +28,16 @@ async fn after_overwritten_pages_the_rest_is_delivered_and_the_gap_is_named() {
     agent.restart();
     let lost = salvaged_and_delivered(&plant, &agent).await;
     assert!((1..ORDERS as u64).contains(&lost), "{lost} orders are lost");
+    let arrived = orders_at(&plant);
+    let missing = (0..ORDERS).map(number).find(|order| !arrived.contains(order)).expect("some are lost");
+    let trail = agent.run(&["why", &event_id(FINISHED, &missing), "--json"]).json();
+    let gone = &trail["gone"][0];
+    assert_eq!((&trail["found"], &gone["dropped"]), (&json!([]), &json!(lost)), "{trail:#}");
+    assert_eq!(
+        (&gone["losses"][0]["cause"], &gone["losses"][0]["count"]),
+        (&json!("damaged"), &json!(lost)),
+        "{trail:#}"
+    );
 }
 
 /// The damage lies where no start looks: who reads it ends the process, and the next start salvages.

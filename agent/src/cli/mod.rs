@@ -6,6 +6,7 @@ mod check;
 mod dead;
 mod event_line;
 mod flows;
+mod gone;
 mod identify;
 mod init;
 mod moment;

@@ -4,43 +4,75 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use plantlink_buffer::Reader;
-use plantlink_config::Config;
+use plantlink_config::{Config, Stage as PlantStage};
 use serde_json::{Value, json};
 
-use crate::control::{ControlError, Found, Request, Stage, Trail, Whereabouts, ask};
+use super::gone;
+use crate::control::{ControlError, Found, Gone, Request, Stage, Trail, Whereabouts, ask};
 
 pub(super) async fn trail(config: &Config, trail: Trail, is_json: bool) -> Result<String, Box<dyn Error>> {
     let buffer = config.buffer.path.as_path();
-    let (whereabouts, status) = match ask(Some(buffer), &Request::Trail(trail)).await {
+    let (mut whereabouts, status) = match ask(Some(buffer), &Request::Trail(trail)).await {
         Ok(mut answer) => {
             let whereabouts: Whereabouts = serde_json::from_value(answer["trail"].take())?;
             // What holds it up is told where it can be had.
-            (whereabouts, ask(Some(buffer), &Request::Status).await.unwrap_or_default())
+            (whereabouts, ask(Some(buffer), &Request::Status).await.ok())
         }
-        Err(ControlError::NotRunning { .. }) if buffer.exists() => (trail.find(&mut Reader::open(buffer)?)?, json!({})),
+        Err(ControlError::NotRunning { .. }) if buffer.exists() => (trail.find(&mut Reader::open(buffer)?)?, None),
         Err(error) => return Err(error.into()),
     };
-    let blocks: Vec<Option<String>> = whereabouts.found.iter().map(|found| block(found, config, &status)).collect();
+    let found = &whereabouts.found;
+    whereabouts.gone.retain(|gone| may_have_had(gone, found, config));
+    let blocks: Vec<Option<String>> = found.iter().map(|found| block(found, config, status.as_ref())).collect();
     Ok(match is_json {
         true => format!("{}\n", object(trail, &whereabouts, &blocks, config)?),
         false => text(trail, &whereabouts, &blocks, config),
     })
 }
 
-/// What keeps an event from being delivered: its flow is paused, or its destination is down.
-fn block(found: &Found, config: &Config, status: &Value) -> Option<String> {
-    match found.stage {
-        Stage::Waiting => {}
-        Stage::Delivered | Stage::Refused { .. } | Stage::Dropped => return None,
-    }
-    let named = |list: &str, name: &str| status[list].as_array()?.iter().find(|entry| entry["name"] == name);
-    let paused = named("flows", &found.flow).map(|flow| &flow["paused"]["reason"]);
-    let error = named("destinations", destination(found, config)?).map(|destination| &destination["error"]);
-    paused.and_then(Value::as_str).or(error.and_then(Value::as_str)).map(str::to_owned)
+/// Whether a flow without the event would take such a one. Where nothing was found nobody knows what it was.
+fn may_have_had(gone: &Gone, found: &[Found], config: &Config) -> bool {
+    let Some(flow) = config.flows.iter().find(|flow| *flow.name == *gone.flow) else { return true };
+    let takes = |found: &Found| {
+        let stages = [PlantStage::Production, PlantStage::Commissioning];
+        stages.into_iter().any(|stage| flow.takes(&found.event_type, &found.source, stage))
+    };
+    // Within one destination one flow takes an event.
+    found.iter().all(|found| destination(&found.flow, config) != Some(&*flow.to) && takes(found))
 }
 
-fn destination<'a>(found: &Found, config: &'a Config) -> Option<&'a str> {
-    config.flows.iter().find(|flow| *flow.name == *found.flow).map(|flow| &*flow.to)
+/// What keeps an event from being delivered, as far as that can be had.
+fn block(found: &Found, config: &Config, status: Option<&Value>) -> Option<String> {
+    match (&found.stage, status) {
+        (Stage::Waiting | Stage::Aside, None) => Some("no agent is running".to_owned()),
+        (Stage::Waiting, Some(status)) => obstacle(found, config, status),
+        (Stage::Aside, Some(status)) => lack(found, status),
+        (Stage::Delivered | Stage::Refused { .. } | Stage::Settled { .. }, _) => None,
+    }
+}
+
+/// Why the flow does not go on, if it does not.
+fn obstacle(found: &Found, config: &Config, status: &Value) -> Option<String> {
+    let paused = named(status, "flows", &found.flow).map(|flow| &flow["paused"]["reason"]);
+    let destination = destination(&found.flow, config).and_then(|name| named(status, "destinations", name));
+    let error = destination.map(|destination| &destination["error"]);
+    let limit = destination.and_then(|destination| destination["held_back"]["by"].as_str());
+    let said = paused.and_then(Value::as_str).or(error.and_then(Value::as_str)).map(str::to_owned);
+    said.or(limit.map(|limit| format!("the destination's limit `{limit}`")))
+}
+
+/// What was missing last. That of each event is not kept.
+fn lack(found: &Found, status: &Value) -> Option<String> {
+    let reason = named(status, "flows", &found.flow)?["last_waiting"]["reason"].as_str()?;
+    Some(format!("of the last one that was put aside: {reason}"))
+}
+
+fn named<'a>(status: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
+    status[list].as_array()?.iter().find(|entry| entry["name"] == name)
+}
+
+fn destination<'a>(flow: &str, config: &'a Config) -> Option<&'a str> {
+    config.flows.iter().find(|known| *known.name == *flow).map(|flow| &*flow.to)
 }
 
 fn object(
@@ -54,35 +86,30 @@ fn object(
     for ((found, entry), block) in
         whereabouts.found.iter().zip(object["found"].as_array_mut().into_iter().flatten()).zip(blocks)
     {
-        entry["destination"] = json!(destination(found, config));
+        entry["destination"] = json!(destination(&found.flow, config));
         entry["held_up_by"] = json!(block);
+    }
+    for (gone, entry) in whereabouts.gone.iter().zip(object["gone"].as_array_mut().into_iter().flatten()) {
+        entry["destination"] = json!(destination(&gone.flow, config));
     }
     Ok(object)
 }
 
 fn text(trail: Trail, whereabouts: &Whereabouts, blocks: &[Option<String>], config: &Config) -> String {
-    let Some(first) = whereabouts.found.first() else {
-        return format!(
-            "{}: not among the dead letters and not among the last {} events of any flow. It is older or no longer kept, no \
-             flow took it, or it was never recorded here.\n",
-            trail.event_id, whereabouts.events_max
+    let Whereabouts { found, gone, confirmed, made_at } = whereabouts;
+    let mut out = headline(trail, whereabouts);
+    let to = |flow: &str| destination(flow, config).unwrap_or("no destination: the flow is not configured");
+    // Writing into a String cannot fail.
+    for (found, block) in found.iter().zip(blocks) {
+        let _ = writeln!(
+            out,
+            "  {} (to {}), sequence {}, recorded {}",
+            found.flow,
+            to(&found.flow),
+            found.sequence,
+            found.recorded_at
         );
-    };
-    let mut out = format!("{}: {} of {}\n", trail.event_id, first.event_type, first.source);
-    for (found, block) in whereabouts.found.iter().zip(blocks) {
-        let to = destination(found, config).unwrap_or("no destination: the flow is not configured");
-        // Writing into a String cannot fail.
-        let _ =
-            writeln!(out, "  {} (to {to}), sequence {}, recorded {}", found.flow, found.sequence, found.recorded_at);
-        let _ = match (&found.stage, block) {
-            (Stage::Delivered, _) => writeln!(out, "    settled: it was delivered, unless somebody gave it up since"),
-            (Stage::Waiting, None) => writeln!(out, "    waits: {} events go before it", found.ahead),
-            (Stage::Waiting, Some(block)) => {
-                writeln!(out, "    waits: {} events go before it, and this holds them up: {block}", found.ahead)
-            }
-            (Stage::Refused { reason }, _) => writeln!(out, "    refused for good: {reason}"),
-            (Stage::Dropped, _) => writeln!(out, "    given up for want of room"),
-        };
+        let _ = writeln!(out, "    {}", stands(found, block.as_deref()));
         if let Some(letter) = &found.letter {
             let code = letter.code.as_deref().unwrap_or("-");
             let _ = writeln!(
@@ -92,5 +119,53 @@ fn text(trail: Trail, whereabouts: &Whereabouts, blocks: &[Option<String>], conf
             );
         }
     }
+    for gone in gone {
+        out.push_str(&gone::text(gone, to(&gone.flow), made_at.as_deref()));
+    }
+    for confirmed in confirmed {
+        let record = match confirmed.id {
+            Some(id) => format!("has its record {} with the id {id}", confirmed.record),
+            None => format!("refused its record {} for good", confirmed.record),
+        };
+        let _ = writeln!(out, "  {} confirmed at {} that it {record}", confirmed.destination, confirmed.at);
+    }
     out
+}
+
+fn headline(trail: Trail, whereabouts: &Whereabouts) -> String {
+    let Whereabouts { found, gone, confirmed, made_at } = whereabouts;
+    if let Some(first) = found.first() {
+        return format!("{}: {} of {}\n", trail.event_id, first.event_type, first.source);
+    }
+    if gone.is_empty() && confirmed.is_empty() {
+        return format!(
+            "{}: not among the dead letters and not in the log of any flow, and all of them still have everything: no flow \
+             took it, or it was never recorded here.\n",
+            trail.event_id
+        );
+    }
+    let made = made_at.as_ref().map(|at| format!("; made at {at}, as its id says")).unwrap_or_default();
+    format!(
+        "{}: not among the dead letters and not found in the log of any flow{made}. If it was recorded here:\n",
+        trail.event_id
+    )
+}
+
+/// How far it has come in a flow that has it.
+fn stands(found: &Found, block: Option<&str>) -> String {
+    match (&found.stage, block) {
+        (Stage::Delivered, _) => "delivered".to_owned(),
+        (Stage::Waiting, None) => format!("waits: {} events go before it", found.ahead),
+        (Stage::Waiting, Some(block)) => {
+            format!("waits: {} events go before it, and this holds them up: {block}", found.ahead)
+        }
+        (Stage::Aside, None) => {
+            "waits for something that its destination does not have; the others of the flow go on".to_owned()
+        }
+        (Stage::Aside, Some(block)) => {
+            format!("waits for something that its destination does not have; the others of the flow go on ({block})")
+        }
+        (Stage::Refused { reason }, _) => format!("refused for good: {reason}"),
+        (Stage::Settled { doubt }, _) => doubt.to_string(),
+    }
 }

@@ -177,7 +177,10 @@ fn event(carrier: &Carrier) -> String {
             format!("waits: {depth} events of the flow are to be delivered; `plantlink status` says what holds them up")
         }
         Stage::Refused { reason } => format!("refused for good: {reason}"),
-        Stage::Dropped => "given up for want of room".to_owned(),
+        Stage::Aside => {
+            "waits for something that its destination does not have; `plantlink status` says what".to_owned()
+        }
+        Stage::Settled { doubt } => doubt.to_string(),
     };
     format!("  {recorded_at}  {event_type} {event_id} with {}\n    in {flow}: {stage}", plain(value))
 }

@@ -1,10 +1,11 @@
 //! The last events that carried a tag's value, and how far each of them has come.
 
-use plantlink_buffer::{Event, FlowState, ReadError, Reader, SpanKind, Stored};
+use plantlink_buffer::{Event, ReadError, Reader};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::stage::Stage;
 use crate::template::rfc3339;
 
 /// What an event of a device must say to have carried the tag's value.
@@ -30,20 +31,6 @@ pub(crate) struct Carrier {
     pub(crate) depth: u64,
 }
 
-/// How far an event has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "lowercase")]
-pub(crate) enum Stage {
-    Waiting,
-    Delivered,
-    /// It is a dead letter.
-    Refused {
-        reason: String,
-    },
-    /// It was given up for want of room.
-    Dropped,
-}
-
 impl Carried {
     /// So many of a flow's last events are looked at.
     pub(crate) const EVENTS_MAX: u64 = 10_000;
@@ -64,7 +51,7 @@ impl Carried {
                 sequence: stored.sequence,
                 recorded_at: rfc3339(reader.recorded(&stored)?.wall_us),
                 value: self.value(&stored.event).unwrap_or_default(),
-                stage: stage(level, &stored, reader)?,
+                stage: Stage::of(&stored, level, reader)?,
                 depth: level.buffered,
             });
         }
@@ -80,20 +67,6 @@ impl Carried {
         let mut data: Map<String, Value> = serde_json::from_slice(&event.data).ok()?;
         keys.find_map(|(_, key)| data.remove(key))
     }
-}
-
-pub(super) fn stage(level: &FlowState, stored: &Stored, reader: &Reader) -> Result<Stage, ReadError> {
-    let holds =
-        |next: u64, until: Option<u64>| next <= stored.sequence && until.is_none_or(|until| stored.sequence < until);
-    let span = level.spans.iter().find(|span| holds(span.next, span.until));
-    Ok(match span.map(|span| span.kind) {
-        Some(SpanKind::Tail | SpanKind::Backlog) => Stage::Waiting,
-        Some(SpanKind::Dropped) => Stage::Dropped,
-        Some(SpanKind::Replay) | None => match reader.refusal(level.id, stored.sequence)? {
-            Some(reason) => Stage::Refused { reason },
-            None => Stage::Delivered,
-        },
-    })
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ mod client;
 mod dead;
 mod disposal;
 mod follow;
+mod gone;
 mod lines;
 mod order;
 mod reconcile;
 mod server;
+mod stage;
 mod tail;
 mod trail;
 
@@ -23,14 +25,16 @@ use serde::{Deserialize, Serialize};
 use crate::source::modbus::Question;
 
 pub(crate) use caller::own;
-pub(crate) use carried::{Carried, Carrier, Stage};
+pub(crate) use carried::{Carried, Carrier};
 pub(crate) use client::{Followed, ask};
 pub(crate) use dead::{Dead, Selection, Wording};
 pub(crate) use follow::Follow;
+pub(crate) use gone::{GivenUp, Gone};
 pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
 pub(crate) use reconcile::{Reconcile, Reconcilers};
 pub(crate) use server::{Control, FrontDesk};
+pub(crate) use stage::Stage;
 pub(crate) use tail::Tail;
 pub(crate) use trail::{Found, Trail, Whereabouts};
 

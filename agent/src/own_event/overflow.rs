@@ -109,7 +109,7 @@ impl Author for Editor {
     }
 
     fn loss_in(&self, flow: FlowId, event: &Event) -> Option<Loss> {
-        if &*event.event_type != OVERFLOWED || &*event.source != SOURCE {
+        if !is_told_in(event) {
             return None;
         }
         let data: Value = serde_json::from_slice(&event.data).ok()?;
@@ -172,12 +172,18 @@ impl Author for Editor {
     }
 }
 
+/// Whether it is an event of ours that names a loss.
+pub(crate) fn is_told_in(event: &Event) -> bool {
+    &*event.event_type == OVERFLOWED && &*event.source == SOURCE
+}
+
 /// The members of an object; none of anything else.
 fn members(json: &[u8]) -> Map<String, Value> {
     serde_json::from_slice(json).unwrap_or_default()
 }
 
-fn cause(cause: LossCause) -> &'static str {
+/// As an event names it.
+pub(crate) fn cause(cause: LossCause) -> &'static str {
     match cause {
         LossCause::Full | LossCause::DeadLetters => "full",
         LossCause::Damaged => "damaged",

@@ -2,10 +2,13 @@
 
 use super::plant::{Plant, Setup, alarm, finished, flow, new_id, paused};
 use super::server::{Place, Server};
-use crate::plant::LATER;
+use crate::plant::{FINISHED, LATER, SOON};
+use plantlink_buffer::Reader;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::Mode;
+use plantlink_tests::wait;
 use serde_json::json;
+use uuid::Uuid;
 
 /// One request for each order: made when the order pauses, written to when it is finished.
 const INTERVAL: &str = r#"
@@ -175,6 +178,21 @@ async fn what_points_to_a_missing_record_waits_alone_and_goes_on_when_it_is_ther
         assert_eq!(waiting["depth"], 2, "{waiting:#}");
         assert!(waiting["last_waiting"]["reason"].as_str().is_some_and(|why| why.contains("none")), "{waiting:#}");
         assert_eq!(server.requests(&plant.id).await.len(), 2);
+        let mut file = Reader::open(&plant.agent.path("buffer.db")).expect("the buffer");
+        let flow = file.flows().expect("its flows").into_iter().find(|flow| flow.waiting > 0).expect("one that waits");
+        let parked = file.waiting(flow.id, 0, 1).expect("what waits").pop().expect("an event");
+        let trail = plant.agent.run(&["why", &Uuid::from_bytes(parked.event.id).to_string(), "--json"]).json();
+        let found = &trail["found"][0];
+        assert_eq!((&found["stage"], &found["sequence"]), (&json!("aside"), &json!(parked.sequence)), "{trail:#}");
+        assert!(found["held_up_by"].as_str().is_some_and(|why| why.contains("none")), "{trail:#}");
+        let mut events = file.read(flow.id, 1, 10, usize::MAX).expect("the log").into_iter();
+        let order = events.find(|stored| &*stored.event.event_type == FINISHED).expect("an order");
+        let order = Uuid::from_bytes(order.event.id).to_string();
+        let confirmed = wait::until("what was confirmed to be written down", SOON, async || {
+            let trail = plant.agent.run(&["why", &order, "--json"]).json();
+            trail["confirmed"].get(0).cloned()
+        });
+        assert_eq!(confirmed.await["record"], "order");
         plant.agent.kill();
         plant.agent.restart();
         if server.add_equipment(&format!("{} none", plant.id)).await {
