@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::backoff::LAST;
+
 /// Where this gateway stands among all others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
@@ -25,14 +27,19 @@ impl Slot {
         Slot { share, within }
     }
 
-    /// What the configuration spreads over.
-    pub(crate) fn within(&self) -> Duration {
-        self.within
+    /// What the tries to reach something are spread over: the configured time, and a minute at most.
+    pub(crate) fn tries_within(&self) -> Duration {
+        self.within.min(LAST)
     }
 
     /// Where in the configured time it lies.
     pub(crate) fn offset(&self) -> Duration {
         self.place_in(self.within)
+    }
+
+    /// Where it lies in what is left of the configured time for whoever came in a slot of the tries.
+    pub(crate) fn offset_after_tries(&self) -> Duration {
+        self.place_in(self.within - self.tries_within())
     }
 
     /// How long it is until it comes in periods of this length: more than zero, and never more than the period.

@@ -54,8 +54,9 @@ pub(crate) struct DrainTable {
     /// it: at once with `live-first`, in their place with `strict`. Left out: as fast as the destination answers.
     #[schemars(range(min = 1, max = 1_000_000))]
     per_second: Option<u32>,
-    /// The gateways of a fleet send what has gathered from moments on that are spread over this time, and try to reach a
-    /// destination that is down at moments spread over it too, or over a minute if it is longer. Left out: at once.
+    /// The gateways of a fleet send what has gathered from moments on that are spread over this time after their start or an
+    /// outage. They try to reach a destination that is down at moments spread over it, or over a minute if it is longer; what
+    /// has gathered then waits only for what is left of the time. Left out: at once.
     start_within: Option<Interval>,
 }
 

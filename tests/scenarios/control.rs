@@ -111,17 +111,19 @@ async fn a_breach_of_max_delay_is_logged_when_it_begins_and_when_it_ends_and_cou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backlog_waits_for_its_moment_and_goes_at_its_pace_while_new_events_pass_it() {
+async fn a_backlog_at_the_start_waits_for_its_moment_and_goes_at_its_pace_while_new_events_pass_it() {
     const BACKLOG: usize = 200;
     let plant = Plant::start().await;
-    let drain = "window = 20\ndrain = { per_second = 20, start_within = \"3s\" }";
-    let agent = Agent::start(&config(&plant, drain, "order = \"live-first\""));
+    let drain = "window = 20\ndrain = { per_second = 20, start_within = \"8s\" }";
+    let mut agent = Agent::start(&config(&plant, drain, "order = \"live-first\""));
     plant.subscribed("mes").await;
     recorded(&plant, &agent, 0..1).await;
     delivered(&agent, 1).await;
     outage(&plant);
     recorded(&plant, &agent, 1..BACKLOG).await;
+    agent.kill();
     plant.centre_link.set(Mode::Pass);
+    agent.restart();
     let waits = |status: &Value| central(status)["held_back"]["by"] == "start-within";
     agent.wait_until("the backlog to wait for its moment", LATER, waits).await;
     let drains = |status: &Value| central(status)["held_back"]["by"] == "drain";

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
+use super::recovery::Return;
 use crate::slot::Slot;
 
 /// Which key of the destination keeps events back.
@@ -42,9 +43,12 @@ impl Limits {
         }
     }
 
-    /// The destination is back: a backlog waits for its moment.
-    pub(super) fn returned(&mut self, now: Instant) {
-        self.start_at = self.start.map(|start| now + start.offset());
+    /// The destination is back: a backlog waits for its moment, or for what is left until then.
+    pub(super) fn returned(&mut self, how: Return, now: Instant) {
+        self.start_at = self.start.map(|start| match how {
+            Return::AtOnce => now + start.offset(),
+            Return::InSlot => now + start.offset_after_tries(),
+        });
     }
 
     /// New events that go in their place among a backlog, so that the backlog shrinks all the same.
@@ -107,23 +111,36 @@ mod tests {
     fn limits(rate: Option<u32>, drain: Option<u32>, now: Instant) -> Limits {
         let rate = rate.map(|per_second| Rate { per_second, burst: per_second });
         let drain = Drain { per_second: drain, start_within: Some(WITHIN) };
-        Limits::new(&Pacing { rate, drain }, Some(slot()), now)
+        Limits::new(&Pacing { rate, drain }, Some(slot(WITHIN)), now)
     }
 
-    fn slot() -> Slot {
-        Slot::new("mill", "gw", "central", WITHIN)
+    fn slot(within: Duration) -> Slot {
+        Slot::new("mill", "gw", "central", within)
     }
 
     #[test]
     fn a_backlog_begins_at_its_moment_after_the_return_and_new_events_do_not_wait_for_it() {
         let now = Instant::now();
         let mut limits = limits(None, None, now);
-        limits.returned(now);
-        let start = now + slot().offset();
+        limits.returned(Return::AtOnce, now);
+        let start = now + slot(WITHIN).offset();
         assert_eq!(limits.of_backlog(100, now), Err(start));
         assert_eq!(limits.holding(), Some(Limit::StartWithin));
         assert_eq!((limits.of_all(100, now), limits.holding()), (Ok(100), None));
         assert_eq!((limits.of_backlog(100, start), limits.holding()), (Ok(100), None));
+    }
+
+    #[test]
+    fn what_was_waited_for_the_slot_of_a_try_is_not_waited_for_again() {
+        let now = Instant::now();
+        for (within_s, left_s) in [(40, 0), (60, 0), (300, 240)] {
+            let within = Duration::from_secs(within_s);
+            let mut limits = Limits::new(&Pacing::default(), Some(slot(within)), now);
+            limits.returned(Return::InSlot, now);
+            let start = now + slot(Duration::from_secs(left_s)).offset();
+            let expected = if left_s == 0 { Ok(100) } else { Err(start) };
+            assert_eq!(limits.of_backlog(100, now), expected, "{within:?}");
+        }
     }
 
     #[test]

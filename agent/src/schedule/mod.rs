@@ -189,8 +189,8 @@ impl Schedule {
     /// Takes in whether the destination lets us in, when it was asked without a turn.
     pub(crate) fn greeted(&mut self, welcome: Result<(), DeliverError>) {
         let now = Instant::now();
-        if self.recovery.learn(&Delivery { outcomes: Vec::new(), rest: welcome }, now) {
-            self.limits.returned(now);
+        if let Some(how) = self.recovery.learn(&Delivery { outcomes: Vec::new(), rest: welcome }, now) {
+            self.limits.returned(how, now);
         }
     }
 
@@ -213,8 +213,8 @@ impl Schedule {
     /// Takes in what came of a turn: how long to wait, and for whom.
     pub(crate) fn learn(&mut self, turn: &Turn, delivery: &Delivery) {
         let now = Instant::now();
-        if self.recovery.learn(delivery, now) {
-            self.limits.returned(now);
+        if let Some(how) = self.recovery.learn(delivery, now) {
+            self.limits.returned(how, now);
         }
         if let Some(outlet) = self.outlet(turn.flow) {
             outlet.learn(turn, delivery, now);

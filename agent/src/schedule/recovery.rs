@@ -14,6 +14,15 @@ const KNOCK: Duration = Duration::from_secs(8);
 /// A destination that asks for more patience than this is asked again all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 
+/// How a destination came to be back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    /// At the first try since the start.
+    AtOnce,
+    /// At a try after a failure, which had its slot where a fleet is spread.
+    InSlot,
+}
+
 /// What the last turns came to.
 pub(super) struct Recovery {
     retry: Retry,
@@ -22,13 +31,13 @@ pub(super) struct Recovery {
     not_before: Option<Instant>,
     /// The destination did not let us in at the last turn.
     is_refused: bool,
-    /// Nothing has been answered since the start or the last failure.
-    is_away: bool,
+    /// How it will be back; nothing has been answered since the start or the last failure.
+    away: Option<Return>,
 }
 
 impl Recovery {
     pub(super) fn new(retry: Retry) -> Self {
-        Recovery { retry, breaker: Breaker::default(), not_before: None, is_refused: false, is_away: true }
+        Recovery { retry, breaker: Breaker::default(), not_before: None, is_refused: false, away: Some(Return::AtOnce) }
     }
 
     pub(super) fn not_before(&self) -> Option<Instant> {
@@ -47,8 +56,8 @@ impl Recovery {
         self.breaker.is_open()
     }
 
-    /// Takes in what came of a turn, and says whether the destination is back with it.
-    pub(super) fn learn(&mut self, delivery: &Delivery, now: Instant) -> bool {
+    /// Takes in what came of a turn, and says how the destination is back, if it is with this one.
+    pub(super) fn learn(&mut self, delivery: &Delivery, now: Instant) -> Option<Return> {
         let has_answered = !delivery.outcomes.is_empty();
         if has_answered {
             self.breaker.answered();
@@ -62,10 +71,10 @@ impl Recovery {
         let pause = match &delivery.rest {
             Ok(()) => {
                 self.retry.reset();
-                return std::mem::take(&mut self.is_away);
+                return self.away.take();
             }
             // The flow waits, its neighbors do not.
-            Err(DeliverError::Paused { .. }) => return false,
+            Err(DeliverError::Paused { .. }) => return None,
             Err(DeliverError::Unreachable(_) | DeliverError::Broken(_)) => {
                 if has_answered {
                     self.retry.reset();
@@ -76,13 +85,15 @@ impl Recovery {
             }
             Err(DeliverError::Busy { retry_after: Some(asked) }) => self.retry.pause_of((*asked).min(RETRY_AFTER_MAX)),
             Err(DeliverError::Busy { retry_after: None }) => {
-                self.breaker.failed(Failure::Overloaded, self.retry.pause(), now)
+                let pause = self.retry.pause();
+                let rest = self.breaker.failed(Failure::Overloaded, pause, now);
+                if rest > pause { self.retry.pause_of(rest) } else { pause }
             }
             Err(DeliverError::Refused { .. }) => self.retry.pause_of(KNOCK),
         };
-        self.is_away = true;
+        self.away = Some(Return::InSlot);
         self.not_before = Some(now + pause);
-        false
+        None
     }
 }
 
@@ -90,6 +101,38 @@ impl Recovery {
 mod tests {
     use super::*;
     use crate::slot::Slot;
+
+    fn busy() -> Delivery {
+        Delivery { outcomes: Vec::new(), rest: Err(DeliverError::Busy { retry_after: None }) }
+    }
+
+    #[test]
+    fn a_destination_is_back_at_once_after_a_start_and_in_a_slot_after_a_failure_and_each_time_once() {
+        let (now, mut recovery) = (Instant::now(), Recovery::new(Retry::default()));
+        let answered = Delivery { outcomes: Vec::new(), rest: Ok(()) };
+        assert_eq!(recovery.learn(&answered, now), Some(Return::AtOnce));
+        assert_eq!(recovery.learn(&answered, now), None);
+        assert_eq!(recovery.learn(&busy(), now), None);
+        assert_eq!(recovery.learn(&answered, now), Some(Return::InSlot));
+        assert_eq!(recovery.learn(&answered, now), None);
+    }
+
+    #[test]
+    fn gateways_whose_breakers_rest_do_not_come_back_in_one_moment() {
+        let now = Instant::now();
+        let rests = (0..200).map(|_| {
+            let mut recovery = Recovery::new(Retry::default());
+            for _ in 0..5 {
+                recovery.learn(&busy(), now);
+            }
+            recovery.not_before().expect("it waits") - now
+        });
+        let rests: Vec<Duration> = rests.collect();
+        let (first, last) = (rests.iter().min().unwrap(), rests.iter().max().unwrap());
+        assert!(*first >= Duration::from_secs(30), "{rests:?}");
+        // That 200 draws from three seconds lie within one happens once in 3^190 runs.
+        assert!(*last - *first > Duration::from_secs(1), "{rests:?}");
+    }
 
     #[test]
     fn gateways_that_are_not_let_in_knock_one_after_the_other_where_they_are_spread() {
