@@ -21,7 +21,7 @@ use crate::premises::Premises;
 use crate::provenance::Provenance;
 use crate::reload::{self, Asked, Reloader};
 use crate::running::{Crew, Running};
-use crate::signals::{ReloadSignal, StopSignals};
+use crate::signals::Signals;
 use crate::status::Reporter;
 use crate::store::{Stopped, Store};
 use crate::systemd;
@@ -37,10 +37,10 @@ pub(crate) enum RunError {
     Write(#[from] WriteError),
     #[error("cannot read the buffer")]
     Read(#[from] ReadError),
-    #[error("cannot open the control socket")]
-    Control(#[from] ControlError),
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
+    #[error("cannot open the control socket")]
+    Control(#[from] ControlError),
     #[error("cannot start the buffer's writer")]
     Writer(#[source] std::io::Error),
     #[error(transparent)]
@@ -55,9 +55,8 @@ pub(crate) enum RunError {
 
 /// Runs until SIGTERM or SIGINT, with the configuration that was read from `path`. A second signal ends the process at
 /// once, and that is safe.
-pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance) -> Result<(), RunError> {
-    let mut stop_signals = StopSignals::listen().map_err(RunError::Signals)?;
-    let reload_signal = ReloadSignal::listen().map_err(RunError::Signals)?;
+pub(crate) async fn run(path: &Path, config: Config, provenance: Provenance, signals: Signals) -> Result<(), RunError> {
+    let Signals { stop: mut stop_signals, reload: reload_signal } = signals;
     let health = Health::new(&config);
 
     let clock = Clock::new(config.clock.synced_by);

@@ -4,6 +4,18 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// All that the agent listens to. What arrives from here on is remembered until somebody waits for it, and ends nobody.
+pub(crate) struct Signals {
+    pub(crate) stop: StopSignals,
+    pub(crate) reload: ReloadSignal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Signals { stop: StopSignals::listen()?, reload: ReloadSignal::listen()? })
+    }
+}
+
 /// Somebody wants the agent to end: SIGTERM from systemd, SIGINT from a terminal.
 pub(crate) struct StopSignals {
     terminate: Signal,
@@ -11,7 +23,7 @@ pub(crate) struct StopSignals {
 }
 
 impl StopSignals {
-    pub(crate) fn listen() -> io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         Ok(StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
@@ -27,7 +39,7 @@ impl StopSignals {
 pub(crate) struct ReloadSignal(Signal);
 
 impl ReloadSignal {
-    pub(crate) fn listen() -> io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         Ok(ReloadSignal(signal(SignalKind::hangup())?))
     }
 

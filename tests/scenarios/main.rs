@@ -35,6 +35,7 @@ mod refusals;
 mod reload;
 mod rights;
 mod salvage;
+mod signals;
 mod sources;
 mod sparkplug;
 mod states;

@@ -8,7 +8,10 @@ use plantlink_config::{Environment, load};
 use tracing_subscriber::EnvFilter;
 
 use super::{ConfigArgs, EXIT_CONFIG, check, failed};
+use crate::aside::aside;
 use crate::provenance::Provenance;
+use crate::run::RunError;
+use crate::signals::Signals;
 
 #[derive(Args)]
 pub(super) struct RunArgs {
@@ -31,13 +34,6 @@ enum LogFormat {
 }
 
 pub(super) fn run(args: &RunArgs) -> ExitCode {
-    let loaded = load(&args.config.config, Environment::Run);
-    check::print_problems(&loaded.problems);
-    let Some(config) = loaded.config else {
-        eprintln!("{}; nothing was started", check::tally(&loaded.problems));
-        return ExitCode::from(EXIT_CONFIG);
-    };
-    log(args.log);
     // Two threads serve every plant: the disk's writer and the reads have their own.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build();
@@ -45,11 +41,31 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let provenance = if args.simulated { Provenance::Simulation } else { Provenance::Plant };
-    let ended = runtime.block_on(crate::run::run(&args.config.config, config, provenance));
-    // What is left is a name being looked up: nothing to wait for.
+    let ended = runtime.block_on(serve(args));
+    // What is left is a name being looked up, or a file that does not answer: nothing to wait for.
     runtime.shutdown_background();
-    match ended {
+    ended
+}
+
+async fn serve(args: &RunArgs) -> ExitCode {
+    // Before anything else: until then a SIGHUP ends the process, and systemd takes that for a clean end.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return failed(&RunError::Signals(error)),
+    };
+    let path = args.config.config.clone();
+    let loaded = tokio::select! {
+        loaded = aside(move || load(&path, Environment::Run)) => loaded,
+        () = signals.stop.next() => return ExitCode::SUCCESS,
+    };
+    check::print_problems(&loaded.problems);
+    let Some(config) = loaded.config else {
+        eprintln!("{}; nothing was started", check::tally(&loaded.problems));
+        return ExitCode::from(EXIT_CONFIG);
+    };
+    log(args.log);
+    let provenance = if args.simulated { Provenance::Simulation } else { Provenance::Plant };
+    match crate::run::run(&args.config.config, config, provenance, signals).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
