@@ -181,6 +181,27 @@ async fn twenty_refusals_in_a_row_pause_the_flow_until_an_event_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_in_the_middle_of_refusals_in_a_row_gives_up_no_more_events_than_one_row() {
+    let endpoint = Webhook::start(Manner::Verdicts).await;
+    endpoint.refuse(Some(422));
+    let mut plant = Plant::start(&url(endpoint.port()), "", &[]).await;
+    plant.finish(30).await;
+    for start in 0..2 {
+        if start > 0 {
+            plant.agent.kill();
+            plant.agent.restart();
+        }
+        let paused = plant.agent.wait_until("the flow to be paused", LATER, |status| {
+            let flow = flow(status);
+            flow["paused"]["reason"].as_str().is_some_and(|reason| reason.contains("20 events in a row"))
+        });
+        assert_eq!(flow(&paused.await)["dead"], 19);
+    }
+    endpoint.refuse(None);
+    plant.settled(11, 19).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_in_doubt_at_a_kill_comes_again_under_the_same_key() {
     let endpoint = Webhook::start(Manner::Verdicts).await;
     let link = Proxy::start(endpoint.port(), Random::new(1)).await;

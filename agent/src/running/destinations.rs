@@ -140,7 +140,8 @@ async fn serve(
     let Premises { site, store, health, readers, .. } = premises;
     let served: Vec<_> = flows.iter().map(|(id, flow)| (*id, flow)).collect();
     let (levels, pacing) = (store.levels(), destination.pacing());
-    let schedule = Schedule::new(name.clone(), site.clone(), &served, reader, levels, pacing, health.clone());
+    let mut schedule = Schedule::new(name.clone(), site.clone(), &served, reader, levels, pacing, health.clone());
+    schedule.recall().await?;
     match &destination {
         Destination::Mqtt(broker) if broker.qos == MqttQos::ExactlyOnce => {
             fly(broker.clone(), recorded, schedule, store, health, stop).await?;
@@ -154,7 +155,6 @@ async fn serve(
             let reconciler =
                 Reconciler::new(config, site.clone(), flows, readers, shelf.clone(), office.clone(), whole);
             let mut odoo = Odoo::new(config, &site, office, rows, save, shelf);
-            let mut schedule = schedule;
             let delivering = async {
                 greet(&name, &mut odoo, &mut schedule, &health, &stop).await;
                 deliver(name.clone(), odoo, schedule, store, health, stop.clone()).await

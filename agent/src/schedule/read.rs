@@ -5,6 +5,7 @@ use plantlink_config::{Name, Order};
 
 use super::offers::Offers;
 use super::outlet::Outlet;
+use super::streak::{STREAK_MAX, Streak};
 use super::{Part, Ready, Schedule, Turn};
 use crate::aside::aside;
 use crate::destination::Batch;
@@ -33,6 +34,27 @@ impl UnreadableFlow {
 }
 
 impl Schedule {
+    /// Goes on where an earlier start was in the middle of refusals, so that starting again and again does not give up
+    /// as many events each time.
+    pub(crate) async fn recall(&mut self) -> Result<(), ReadError> {
+        let Some(reader) = self.reader.take() else { return Ok(()) };
+        let flows: Vec<FlowId> = self.outlets.iter().map(|outlet| outlet.flow).collect();
+        let (reader, refusals) = aside(move || {
+            let refusals: Result<Vec<_>, _> =
+                flows.into_iter().map(|flow| reader.latest_refusals(flow, STREAK_MAX)).collect();
+            (reader, refusals)
+        })
+        .await;
+        self.reader = Some(reader);
+        let levels = self.levels.borrow();
+        for (outlet, letters) in self.outlets.iter_mut().zip(refusals?) {
+            if let Some(level) = levels.iter().find(|level| level.id == outlet.flow) {
+                outlet.streak = Streak::recalled(&letters, level);
+            }
+        }
+        Ok(())
+    }
+
     /// The turn that a recorded flight was made of, whoever's flow that is now. `None` when the log does not have exactly
     /// these events any more.
     pub(crate) async fn again(&mut self, flight: &Flight) -> Result<Option<Turn>, UnreadableFlow> {
