@@ -1,32 +1,22 @@
 //! Reading a flow's log beside the writer, through a connection of its own.
 
+mod rows;
 mod trail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
-use uuid::Uuid;
 use zstd::bulk::Decompressor;
 
 use crate::block;
 use crate::boot::Boots;
-use crate::confirm::{self, Confirmed};
-use crate::dead_letter::{self, DeadLetter};
 use crate::error::ReadError;
 use crate::event::{Recorded, Stored};
-use crate::flight::{Flight, Flights};
-use crate::flow::{FlowId, FlowState, Flows};
+use crate::flow::FlowId;
 use crate::hold::{Hold, Holds};
-use crate::keep::{self, Kept};
-use crate::ledger::Ledger;
 use crate::log;
-use crate::loss::Losses;
-use crate::memory;
-use crate::receipt::{self, ReceiptEntry};
 use crate::salvage;
-use crate::schema;
-use crate::sender::{self, SenderEntry};
 use crate::span::{self, Span};
 use crate::waiting;
 
@@ -79,6 +69,13 @@ impl Reader {
         bytes_max: usize,
     ) -> Result<Vec<Stored>, ReadError> {
         let read = self.read_log(flow, from, events_max, bytes_max);
+        self.noticed(read)
+    }
+
+    /// Passes on what was read. Damage leaves a mark: whoever meets it ends, and would meet it again and again if the next
+    /// opening of the buffer did not salvage what can be read.
+    fn noticed<T, E: Into<ReadError>>(&self, read: Result<T, E>) -> Result<T, ReadError> {
+        let read = read.map_err(Into::into);
         if read.as_ref().is_err_and(ReadError::is_damage) {
             salvage::mark(&self.path);
         }
@@ -145,7 +142,8 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn recorded(&mut self, stored: &Stored) -> Result<Recorded, ReadError> {
-        Ok(self.boots.recorded(&self.connection, stored)?)
+        let recorded = self.boots.recorded(&self.connection, stored);
+        self.noticed(recorded)
     }
 
     /// Where the events begin that were recorded at `wall_us` (Unix microseconds, UTC) or later: the number after the last
@@ -159,7 +157,7 @@ impl Reader {
         self.connection.execute_batch("BEGIN")?;
         let found = self.search(flow, wall_us);
         self.connection.execute_batch("COMMIT")?;
-        found
+        self.noticed(found)
     }
 
     fn search(&mut self, flow: FlowId, wall_us: i64) -> Result<u64, ReadError> {
@@ -205,7 +203,8 @@ impl Reader {
     /// # Errors
     /// One of them is damaged, or the database does not answer.
     pub fn waiting(&mut self, flow: FlowId, from: u64, count_max: usize) -> Result<Vec<Stored>, ReadError> {
-        waiting::read(&self.connection, &mut self.decompressor, flow, from, count_max)
+        let waiting = waiting::read(&self.connection, &mut self.decompressor, flow, from, count_max);
+        self.noticed(waiting)
     }
 
     /// Reads as [`Reader::waiting`] does, for somebody who will settle the events.
@@ -220,96 +219,6 @@ impl Reader {
     ) -> Result<(Vec<Stored>, Hold), ReadError> {
         // Nothing gives up a waiting event to make room: there are no numbers to hold.
         Hold::take(&self.holds.clone(), flow, || Ok((self.waiting(flow, from, count_max)?, 0..0)))
-    }
-
-    /// Up to `count_max` dead letters of flows and sources, the latest first; with `before` only earlier ones than that.
-    ///
-    /// # Errors
-    /// One of them is damaged, or the database does not answer.
-    pub fn dead_letters(&mut self, before: Option<i64>, count_max: usize) -> Result<Vec<DeadLetter>, ReadError> {
-        let Self { connection, decompressor, path: _, boots: _, holds: _ } = self;
-        dead_letter::before(connection, decompressor, before.unwrap_or(i64::MAX), count_max)
-    }
-
-    /// The dead letter with this id, if there is one.
-    ///
-    /// # Errors
-    /// It is damaged, or the database does not answer.
-    pub fn dead_letter(&mut self, id: i64) -> Result<Option<DeadLetter>, ReadError> {
-        dead_letter::find(&self.connection, &mut self.decompressor, id)
-    }
-
-    /// The identity of this store; sequence numbers count within it.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn epoch(&self) -> Result<Uuid, ReadError> {
-        Ok(schema::meta(&self.connection, "epoch").map(Uuid::from_bytes)?)
-    }
-
-    /// All flows, as of the last commit.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn flows(&self) -> Result<Vec<FlowState>, ReadError> {
-        Ok(Flows::load(&self.connection)?.states(&Losses::load(&self.connection)?))
-    }
-
-    /// What was counted outside the flows, as of the last commit.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn ledger(&self) -> Result<Ledger, ReadError> {
-        Ok(Ledger::load(&self.connection)?)
-    }
-
-    /// All memory rows, by owner.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn memory(&self) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
-        Ok(memory::load(&self.connection)?)
-    }
-
-    /// The senders' ids that `source` has seen last, the oldest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn senders(&self, source: &str) -> Result<Vec<SenderEntry>, ReadError> {
-        Ok(sender::load(&self.connection, source)?)
-    }
-
-    /// What `destination` remembers of its records.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn kept(&self, destination: &str) -> Result<Vec<Kept>, ReadError> {
-        Ok(keep::load(&self.connection, destination)?)
-    }
-
-    /// Shows all that `destination` has confirmed and is remembered, the oldest first. What is unreadable is left out.
-    ///
-    /// # Errors
-    /// The database does not answer; what came before was shown.
-    pub fn confirmed(&self, destination: &str, each: impl FnMut(Confirmed)) -> Result<(), ReadError> {
-        confirm::each(&self.connection, destination, each)
-    }
-
-    /// The receipts that `source` has recorded last in this session, the oldest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn receipts(&self, source: &str, session: &str) -> Result<Vec<ReceiptEntry>, ReadError> {
-        Ok(receipt::load(&self.connection, source, session)?)
-    }
-
-    /// What is in flight to `destination`, in the order in which it began, and the session that it belongs to.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn flights(&self, destination: &str) -> Result<(Vec<Flight>, Option<String>), ReadError> {
-        let flights = Flights::load(&self.connection)?;
-        Ok((flights.of(destination), flights.session(destination).map(str::to_owned)))
     }
 
     /// The sequence number after the flow's last event.

@@ -5,7 +5,7 @@ use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, finished, nu
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Publisher;
 use plantlink_tests::proxy::Mode;
-use plantlink_tests::trouble::{Effect, Trouble};
+use plantlink_tests::trouble::{Effect, Trouble, TroubledFile};
 use plantlink_tests::wait;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ const ALL: u32 = 50_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_that_fail_are_repeated_until_the_disk_takes_them() {
     let plant = Plant::start().await;
-    let trouble = Trouble { call: "pwrite64", effect: Effect::Fails, after: WRITES, count: 5 };
+    let trouble = Trouble { with: TroubledFile::Log, call: "pwrite64", effect: Effect::Fails, after: WRITES, count: 5 };
     let agent = Agent::start_in_trouble(&plant.config("", "", ""), &trouble);
     let mut mes = Mes::subscribed(&plant).await;
     mes.send_until_said(&agent, REFUSES).await;
@@ -42,7 +42,8 @@ async fn writes_that_fail_are_repeated_until_the_disk_takes_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_while_writes_fail_loses_nothing() {
     let plant = Plant::start().await;
-    let trouble = Trouble { call: "pwrite64", effect: Effect::Fails, after: WRITES, count: ALL };
+    let trouble =
+        Trouble { with: TroubledFile::Log, call: "pwrite64", effect: Effect::Fails, after: WRITES, count: ALL };
     let mut agent = Agent::start_in_trouble(&plant.config("", "", ""), &trouble);
     let mut mes = Mes::subscribed(&plant).await;
     mes.send_until_said(&agent, REFUSES).await;
@@ -58,7 +59,7 @@ async fn a_kill_while_writes_fail_loses_nothing() {
 async fn nothing_is_given_up_for_a_disk_that_has_room_and_fails() {
     let plant = Plant::start().await;
     let toml = plant.config("", "", "when_full = \"drop-oldest\"");
-    let trouble = Trouble { call: "pwrite64", effect: Effect::Fails, after: WRITES, count: 1 };
+    let trouble = Trouble { with: TroubledFile::Log, call: "pwrite64", effect: Effect::Fails, after: WRITES, count: 1 };
     let agent = Agent::start_in_trouble(&toml, &trouble);
     let mut mes = Mes::subscribed(&plant).await;
     refuse(&plant);
@@ -73,7 +74,7 @@ async fn nothing_is_given_up_for_a_disk_that_has_room_and_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_that_cannot_be_read_end_the_process_and_the_next_start_has_everything() {
     let plant = Plant::start().await;
-    let trouble = Trouble { call: "pread64", effect: Effect::Fails, after: READS, count: 3 };
+    let trouble = Trouble { with: TroubledFile::Log, call: "pread64", effect: Effect::Fails, after: READS, count: 3 };
     let mut agent = Agent::start_in_trouble(&plant.config("", "", ""), &trouble);
     let mut mes = Mes::subscribed(&plant).await;
     mes.send_until_said(&agent, DAMAGED).await;
@@ -89,7 +90,8 @@ async fn pages_that_cannot_be_read_end_the_process_and_the_next_start_has_everyt
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_disk_delays_and_is_no_trouble_to_speak_of() {
     let plant = Plant::start().await;
-    let trouble = Trouble { call: "fdatasync", effect: Effect::IsLate(400), after: 4, count: 20 };
+    let trouble =
+        Trouble { with: TroubledFile::Log, call: "fdatasync", effect: Effect::IsLate(400), after: 4, count: 20 };
     let mut agent = Agent::start_in_trouble(&plant.config("", "", ""), &trouble);
     let mut mes = Mes::subscribed(&plant).await;
     mes.send(200).await;

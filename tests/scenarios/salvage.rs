@@ -4,6 +4,7 @@ use crate::disk::refuse;
 use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, event_id, finished, number, sum};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::proxy::Mode;
+use plantlink_tests::trouble::{Effect, Trouble, TroubledFile};
 use plantlink_tests::wait;
 use rusqlite::Connection;
 use serde_json::json;
@@ -17,6 +18,8 @@ const ORDERS: usize = 120;
 /// So many are recorded together.
 const BATCH: usize = 10;
 const PAGE: u64 = 4_096;
+/// So many pages are read before the disk refuses: among them the tables, and not yet all of the log.
+const PAGES_READ: u32 = 6;
 
 /// Some of the log is overwritten while nobody looks.
 #[tokio::test(flavor = "multi_thread")]
@@ -98,6 +101,58 @@ async fn without_its_log_the_buffer_goes_on_under_a_new_epoch() {
         plant.drained(&agent, mapped + 1, LATER).await;
         assert!(orders_at(&plant).contains(&number(ORDERS)), "the agent goes on");
     }
+}
+
+/// A sector that is gone is gone at each start: the salvage goes round it, and what it makes lies elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_disk_does_not_give_back_ends_one_start_and_no_other() {
+    let (plant, mut agent) = with_backlog().await;
+    assert!(agent.terminate().await.success());
+    ask_for_salvage(&agent);
+    let trouble =
+        Trouble { with: TroubledFile::Database, call: "pread64", effect: Effect::Fails, after: PAGES_READ, count: 2 };
+    agent.begin_trouble(&trouble);
+    agent.restart();
+    let lost = salvaged_and_delivered(&plant, &agent).await;
+    assert!(lost < ORDERS as u64, "{lost} orders are lost");
+    assert!(agent.terminate().await.success());
+    agent.end_trouble();
+    agent.restart();
+    plant.publisher().publish_all(&[finished(ORDERS)]).await;
+    let status = agent
+        .wait_until("the next order to be delivered", SOON, |status| {
+            status["ledger"]["sources"]["mes"]["mapped"].as_u64() > Some(ORDERS as u64) && sum(status, "depth") == 0
+        })
+        .await;
+    assert!(status["buffer"]["salvaged"].is_null(), "{status:#}");
+}
+
+/// Nobody can say what followed: as where the log is gone, no number is given to two events.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_the_disk_gives_back_in_part_makes_a_new_epoch() {
+    let (plant, mut agent) = with_backlog().await;
+    let before = agent.status().expect("the agent answers");
+    agent.kill();
+    let log = fs::metadata(agent.path("buffer.db-wal")).expect("the log is there");
+    let frames = u32::try_from(log.len() / (24 + PAGE)).expect("a few");
+    ask_for_salvage(&agent);
+    let trouble =
+        Trouble { with: TroubledFile::Log, call: "pread64", effect: Effect::Fails, after: frames / 2, count: 1 };
+    agent.begin_trouble(&trouble);
+    agent.restart();
+    plant.centre_link.set(Mode::Pass);
+    let status = agent
+        .wait_until("the salvage", SOON, |status| {
+            !status["buffer"]["salvaged"].is_null() && sum(status, "depth") == 0 && sum(status, "untold") == 0
+        })
+        .await;
+    assert_ne!(status["buffer"]["epoch"], before["buffer"]["epoch"]);
+    assert_accounted(&status);
+}
+
+/// What a reader leaves that has met damage.
+fn ask_for_salvage(agent: &Agent) {
+    File::create(agent.path("buffer.db-damage")).expect("a mark");
 }
 
 /// A plant whose centre has nothing yet of what is in the agent's buffer.

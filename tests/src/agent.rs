@@ -92,10 +92,15 @@ impl Agent {
     /// When it cannot be started.
     pub fn start_in_trouble(toml: &str, trouble: &Trouble) -> Agent {
         let mut agent = Agent::prepare(toml, &[]);
-        let options = trouble.options(&agent.path("buffer.db"));
-        agent.starter = [&["strace".to_owned(), "-f".to_owned()], &options[..]].concat();
+        agent.begin_trouble(trouble);
         agent.restart();
         agent
+    }
+
+    /// From the next start on the disk makes trouble in each of them.
+    pub fn begin_trouble(&mut self, trouble: &Trouble) {
+        let options = trouble.options(&self.path("buffer.db"));
+        self.starter = [&["strace".to_owned(), "-f".to_owned()], &options[..]].concat();
     }
 
     /// From the next start on the disk makes no trouble.

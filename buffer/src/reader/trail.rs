@@ -25,7 +25,7 @@ impl Reader {
         let Self { connection, decompressor, path: _, boots: _, holds: _ } = self;
         let mut searched = 0;
         let mut found = None;
-        log::blocks_from_end(connection, flow, |block| {
+        let read = log::blocks_from_end(connection, flow, |block| {
             let place = block.place;
             let events = block.all(decompressor).map_err(|cause| ReadError::Damaged {
                 flow: name(connection, flow),
@@ -36,8 +36,8 @@ impl Reader {
             found = events.into_iter().rfind(|stored| is_wanted(&stored.event));
             searched += place.count;
             Ok::<_, ReadError>(found.is_none() && searched < events_max)
-        })?;
-        Ok(found)
+        });
+        self.noticed(read.map(|()| found))
     }
 
     /// The first event that the flow's log still has.
@@ -45,7 +45,7 @@ impl Reader {
     /// # Errors
     /// The log cannot be read there.
     pub fn oldest(&mut self, flow: FlowId) -> Result<Option<Stored>, ReadError> {
-        match log::oldest(&self.connection, flow)? {
+        match self.noticed(log::oldest(&self.connection, flow))? {
             Some(oldest) => Ok(self.read(flow, oldest, 1, 0)?.pop()),
             None => Ok(None),
         }
@@ -56,7 +56,7 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn is_waiting(&self, flow: FlowId, sequence: u64) -> Result<bool, ReadError> {
-        Ok(waiting::bytes(&self.connection, flow, sequence)? > 0)
+        Ok(self.noticed(waiting::bytes(&self.connection, flow, sequence))? > 0)
     }
 
     /// Why the destination refused this event of the flow, if it is a dead letter.
@@ -64,7 +64,7 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn refusal(&self, flow: FlowId, sequence: u64) -> Result<Option<String>, ReadError> {
-        Ok(dead_letter::reason(&self.connection, flow, sequence)?)
+        self.noticed(dead_letter::reason(&self.connection, flow, sequence))
     }
 
     /// The dead letters of the event with this id, one for each flow whose destination refused it; the latest first.
@@ -72,7 +72,8 @@ impl Reader {
     /// # Errors
     /// One of them is damaged, or the database does not answer.
     pub fn dead_letters_of(&mut self, event_id: [u8; 16]) -> Result<Vec<DeadLetter>, ReadError> {
-        dead_letter::of_event(&self.connection, &mut self.decompressor, event_id)
+        let letters = dead_letter::of_event(&self.connection, &mut self.decompressor, event_id);
+        self.noticed(letters)
     }
 
     /// How many dead letters there were that are none any more: offered again, given up, or lost.
@@ -80,7 +81,7 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn dead_letters_gone(&self) -> Result<u64, ReadError> {
-        Ok(dead_letter::gone(&self.connection)?)
+        self.noticed(dead_letter::gone(&self.connection))
     }
 
     /// The numbers and reasons of the flow's latest dead letters, the latest first: at most so many.
@@ -88,7 +89,7 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn latest_refusals(&self, flow: FlowId, count_max: u32) -> Result<Vec<(u64, String)>, ReadError> {
-        Ok(dead_letter::latest_reasons(&self.connection, flow, count_max)?)
+        self.noticed(dead_letter::latest_reasons(&self.connection, flow, count_max))
     }
 
     /// What destinations have confirmed of the event with this id, with their names. What is unreadable is left out.
@@ -96,7 +97,7 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn confirmations_of(&self, event_id: [u8; 16]) -> Result<Vec<(String, Confirmed)>, ReadError> {
-        confirm::of_event(&self.connection, event_id)
+        self.noticed(confirm::of_event(&self.connection, event_id))
     }
 
     /// What flows have lost and no event has named yet.
@@ -104,6 +105,6 @@ impl Reader {
     /// # Errors
     /// The database does not answer.
     pub fn losses(&self) -> Result<Vec<Loss>, ReadError> {
-        Ok(Losses::load(&self.connection)?.to_vec())
+        self.noticed(Losses::load(&self.connection)).map(|losses| losses.to_vec())
     }
 }

@@ -34,7 +34,7 @@ impl Damaged {
         Ok(damaged)
     }
 
-    /// Whether there is a write-ahead log that can be read, to its first commit at least.
+    /// Whether there is a write-ahead log that can be read, from its first commit to its last.
     pub(super) fn has_log(&self) -> bool {
         self.pages.has_log()
     }

@@ -31,6 +31,8 @@ pub(super) struct Pages {
     log: Option<File>,
     /// Where the log has a newer page.
     logged: HashMap<u32, u64>,
+    /// The disk gives back only the beginning of the log: nobody knows how many commits followed.
+    is_log_cut: bool,
     count: u32,
 }
 
@@ -38,7 +40,8 @@ impl Pages {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let pages = file.metadata()?.len().div_ceil(PAGE_BYTES);
-        let mut pages = Self { file, log: None, logged: HashMap::new(), count: pages.try_into().unwrap_or(u32::MAX) };
+        let count = pages.try_into().unwrap_or(u32::MAX);
+        let mut pages = Self { file, log: None, logged: HashMap::new(), is_log_cut: false, count };
         // A log that cannot be read is one that is not there.
         if let Ok(log) = File::open(lock::beside(path, "-wal")) {
             pages.read_log(&log);
@@ -52,8 +55,9 @@ impl Pages {
         self.count
     }
 
+    /// Whether there is a log that can be read, from its first commit to its last.
     pub(super) fn has_log(&self) -> bool {
-        !self.logged.is_empty()
+        !self.logged.is_empty() && !self.is_log_cut
     }
 
     /// `None` for a page that is not there, or that the disk does not give back.
@@ -96,7 +100,11 @@ impl Pages {
         let mut begun = Vec::new();
         let mut frame = [0; FRAME_HEADER_BYTES + PAGE_BYTES as usize];
         let mut at = HEADER_BYTES as u64;
-        while log.read_exact_at(&mut frame, at).is_ok() {
+        loop {
+            if let Err(error) = log.read_exact_at(&mut frame, at) {
+                self.is_log_cut = error.kind() != io::ErrorKind::UnexpectedEof;
+                return;
+            }
             sum = checksum(checksum(sum, &frame[..8], is_big_endian), &frame[FRAME_HEADER_BYTES..], is_big_endian);
             if frame[8..16] != header[16..24] || sum != (number(&frame, 16), number(&frame, 20)) {
                 return;

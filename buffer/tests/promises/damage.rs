@@ -1,6 +1,9 @@
 //! Damage is named, and never passes for data.
 
-use plantlink_buffer::{Buffer, FlowId, ReadError};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use plantlink_buffer::{Append, Buffer, FlowId, ReadError, Work};
 
 use crate::case::{Case, append, apply, flow, numbers};
 
@@ -67,4 +70,28 @@ fn a_count_that_was_changed_is_damage() {
         case.database().execute("UPDATE block SET count = ?1", [count]).unwrap();
         assert!(read(&buffer, orders, 1).is_err(), "{count}");
     }
+}
+
+/// Every start reads it, and none may end for it twice.
+#[test]
+fn damage_beside_the_logs_is_salvaged_when_the_buffer_is_opened_again() {
+    const PAGE: usize = 4_096;
+    let case = Case::new();
+    let mut buffer = case.open(&["orders"]);
+    let memory = vec![("counter".to_owned(), Some(vec![5; 30]))];
+    apply(&mut buffer, Work::Append(Append { memory, ..Append::default() }));
+    buffer.close().unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'memory'";
+    let root: u64 = case.database().query_row(root, [], |row| row.get(0)).unwrap();
+    let file = File::options().write(true).open(case.path()).unwrap();
+    file.write_all_at(&[0xa5; PAGE], (root - 1) * PAGE as u64).unwrap();
+
+    let buffer = case.open(&["orders"]);
+    assert!(buffer.salvage().is_none(), "it lies where nobody looks at a glance");
+    let error = buffer.reader().unwrap().memory().unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    drop(buffer);
+    let buffer = case.open(&["orders"]);
+    assert!(buffer.salvage().is_some());
+    assert_eq!(buffer.reader().unwrap().memory().unwrap(), []);
 }
