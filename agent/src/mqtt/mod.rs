@@ -8,6 +8,7 @@
 
 mod acker;
 mod arrival;
+mod asked;
 pub(crate) mod dial;
 mod error;
 mod frame;

@@ -14,6 +14,7 @@ use tokio::time::{self, Instant};
 
 use super::acker::{AckQueue, Given};
 use super::arrival::Arrival;
+use super::asked::{Asked, Asking};
 use super::error::{LinkError, Waiting};
 use super::frame::Frames;
 use super::handover::{Exchange, Exchanged, Handover};
@@ -24,7 +25,6 @@ use super::outgoing::{Outgoing, Published};
 use super::output::Output;
 use super::packet::{Codec, PacketError, Publish, Qos, Received};
 use super::packet_ids::PacketIds;
-use super::reason::Reason;
 use super::{Connect, Limits};
 
 /// Room for one read.
@@ -41,32 +41,6 @@ pub(crate) enum Command {
     Publish { messages: Vec<Publish>, window: u16, reply: oneshot::Sender<Published> },
     Exchange { exchange: Exchange, reply: oneshot::Sender<Exchanged> },
     Close,
-}
-
-/// What a broker is asked for with filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
-    Subscribe { qos: Qos },
-    Unsubscribe,
-}
-
-impl Asking {
-    fn waiting(self) -> Waiting {
-        match self {
-            Asking::Subscribe { .. } => Waiting::Suback,
-            Asking::Unsubscribe => Waiting::Unsuback,
-        }
-    }
-}
-
-/// A SUBSCRIBE or UNSUBSCRIBE without its answer.
-struct Asked {
-    packet_id: u16,
-    what: Asking,
-    /// When something last came that the answer may stand behind, or could not come because of us.
-    since: Instant,
-    filters: Vec<String>,
-    reply: oneshot::Sender<Result<(), LinkError>>,
 }
 
 /// One connection, from CONNACK to its end.
@@ -160,7 +134,9 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
                     Some(Command::Exchange { exchange, reply }) => self.handover.start(exchange, reply),
                 },
                 written = self.output.write(&mut self.write), if self.output.is_pending() => {
-                    written?;
+                    if let Err(error) = written {
+                        return Err(self.hear_out(error.into()).await);
+                    }
                     let now = Instant::now();
                     self.keep_alive.sent(now);
                     self.outgoing.written(now);
@@ -176,6 +152,19 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
                 }
                 () = time::sleep_until(wake_at) => {}
             }
+        }
+    }
+
+    /// A broker that takes no more may have answered and said why before it closed: that is read to its end, and is a better
+    /// reason than ours.
+    async fn hear_out(&mut self, error: LinkError) -> LinkError {
+        let heard = async {
+            while self.take_in()? && self.read.read_buf(&mut self.input).await? > 0 {}
+            Ok::<_, LinkError>(())
+        };
+        match time::timeout(FAREWELL, heard).await {
+            Ok(Err(said)) => said,
+            Ok(Ok(())) | Err(_) => error,
         }
     }
 
@@ -250,8 +239,16 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
                 Received::Puback { packet_id, reason } => self.outgoing.answered(packet_id, reason, now),
                 Received::Pubrec { packet_id, reason } => self.handover.received(packet_id, reason, now),
                 Received::Pubcomp { packet_id } => self.handover.completed(packet_id, now),
-                Received::Suback { packet_id, answers } => self.subscribed(packet_id, answers),
-                Received::Unsuback { packet_id, refusals } => self.unsubscribed(packet_id, refusals),
+                Received::Suback { packet_id, answers } => {
+                    if let Some(asked) = self.asked_as(packet_id) {
+                        asked.subscribed(answers);
+                    }
+                }
+                Received::Unsuback { packet_id, refusals } => {
+                    if let Some(asked) = self.asked_as(packet_id) {
+                        asked.unsubscribed(refusals);
+                    }
+                }
                 Received::Pingresp => self.keep_alive.answered(),
                 Received::Disconnect(reason) => return Err(LinkError::Closed { reason: Some(reason) }),
                 Received::Connack(_) => return Err(PacketError::Unexpected("second CONNACK").into()),
@@ -323,40 +320,9 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
         Ok(())
     }
 
-    fn subscribed(&mut self, packet_id: u16, answers: Vec<Result<Qos, Reason>>) {
-        let Some(asked) = self.asked.take_if(|asked| asked.packet_id == packet_id) else {
-            return;
-        };
-        let Asking::Subscribe { qos } = asked.what else {
-            return;
-        };
-        let mut answers = answers.into_iter();
-        let refusals: Vec<_> = asked
-            .filters
-            .into_iter()
-            .filter_map(|filter| match answers.next() {
-                Some(Ok(granted)) if granted >= qos => None,
-                // With less, nothing that is promised of what arrives could be kept.
-                Some(Ok(_)) => Some((filter, Reason::new(Reason::QOS_NOT_SUPPORTED))),
-                Some(Err(reason)) => Some((filter, reason)),
-                None => Some((filter, Reason::new(Reason::UNSPECIFIED_ERROR))),
-            })
-            .collect();
-        let answer = if refusals.is_empty() { Ok(()) } else { Err(LinkError::Subscribe { refusals }) };
-        // Nobody waits for it when the future was dropped.
-        drop(asked.reply.send(answer));
-    }
-
-    fn unsubscribed(&mut self, packet_id: u16, refusals: Vec<Reason>) {
-        let Some(asked) = self.asked.take_if(|asked| asked.packet_id == packet_id) else {
-            return;
-        };
-        let answer = match refusals.into_iter().next() {
-            None => Ok(()),
-            Some(reason) => Err(LinkError::Unsubscribe { reason }),
-        };
-        // Nobody waits for it when the future was dropped.
-        drop(asked.reply.send(answer));
+    /// The question that an answer with this id belongs to.
+    fn asked_as(&mut self, packet_id: u16) -> Option<Asked> {
+        self.asked.take_if(|asked| asked.packet_id == packet_id)
     }
 
     /// Sends what was given before the end, and DISCONNECT. Then it reads on until the broker has closed: a socket that is

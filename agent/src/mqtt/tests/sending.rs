@@ -261,3 +261,19 @@ async fn no_messages_are_published_at_once() {
     assert_eq!(published.answers, []);
     published.rest.unwrap();
 }
+
+/// It goes while there is more for it than it takes.
+#[tokio::test]
+async fn what_a_broker_said_before_it_took_no_more_is_heard() {
+    let (mut link, mut broker) = linked(connect(MqttVersion::V5)).await;
+    let large = "x".repeat(40_000);
+    let messages = (0..4).map(|_| message("a", &large)).collect();
+    let (published, ()) = tokio::join!(link.publish(messages, 10), async move {
+        let (packet_id, _) = broker.hear_publish().await;
+        broker.say(&puback_because(packet_id, 0x99)).await;
+        broker.say(&[0xE0, 1, Reason::QUOTA_EXCEEDED]).await;
+    });
+    assert_eq!(published.answers, [Answer::Refused(Reason::new(0x99))]);
+    let Err(LinkError::Closed { reason: Some(reason) }) = published.rest else { panic!("{:?}", published.rest) };
+    assert_eq!(reason.code, Reason::QUOTA_EXCEEDED);
+}
