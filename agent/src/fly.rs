@@ -23,13 +23,13 @@ use plantlink_config::{MqttDestination, MqttVersion};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::trip::{Answered, Phase, Trip};
+use self::trip::{Answered, Phase, Trip, Verdict};
 use crate::clock::Time;
 use crate::deliver::{Ended, GOODBYE, overdue, tell, unreadable};
 use crate::destination::mqtt::{interrupted, unanswered, verdict};
 use crate::destination::{DeliverError, Delivery, Outcome};
 use crate::health::Health;
-use crate::mqtt::{Exchange, Link};
+use crate::mqtt::{Exchange, Exchanged, Link, LinkError};
 use crate::schedule::{Part, Schedule, Turn, UnreadableFlow};
 use crate::store::{Stopped, Store, replayed, resumed, settlement};
 
@@ -234,37 +234,46 @@ impl Airline {
         let messages = next.and_then(|next| self.trips.get(next)).map(|trip| trip.messages(&self.config));
         let exchange = Exchange { releases, messages: messages.unwrap_or_default(), window };
         let (began, events) = (Instant::now(), exchange.messages.len());
-        match link.exchange(exchange).await {
-            Ok(answers) => {
-                self.schedule.measured(events, began.elapsed());
-                for trip in self.trips.iter_mut().filter(|trip| trip.phase == Phase::Released) {
-                    trip.phase = Phase::Completed;
-                }
-                if let Some(trip) = next.and_then(|next| self.trips.remove(next)) {
-                    self.schedule.held(trip.turn.flow);
-                    let config = &self.config;
-                    let verdicts = answers.into_iter().map(|answer| verdict(answer, config)).collect();
-                    self.answered(trip, verdicts);
-                }
+        let Exchanged { is_released, answers, rest } = link.exchange(exchange).await;
+        if is_released {
+            for trip in self.trips.iter_mut().filter(|trip| trip.phase == Phase::Released) {
+                trip.phase = Phase::Completed;
             }
-            Err(error) => self.interrupted(next, events, interrupted(error)),
+        }
+        let verdicts: Vec<Verdict> =
+            answers.into_iter().map(|answer| answer.map(|answer| verdict(answer, &self.config))).collect();
+        let Some(next) = next else {
+            if let Err(error) = rest {
+                self.down(None, interrupted(error, 0));
+            }
+            return;
+        };
+        match rest {
+            Ok(()) => {
+                self.schedule.measured(events, began.elapsed());
+                self.answered(next, verdicts);
+            }
+            Err(error) => self.interrupted(next, verdicts, error),
         }
     }
 
-    /// Goes on with what the broker has of a trip. The rest is in no flight any more, and is offered again when its flow may.
-    fn answered(&mut self, trip: Trip, verdicts: Vec<Result<Outcome, DeliverError>>) {
+    /// Goes on with what the broker has of a trip, and with what it has not answered. The rest is in no flight any more, and
+    /// is offered again when its flow may.
+    fn answered(&mut self, index: usize, verdicts: Vec<Verdict>) {
+        let Some(trip) = self.trips.remove(index) else { return };
+        self.schedule.held(trip.turn.flow);
         let first_packet_id = trip.flight.first_packet_id;
         self.schedule.let_go(&trip.turn);
         let schedule = &mut self.schedule;
         let weigh =
             |turn: &Turn, outcomes: &[Option<Outcome>]| schedule.paused_from(turn, outcomes.iter().map(Option::as_ref));
-        let Answered { received, open, failure } = trip.answered(verdicts, weigh);
-        if received.first().is_none_or(|trip| trip.flight.first_packet_id != first_packet_id) {
+        let Answered { trips, open, failure } = trip.answered(verdicts, weigh);
+        if trips.first().is_none_or(|trip| trip.flight.first_packet_id != first_packet_id) {
             self.gone.push(first_packet_id);
         }
-        for trip in received {
+        for (place, trip) in trips.into_iter().enumerate() {
             self.schedule.claim(&trip.turn);
-            self.trips.push_back(trip);
+            self.trips.insert(index + place, trip);
         }
         open.iter().skip(1).for_each(|turn| self.schedule.unanswered(turn));
         if let (Some(turn), Some(error)) = (open.first(), failure) {
@@ -272,17 +281,29 @@ impl Airline {
         }
     }
 
-    /// The connection ended while so many messages of a trip were on their way.
-    fn interrupted(&mut self, trip: Option<usize>, messages: usize, error: DeliverError) {
+    /// The connection ended while messages of a trip were on their way. What was answered before is answered. Where one
+    /// alone was not, the end may be its answer.
+    fn interrupted(&mut self, index: usize, mut verdicts: Vec<Verdict>, error: LinkError) {
+        self.link = None;
+        let unanswered = verdicts.iter().filter(|verdict| verdict.is_none()).count();
+        let error = interrupted(error, unanswered);
+        let sent = self.trips.get(index).filter(|_| unanswered > 0 && unanswered == verdicts.len());
+        let refusal = sent.and_then(|trip| self.schedule.broke(&trip.turn, unanswered, &error));
+        let (blame, error) = match (refusal, error) {
+            (Some(refusal), _) => (Some(Ok(Outcome::Rejected(refusal))), None),
+            (None, paused @ DeliverError::Paused { .. }) => (Some(Err(paused)), None),
+            (None, error) => (None, Some(error)),
+        };
+        if let Some(last) = verdicts.iter_mut().find(|verdict| verdict.is_none()) {
+            *last = blame;
+        }
+        if verdicts.iter().any(Option::is_some) {
+            self.schedule.answered();
+            self.answered(index, verdicts);
+        }
         self.trips.iter_mut().for_each(Trip::interrupted);
-        let sent = trip.and_then(|trip| self.trips.get(trip));
-        let refusal = sent.and_then(|sent| self.schedule.broke(&sent.turn, messages, &error));
-        match refusal.and_then(|refusal| Some((self.trips.remove(trip?)?, refusal))) {
-            Some((trip, refusal)) => {
-                self.link = None;
-                self.answered(trip, vec![Ok(Outcome::Rejected(refusal))]);
-            }
-            None => self.down(None, error),
+        if let Some(error) = error {
+            self.down(None, error);
         }
     }
 

@@ -102,6 +102,7 @@ impl<N: Network> Destination for Broker<N> {
             }
         }
         let window = self.config.link.window;
+        let offered = messages.len();
         let link = match self.connect().await {
             Ok(link) => link,
             Err(error) => return Delivery { outcomes: Vec::new(), rest: Err(unanswered(error)) },
@@ -117,7 +118,8 @@ impl<N: Network> Destination for Broker<N> {
                 Err(error) => return Delivery { outcomes, rest: Err(error) },
             }
         }
-        Delivery { outcomes, rest: published.rest.map_err(interrupted) }
+        let unanswered = offered - outcomes.len();
+        Delivery { outcomes, rest: published.rest.map_err(|error| interrupted(error, unanswered)) }
     }
 
     async fn close(self) {
@@ -165,10 +167,12 @@ fn is_of_all(topic: &Template) -> bool {
     })
 }
 
-/// What the end of a connection means while messages were on their way.
-pub(crate) fn interrupted(error: LinkError) -> DeliverError {
+/// What the end of a connection means while so many messages were on their way. A broker that lets us publish some of them
+/// ends it for one that it does not say: only where that is alone it concerns the flow.
+pub(crate) fn interrupted(error: LinkError, messages: usize) -> DeliverError {
     if let LinkError::Closed { reason: Some(reason) } = &error
         && reason.code == Reason::NOT_AUTHORIZED
+        && messages == 1
     {
         return DeliverError::Paused { reason: format!("the broker ends the connection when we publish: {reason}") };
     }

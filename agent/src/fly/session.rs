@@ -4,7 +4,9 @@
 //! before. Its CONNACK tells, and only that one: when it is lost, by a crash or a cut, the next one finds a session either
 //! way. What is not released is sent again under its ids and is safe in both. What is released would be taken for received
 //! by the broker, which in a fresh session it is not, and PUBCOMP does not tell: 0x92 is also said of what was completed
-//! before, and many brokers never say it. So a session with released flights is written down as unusable before CONNECT,
+//! before, and many brokers never say it. The protocol leaves it open, in both versions: no CONNECT asks for a session
+//! without making one, another client id is another session, and who subscribes to nothing hears no more of a session than
+//! these answers. So a session with released flights is written down as unusable before CONNECT,
 //! and as usable again with the answer. An unusable one is ended at the broker, which throws away what it had not been
 //! told to pass on, and all that is not completed is offered again: in doubt a flight is repeated and not lost.
 
@@ -104,25 +106,26 @@ impl Airline {
         Ok(())
     }
 
-    /// Goes on with what was on its way. A broker that allows fewer messages at once than it did could never answer all of
-    /// a longer flight, so that is divided.
+    /// Goes on with what was on its way, and writes down how it stands: a broker that hung up may have answered some of a
+    /// flight. One that allows fewer messages at once than it did could never answer all of a longer flight, so that is
+    /// divided; and where the connection broke without an answer, into one message, then two, then four, by which the one
+    /// that it breaks with is found.
     async fn take_up(&mut self) -> Result<(), Stopped> {
         let window = self.window().into();
-        let mut is_divided = false;
         for mut trip in std::mem::take(&mut self.trips) {
             self.schedule.let_go(&trip.turn);
-            let window = self.schedule.careful_max(trip.flight.flow).unwrap_or(window).min(window);
+            let mut messages_max = self.schedule.careful_max(trip.flight.flow).unwrap_or(window).min(window);
             while trip.phase == Phase::Recorded
-                && let Some(rest) = trip.split_off(window)
+                && let Some(rest) = trip.split_off(messages_max)
             {
-                is_divided = true;
+                messages_max = (messages_max * 2).min(window);
                 self.schedule.claim(&trip.turn);
                 self.trips.push_back(std::mem::replace(&mut trip, rest));
             }
             self.schedule.claim(&trip.turn);
             self.trips.push_back(trip);
         }
-        if is_divided || !self.is_ours() { self.keep_in(self.identity()).await } else { Ok(()) }
+        if self.trips.is_empty() && self.is_ours() { Ok(()) } else { self.keep_in(self.identity()).await }
     }
 
     /// Forgets what was on its way in the session before. What had arrived there has arrived.

@@ -1,4 +1,5 @@
-//! Crashes around a CONNECT, with a real buffer and a broker whose session comes and goes as the test wants it.
+//! Crashes around a CONNECT and brokers that hang up, with a real buffer and a session that comes and goes as the test
+//! wants it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,11 +25,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 const CONNECT: u8 = 0x10;
 const PUBLISH: u8 = 0x34;
+const PUBLISH_DUP: u8 = 0x3C;
 const PUBREL: u8 = 0x62;
 const CLEAN: u8 = 0b10;
 
-/// The broker's end, MQTT 3.1.1.
-struct Center(TcpListener);
+/// The broker's end.
+struct Center {
+    listener: TcpListener,
+    version: MqttVersion,
+}
 
 struct Connection {
     stream: TcpStream,
@@ -38,7 +43,7 @@ struct Connection {
 
 impl Center {
     async fn accept(&self) -> Connection {
-        let (stream, _) = timeout(LIMIT, self.0.accept()).await.unwrap().unwrap();
+        let (stream, _) = timeout(LIMIT, self.listener.accept()).await.unwrap().unwrap();
         let mut connection = Connection { stream, clean: false };
         let (kind, body) = connection.hear().await;
         assert_eq!(kind, CONNECT);
@@ -48,7 +53,11 @@ impl Center {
 
     async fn greet(&self, session_present: bool) -> Connection {
         let mut connection = self.accept().await;
-        connection.stream.write_all(&[0x20, 2, u8::from(session_present), 0]).await.unwrap();
+        let connack = match self.version {
+            MqttVersion::V311 => vec![0x20, 2, u8::from(session_present), 0],
+            MqttVersion::V5 => vec![0x20, 3, u8::from(session_present), 0, 0],
+        };
+        connection.say(&connack).await;
         connection
     }
 
@@ -78,19 +87,25 @@ impl Connection {
         (kind, body)
     }
 
-    /// Takes a message in, without DUP, and gives its packet id.
-    async fn receive(&mut self) -> [u8; 2] {
+    async fn say(&mut self, packet: &[u8]) {
+        self.stream.write_all(packet).await.unwrap();
+    }
+
+    /// Hears a message, and gives its packet id.
+    async fn message(&mut self, expected: u8) -> [u8; 2] {
         let (kind, body) = self.hear().await;
-        assert_eq!(kind, PUBLISH);
+        assert_eq!(kind, expected);
         let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
-        let id = [body[topic + 2], body[topic + 3]];
-        self.stream.write_all(&[0x50, 2, id[0], id[1]]).await.unwrap();
-        id
+        [body[topic + 2], body[topic + 3]]
+    }
+
+    async fn receive(&mut self, id: [u8; 2]) {
+        self.say(&[0x50, 2, id[0], id[1]]).await;
     }
 
     async fn complete(&mut self, id: [u8; 2]) {
         assert_eq!(self.hear().await, (PUBREL, id.to_vec()));
-        self.stream.write_all(&[0x70, 2, id[0], id[1]]).await.unwrap();
+        self.say(&[0x70, 2, id[0], id[1]]).await;
     }
 }
 
@@ -152,7 +167,11 @@ fn buffer(dir: &Path) -> Buffer {
 }
 
 /// A broker, and an agent's directory.
-async fn center() -> (TempDir, PathBuf, Center) {
+async fn center(version: MqttVersion) -> (TempDir, PathBuf, Center) {
+    let spelled = match version {
+        MqttVersion::V311 => "3.1.1",
+        MqttVersion::V5 => "5",
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let config = format!(
@@ -171,7 +190,7 @@ type = "plant.order"
 [[destination.mqtt]]
 name = "central"
 url = "mqtt://127.0.0.1:{}"
-version = "3.1.1"
+version = "{spelled}"
 qos = 2
 [[flow]]
 name = "all"
@@ -182,12 +201,12 @@ to = "central"
     );
     std::fs::write(dir.path().join("plantlink.toml"), config).unwrap();
     let path = dir.path().to_owned();
-    (dir, path, Center(listener))
+    (dir, path, Center { listener, version })
 }
 
-fn order() -> Entry {
-    let event = Event {
-        id: [7; 16],
+fn orders(count: u8) -> Entry {
+    let event = |number| Event {
+        id: [number; 16],
         event_type: "plant.order".into(),
         source: "mes".into(),
         at: EventTime::Own,
@@ -196,7 +215,7 @@ fn order() -> Entry {
         metadata: Vec::new(),
     };
     Entry {
-        events: vec![event],
+        events: (0..count).map(event).collect(),
         stage: Stage::Production,
         received: None,
         memory: Vec::new(),
@@ -212,9 +231,10 @@ fn order() -> Entry {
 /// A life that ends when the broker has a message and PUBREL is on its way.
 async fn released(dir: &Path, center: &Center) -> [u8; 2] {
     let life = Life::begin(dir);
-    life.store.append(order()).await.unwrap();
+    life.store.append(orders(1)).await.unwrap();
     let mut connection = center.begin().await;
-    let id = connection.receive().await;
+    let id = connection.message(PUBLISH).await;
+    connection.receive(id).await;
     assert_eq!(connection.hear().await, (PUBREL, id.to_vec()));
     life.crash().await;
     id
@@ -222,7 +242,7 @@ async fn released(dir: &Path, center: &Center) -> [u8; 2] {
 
 #[tokio::test]
 async fn what_is_released_is_completed_under_its_id_when_the_broker_kept_the_session() {
-    let (_dir, path, center) = center().await;
+    let (_dir, path, center) = center(MqttVersion::V311).await;
     let id = released(&path, &center).await;
     let life = Life::begin(&path);
     let mut connection = center.greet(true).await;
@@ -235,14 +255,15 @@ async fn what_is_released_is_completed_under_its_id_when_the_broker_kept_the_ses
 /// The broker forgot the session and made another one, and nobody has read its CONNACK.
 #[tokio::test]
 async fn a_session_whose_connack_was_lost_is_ended_and_what_is_not_completed_is_published_again() {
-    let (_dir, path, center) = center().await;
+    let (_dir, path, center) = center(MqttVersion::V311).await;
     released(&path, &center).await;
     let life = Life::begin(&path);
     assert!(!center.accept().await.clean);
     life.crash().await;
     let life = Life::begin(&path);
     let mut connection = center.begin().await;
-    let id = connection.receive().await;
+    let id = connection.message(PUBLISH).await;
+    connection.receive(id).await;
     connection.complete(id).await;
     life.delivered(1).await;
     life.crash().await;
@@ -251,7 +272,7 @@ async fn a_session_whose_connack_was_lost_is_ended_and_what_is_not_completed_is_
 /// What the broker says in its answer is written down with what follows from it.
 #[tokio::test]
 async fn a_crash_behind_the_connack_leaves_a_session_that_is_known() {
-    let (_dir, path, center) = center().await;
+    let (_dir, path, center) = center(MqttVersion::V311).await;
     let id = released(&path, &center).await;
     for _ in 0..2 {
         let life = Life::begin(&path);
@@ -260,4 +281,85 @@ async fn a_crash_behind_the_connack_leaves_a_session_that_is_known() {
         assert_eq!(connection.hear().await, (PUBREL, id.to_vec()));
         life.crash().await;
     }
+}
+
+/// Three orders, of which the broker has received the first and refused the second when it hangs up.
+async fn hung_up(life: &Life, center: &Center) -> [[u8; 2]; 3] {
+    life.store.append(orders(3)).await.unwrap();
+    let mut connection = center.begin().await;
+    let ids = [connection.message(PUBLISH).await, connection.message(PUBLISH).await, connection.message(PUBLISH).await];
+    let [first, second, _] = ids;
+    connection.receive(first).await;
+    let payload_format_invalid = 0x99;
+    connection.say(&[0x50, 3, second[0], second[1], payload_format_invalid]).await;
+    let quota_exceeded = 0x97;
+    connection.say(&[0xE0, 1, quota_exceeded]).await;
+    ids
+}
+
+/// What it has not answered is sent again under its id, as often as it takes; the others are not.
+#[tokio::test]
+async fn what_a_broker_answers_before_it_hangs_up_is_answered() {
+    let (_dir, path, center) = center(MqttVersion::V5).await;
+    let life = Life::begin(&path);
+    let [first, _, third] = hung_up(&life, &center).await;
+    let mut connection = center.greet(true).await;
+    connection.complete(first).await;
+    assert_eq!(connection.message(PUBLISH_DUP).await, third);
+    connection.receive(third).await;
+    connection.complete(third).await;
+    life.delivered(2).await;
+    assert_eq!(life.store.levels().borrow()[0].dead, 1);
+    life.crash().await;
+}
+
+#[tokio::test]
+async fn a_crash_after_a_broker_hung_up_leaves_each_message_under_its_id() {
+    let (_dir, path, center) = center(MqttVersion::V5).await;
+    let life = Life::begin(&path);
+    let [first, _, third] = hung_up(&life, &center).await;
+    let mut connection = center.greet(true).await;
+    assert_eq!(connection.hear().await, (PUBREL, first.to_vec()));
+    life.crash().await;
+    let life = Life::begin(&path);
+    let mut connection = center.greet(true).await;
+    connection.complete(first).await;
+    assert_eq!(connection.message(PUBLISH_DUP).await, third);
+    connection.receive(third).await;
+    connection.complete(third).await;
+    life.delivered(2).await;
+    assert_eq!(life.store.levels().borrow()[0].dead, 1);
+    life.crash().await;
+}
+
+/// It does not say which of them it means. The others are not to wait for the one that it does not let us publish.
+#[tokio::test]
+async fn a_broker_that_hangs_up_for_want_of_rights_gets_the_messages_one_by_one_until_it_is_found() {
+    let (_dir, path, center) = center(MqttVersion::V5).await;
+    let life = Life::begin(&path);
+    life.store.append(orders(4)).await.unwrap();
+    let mut connection = center.begin().await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(connection.message(PUBLISH).await);
+    }
+    let not_authorized = 0x87;
+    connection.say(&[0xE0, 1, not_authorized]).await;
+    // The first is alone, and then two of the others go.
+    let mut connection = center.greet(true).await;
+    assert_eq!(connection.message(PUBLISH_DUP).await, ids[0]);
+    connection.receive(ids[0]).await;
+    connection.complete(ids[0]).await;
+    assert_eq!(connection.message(PUBLISH_DUP).await, ids[1]);
+    assert_eq!(connection.message(PUBLISH_DUP).await, ids[2]);
+    connection.say(&[0xE0, 1, not_authorized]).await;
+    // Alone it is refused, and the others go on.
+    let mut connection = center.greet(true).await;
+    assert_eq!(connection.message(PUBLISH_DUP).await, ids[1]);
+    connection.say(&[0xE0, 1, not_authorized]).await;
+    let mut connection = center.greet(true).await;
+    assert_eq!(connection.message(PUBLISH_DUP).await, ids[2]);
+    connection.receive(ids[2]).await;
+    connection.complete(ids[2]).await;
+    life.crash().await;
 }

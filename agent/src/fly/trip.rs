@@ -35,14 +35,28 @@ pub(super) struct Trip {
     pause: Option<String>,
 }
 
-/// What has become of a trip whose messages all have an answer.
+/// What an answer comes to; `None` when there was none.
+pub(super) type Verdict = Option<Result<Outcome, DeliverError>>;
+
+/// What has become of a trip whose messages were sent.
 pub(super) struct Answered {
-    /// What the broker has or will never take, in the order of the log.
-    pub(super) received: Vec<Trip>,
+    /// What the broker has or will never take, and what it has not answered, in the order of the log.
+    pub(super) trips: Vec<Trip>,
     /// What is to be offered again, in order.
     pub(super) open: Vec<Turn>,
     /// Why.
     pub(super) failure: Option<DeliverError>,
+}
+
+/// How a message stands after it was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The broker has it, or will never take it.
+    Received,
+    /// Its handshake has ended without that: its id is free.
+    Open,
+    /// The broker may have it under its id.
+    Unanswered,
 }
 
 impl Trip {
@@ -99,47 +113,63 @@ impl Trip {
         messages.filter(|(message, _)| message.refused.is_none()).map(|(_, packet_id)| packet_id).collect()
     }
 
-    /// Takes in the answers to all that [`Self::messages`] gave. What concerns the broker rather than an event ends this
-    /// event's handshake: its id is free, and it is to be offered again. What the broker has goes on without it. `weigh`
-    /// sees all outcomes, and says from which on it is the flow that is refused.
+    /// Takes in the answers to what [`Self::messages`] gave, in its order. What concerns the broker rather than an event ends
+    /// this event's handshake: its id is free, and it is to be offered again. What the broker has goes on without it, and
+    /// what it has not answered stays as it is. `weigh` sees all outcomes, and says from which on it is the flow that is
+    /// refused.
     pub(super) fn answered(
         mut self,
-        verdicts: Vec<Result<Outcome, DeliverError>>,
+        verdicts: Vec<Verdict>,
         weigh: impl FnOnce(&Turn, &[Option<Outcome>]) -> Option<(usize, DeliverError)>,
     ) -> Answered {
         let mut failure = None;
-        let open = self.outcomes.iter_mut().zip(&mut self.flight.messages).filter(|(outcome, _)| outcome.is_none());
-        for ((outcome, message), verdict) in open.zip(verdicts) {
-            match verdict {
-                Ok(found) => {
+        let mut verdicts = verdicts.into_iter();
+        let mut take_in = |(outcome, message): (&mut Option<Outcome>, &mut Aloft)| {
+            if outcome.is_some() {
+                return Standing::Received;
+            }
+            match verdicts.next().flatten() {
+                Some(Ok(found)) => {
                     if let Outcome::Rejected(refusal) = &found {
                         message.refused = Some(refusal.clone());
                     }
                     *outcome = Some(found);
+                    Standing::Received
                 }
-                Err(error) => failure = failure.or(Some(error)),
+                Some(Err(error)) => {
+                    failure.get_or_insert(error);
+                    Standing::Open
+                }
+                None => Standing::Unanswered,
             }
-        }
+        };
+        let mut standings: Vec<_> = self.outcomes.iter_mut().zip(&mut self.flight.messages).map(&mut take_in).collect();
         if let Some((place, paused)) = weigh(&self.turn, &self.outcomes) {
-            self.outcomes.iter_mut().skip(place).for_each(|outcome| *outcome = None);
-            self.flight.messages.iter_mut().skip(place).for_each(|message| message.refused = None);
+            let messages = self.outcomes.iter_mut().zip(&mut self.flight.messages).zip(&mut standings).skip(place);
+            for ((outcome, message), standing) in messages {
+                if outcome.take().is_some() {
+                    message.refused = None;
+                    *standing = Standing::Open;
+                }
+            }
             failure = Some(paused);
         }
-        let mut answered = Answered { received: Vec::new(), open: Vec::new(), failure };
+        let mut answered = Answered { trips: Vec::new(), open: Vec::new(), failure };
         let mut rest = Some(self);
-        while let Some(mut trip) = rest {
-            let is_received = trip.outcomes.first().is_some_and(Option::is_some);
-            let count = trip.outcomes.iter().take_while(|outcome| outcome.is_some() == is_received).count();
-            rest = trip.split_off(count);
-            if is_received {
-                trip.phase = Phase::Received;
-                trip.pause = match &answered.failure {
-                    Some(DeliverError::Paused { reason }) if answered.open.is_empty() => Some(reason.clone()),
-                    Some(_) | None => None,
-                };
-                answered.received.push(trip);
-            } else {
-                answered.open.push(trip.turn);
+        for run in standings.chunk_by(PartialEq::eq) {
+            let (Some(mut trip), Some(standing)) = (rest.take(), run.first()) else { break };
+            rest = trip.split_off(run.len());
+            match standing {
+                Standing::Received => {
+                    trip.phase = Phase::Received;
+                    trip.pause = match &answered.failure {
+                        Some(DeliverError::Paused { reason }) if answered.open.is_empty() => Some(reason.clone()),
+                        Some(_) | None => None,
+                    };
+                    answered.trips.push(trip);
+                }
+                Standing::Open => answered.open.push(trip.turn),
+                Standing::Unanswered => answered.trips.push(trip),
             }
         }
         answered
@@ -173,7 +203,9 @@ impl Trip {
 
     /// The connection broke while it was on its way.
     pub(super) fn interrupted(&mut self) {
-        self.turn.offers.unanswered(self.turn.numbers());
+        if self.phase == Phase::Recorded {
+            self.turn.offers.unanswered(self.turn.numbers());
+        }
         self.dup = true;
     }
 

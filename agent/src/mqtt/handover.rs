@@ -35,9 +35,17 @@ pub(crate) struct Numbered {
     pub(crate) message: Publish,
 }
 
-/// The answers to the messages, in order, when every release is complete too. After an error the same exchange is due
-/// again on the next connection, as a whole: the broker knows what it has had before by its id.
-pub(crate) type Exchanged = Result<Vec<Answer>, LinkError>;
+/// What came of an exchange.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    /// Every release is complete.
+    pub(crate) is_released: bool,
+    /// In the order of the messages. Those at the end that have not left have no place.
+    pub(crate) answers: Vec<Option<Answer>>,
+    /// Why others have no answer, or not every release is complete. These are due again on the next connection: the broker
+    /// knows by its id what it has had before.
+    pub(crate) rest: Result<(), LinkError>,
+}
 
 /// The exchanges of one connection.
 pub(crate) struct Handover {
@@ -149,18 +157,16 @@ impl Handover {
     /// Tells who waits for the exchange, if everything has its answer.
     pub(crate) fn finish(&mut self) {
         if let Some(current) = self.current.take_if(|current| current.is_done()) {
-            // Nobody waits for it when the future was dropped.
-            drop(current.reply.send(Ok(current.answers.into_iter().flatten().collect())));
+            current.tell(Ok(()));
         }
     }
 
-    /// The connection is gone. A broker may have answered everything and hung up behind it: these answers count, or what it
-    /// refuses would be offered again on each connection, and nothing else.
+    /// The connection is gone. A broker may have hung up behind some of its answers: they count, or what it refuses would be
+    /// offered again on each connection, and nothing else.
     pub(crate) fn fail(&mut self, error: LinkError) {
         self.finish();
         if let Some(current) = self.current.take() {
-            // Nobody waits for it when the future was dropped.
-            drop(current.reply.send(Err(error)));
+            current.tell(Err(error));
         }
     }
 }
@@ -172,6 +178,12 @@ impl Current {
 
     fn is_done(&self) -> bool {
         self.releases.len() == 0 && self.messages.len() == 0 && !self.is_waiting()
+    }
+
+    fn tell(self, rest: Result<(), LinkError>) {
+        let is_released = self.releases.len() == 0 && self.incomplete.is_empty();
+        // Nobody waits for it when the future was dropped.
+        drop(self.reply.send(Exchanged { is_released, answers: self.answers, rest }));
     }
 }
 
@@ -235,7 +247,9 @@ mod tests {
             assert!(answer.try_recv().is_err());
             handover.received(10, reason(Reason::SUCCESS), Instant::now());
             handover.finish();
-            assert_eq!(answer.try_recv().unwrap().unwrap(), [Answer::Accepted, Answer::Accepted]);
+            let Exchanged { is_released, answers, rest } = answer.try_recv().unwrap();
+            assert!(is_released && rest.is_ok());
+            assert_eq!(answers, [Some(Answer::Accepted), Some(Answer::Accepted)]);
         }
     }
 
@@ -250,7 +264,9 @@ mod tests {
         handover.received(2, reason(Reason::NOT_AUTHORIZED), now);
         assert_eq!(written(&mut handover, MqttVersion::V5).len(), 0, "2 holds the only place");
         handover.fail(LinkError::Ended);
-        assert!(answer.try_recv().unwrap().is_err(), "an exchange is answered as a whole");
+        let Exchanged { answers, rest, .. } = answer.try_recv().unwrap();
+        assert_eq!(answers, [Some(Answer::Refused(reason(Reason::NOT_AUTHORIZED))), Some(Answer::Accepted)]);
+        assert!(rest.is_err(), "3 has not left");
     }
 
     #[test]
@@ -259,6 +275,24 @@ mod tests {
         assert_eq!(written(&mut handover, MqttVersion::V5).len(), 1);
         handover.received(1, reason(Reason::NOT_AUTHORIZED), Instant::now());
         handover.fail(LinkError::Ended);
-        assert_eq!(answer.try_recv().unwrap().unwrap(), [Answer::Refused(reason(Reason::NOT_AUTHORIZED))]);
+        let Exchanged { answers, rest, .. } = answer.try_recv().unwrap();
+        assert_eq!(answers, [Some(Answer::Refused(reason(Reason::NOT_AUTHORIZED)))]);
+        assert!(rest.is_ok());
+    }
+
+    #[test]
+    fn what_was_answered_before_the_broker_hung_up_is_told_from_the_rest() {
+        for (completed, is_released) in [(vec![7], false), (vec![8, 7], true)] {
+            let messages = (1..=3).map(|packet_id| numbered(packet_id, false)).collect();
+            let (mut handover, mut answer) = start(9, &[7, 8], messages);
+            let now = Instant::now();
+            written(&mut handover, MqttVersion::V5);
+            completed.into_iter().for_each(|packet_id| handover.completed(packet_id, now));
+            handover.received(2, reason(Reason::SUCCESS), now);
+            handover.fail(LinkError::Ended);
+            let exchanged = answer.try_recv().unwrap();
+            assert_eq!(exchanged.answers, [None, Some(Answer::Accepted), None]);
+            assert_eq!((exchanged.is_released, exchanged.rest.is_ok()), (is_released, false));
+        }
     }
 }

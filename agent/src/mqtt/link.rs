@@ -96,7 +96,11 @@ impl Link {
 
     /// Hands messages over with QoS 2, and waits for all the answers.
     pub(crate) async fn exchange(&mut self, exchange: Exchange) -> Exchanged {
-        self.ask(|reply| Command::Exchange { exchange, reply }).await?
+        let is_released = exchange.releases.is_empty();
+        match self.ask(|reply| Command::Exchange { exchange, reply }).await {
+            Ok(exchanged) => exchanged,
+            Err(error) => Exchanged { is_released, answers: Vec::new(), rest: Err(error) },
+        }
     }
 
     /// Gives the acknowledgements that are waiting, says goodbye, and closes. The broker does not publish the will then.

@@ -42,7 +42,7 @@ pub(crate) use dial::{Network, Tcp};
 pub(crate) use error::LinkError;
 #[cfg(fuzzing)]
 pub(crate) use frame::Frames;
-pub(crate) use handover::{Exchange, Numbered};
+pub(crate) use handover::{Exchange, Exchanged, Numbered};
 pub(crate) use link::Link;
 pub(crate) use open::{MqttError, open, open_with, reach};
 pub(crate) use outgoing::Answer;

@@ -38,7 +38,7 @@ impl Reason {
 
     /// Whether a broker that ends the connection with it may mean the packet that it was sent last.
     pub(crate) fn is_of_a_packet(&self) -> bool {
-        matches!(self.code, 0x80..=0x83 | 0x90 | 0x94 | 0x95 | 0x99..=0x9B)
+        matches!(self.code, 0x80..=0x83 | 0x87 | 0x90 | 0x94 | 0x95 | 0x99..=0x9B)
     }
 
     /// What the code means.

@@ -186,6 +186,11 @@ impl Schedule {
         self.stride.measured(events, took);
     }
 
+    /// Something was answered before the connection ended, and is settled later.
+    pub(crate) fn answered(&mut self) {
+        self.recovery.answered();
+    }
+
     /// Takes in whether the destination lets us in, when it was asked without a turn.
     pub(crate) fn greeted(&mut self, welcome: Result<(), DeliverError>) {
         let now = Instant::now();

@@ -56,6 +56,12 @@ impl Recovery {
         self.breaker.is_open()
     }
 
+    /// Something was answered, which is settled later: the pauses do not grow as long as it gets on.
+    pub(super) fn answered(&mut self) {
+        self.breaker.answered();
+        self.retry.reset();
+    }
+
     /// Takes in what came of a turn, and says how the destination is back, if it is with this one.
     pub(super) fn learn(&mut self, delivery: &Delivery, now: Instant) -> Option<Return> {
         let has_answered = !delivery.outcomes.is_empty();
