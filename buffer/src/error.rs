@@ -126,6 +126,9 @@ pub struct Malformed(pub(crate) &'static str);
 impl OpenError {
     /// Sorts what a query answered while the buffer at `path` was opened.
     pub(crate) fn of(path: PathBuf, error: rusqlite::Error) -> Self {
+        if is_of_the_medium(&error) {
+            return Self::Damaged { path, cause: error.into() };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotABuffer { path },
             // Our own tables, rows or values are not as they must be.
@@ -143,6 +146,9 @@ impl OpenError {
 
 impl From<rusqlite::Error> for WriteError {
     fn from(error: rusqlite::Error) -> Self {
+        if is_of_the_medium(&error) {
+            return Self::Damaged(error.into());
+        }
         if error.sqlite_error_code().is_some_and(is_the_disks) {
             return Self::Refused(error.into());
         }
@@ -195,6 +201,9 @@ impl ReadError {
 
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
+        if is_of_the_medium(&error) {
+            return Self::File(error.into());
+        }
         match error.sqlite_error_code() {
             None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::File(error.into()),
             Some(_) => Self::Refused(error.into()),
@@ -212,6 +221,11 @@ impl From<io::Error> for WriteError {
     fn from(error: io::Error) -> Self {
         Self::Refused(error.into())
     }
+}
+
+/// Whether the disk does not give back what it holds. While a statement runs SQLite calls that damage itself.
+fn is_of_the_medium(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_CORRUPTFS)
 }
 
 /// Whether the disk, or somebody else who holds the file, may think better of it.

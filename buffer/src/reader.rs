@@ -40,11 +40,7 @@ impl Reader {
 
     /// Reads beside the writer that knows these holds.
     pub(crate) fn beside(path: &Path, boot: Option<i64>, holds: Arc<Holds>) -> Result<Self, ReadError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.pragma_update(None, "busy_timeout", 5_000)?;
-        // Each block is read once: a reader has no use for the default of 2 MB.
-        connection.pragma_update(None, "cache_size", -256)?;
+        let connection = noticed(path, connect(path))?;
         Ok(Self {
             connection,
             path: path.to_owned(),
@@ -72,14 +68,8 @@ impl Reader {
         self.noticed(read)
     }
 
-    /// Passes on what was read. Damage leaves a mark: whoever meets it ends, and would meet it again and again if the next
-    /// opening of the buffer did not salvage what can be read.
     fn noticed<T, E: Into<ReadError>>(&self, read: Result<T, E>) -> Result<T, ReadError> {
-        let read = read.map_err(Into::into);
-        if read.as_ref().is_err_and(ReadError::is_damage) {
-            salvage::mark(&self.path);
-        }
-        read
+        noticed(&self.path, read)
     }
 
     fn read_log(
@@ -225,6 +215,25 @@ impl Reader {
     fn end(&self, flow: FlowId) -> rusqlite::Result<u64> {
         self.connection.prepare_cached("SELECT next FROM flow WHERE id = ?1")?.query_row([flow], |row| row.get(0))
     }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "busy_timeout", 5_000)?;
+    // Each block is read once: a reader has no use for the default of 2 MB.
+    connection.pragma_update(None, "cache_size", -256)?;
+    Ok(connection)
+}
+
+/// Passes on what was read. Damage leaves a mark: whoever meets it ends, and would meet it again and again if the next
+/// opening of the buffer did not salvage what can be read.
+fn noticed<T, E: Into<ReadError>>(path: &Path, read: Result<T, E>) -> Result<T, ReadError> {
+    let read = read.map_err(Into::into);
+    if read.as_ref().is_err_and(ReadError::is_damage) {
+        salvage::mark(path);
+    }
+    read
 }
 
 /// At the end of the log, so many numbers may be without an event and not yet covered by a block.
