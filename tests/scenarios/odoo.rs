@@ -11,6 +11,7 @@ mod plantfiles;
 mod ready_plant;
 mod reconcile;
 mod records;
+mod rules;
 mod server;
 mod shop;
 

@@ -58,6 +58,10 @@ const SCENES: &[(&str, Scene)] = &[
     ("json2-load-name-ambiguous", Scene::Database(|db| two_machines_of_one_name(db, 60_619))),
     ("json2-load-noaccess", Scene::Database(|db| db.set_right(LOGIN, "mrp.workcenter.productivity", false))),
     ("json2-load-race-loser", Scene::Against(|_| {}, Language::English)),
+    (
+        "json2-load-record-rule",
+        Scene::Database(|db| db.set_rule(LOGIN, "maintenance.request", "owner_user_id", json!(5))),
+    ),
     ("json2-load-repeat", Scene::Again(|db| db.set_next_id("maintenance.request", 11_057))),
     ("json2-load-resend-after-edit", Scene::Database(|db| first_request_renamed_by_a_person(db, 11_057, 11_059))),
     ("json2-object-reference", Scene::Lab),
@@ -98,6 +102,11 @@ const SCENES: &[(&str, Scene)] = &[
     ("jsonrpc-load-plain-overwrites", Scene::Database(request_before_it_is_overwritten)),
     ("jsonrpc-load-race-loser", Scene::Against(|_| {}, Language::English)),
     ("jsonrpc-load-race-loser-german", Scene::Against(|_| {}, Language::German)),
+    (
+        "jsonrpc-load-record-rule",
+        Scene::Database(|db| db.set_rule(LOGIN, "maintenance.request", "owner_user_id", json!(6))),
+    ),
+    ("jsonrpc-load-record-rule-german", Scene::Database(ruled_in_german)),
     ("jsonrpc-load-repeat", Scene::Again(|db| db.set_next_id("maintenance.request", 68_766))),
     ("jsonrpc-load-resend-after-edit", Scene::Database(|db| first_request_renamed_by_a_person(db, 68_766, 68_768))),
     ("jsonrpc-load-row-without-id", Scene::Lab),

@@ -4,7 +4,7 @@
 //! one and a user who may create and change requests of the maintenance app. `ODOO_ADMIN_LOGIN` and `ODOO_ADMIN_KEY` may name an
 //! administrator, for what only one can change. What the scenarios make stays there; the names begin with `e2e-`.
 
-use plantlink_tests::odoo::{ADMINISTRATOR, DATABASE, Fault, KEY, LOGIN, Odoo, Version};
+use plantlink_tests::odoo::{ADMINISTRATOR, DATABASE, Fault, KEY, LOGIN, Language, Odoo, Version};
 use plantlink_tests::odoo_client::Caller;
 use serde_json::{Value, json};
 use std::env;
@@ -186,7 +186,8 @@ impl Server {
         assert!(loaded["ids"].is_array(), "{loaded}");
     }
 
-    /// A person enters a machine; `false`, said aloud, where nobody may.
+    /// A person enters a machine and lets the agent's user follow it, who need not be an Equipment Manager to find it then; `false`,
+    /// said aloud, where nobody may.
     pub(crate) async fn add_equipment(&self, name: &str) -> bool {
         match &self.kind {
             Kind::Fake(odoo) => {
@@ -194,7 +195,11 @@ impl Server {
                 true
             }
             Kind::Real { administrator: Some(_), .. } => {
-                self.administer("maintenance.equipment", "create", json!([{"name": name}])).await;
+                let made = self.administer("maintenance.equipment", "create", json!([{"name": name}])).await;
+                let mine = json!([[["login", "=", self.user.login]], ["partner_id"]]);
+                let user = self.administer("res.users", "search_read", mine).await;
+                let follow = json!([[made], [user[0]["partner_id"][0]]]);
+                self.administer("maintenance.equipment", "message_subscribe", follow).await;
                 true
             }
             Kind::Real { administrator: None, .. } => {
@@ -339,6 +344,50 @@ impl Server {
         }
     }
 
+    /// Whether the agent's user may keep equipment, and may have requests without an owner; said aloud where not.
+    pub(crate) async fn lets_manage_equipment(&self) -> bool {
+        let may = self.manages_equipment().await;
+        if !may {
+            println!("skipped on {}: `{}` lacks the group Maintenance / Equipment Manager", self.url, self.user.login);
+        }
+        may
+    }
+
+    async fn manages_equipment(&self) -> bool {
+        let asked = json!([[], "create"]);
+        self.call(&self.user, "maintenance.equipment", "has_access", asked, json!({})).await == true
+    }
+
+    /// The rules let the agent's user have no requests but those that it owns. Gives what ends that; nothing, said aloud, where nobody
+    /// may change it.
+    pub(crate) async fn bar_from_requests_of_others(&self, language: Language) -> Option<Barred<'_>> {
+        let owner = self.user_id(&self.user.login).await;
+        match &self.kind {
+            Kind::Fake(odoo) => odoo.database(|db| {
+                db.set_user_language(LOGIN, language);
+                db.set_rule(LOGIN, REQUEST, "owner_user_id", json!(owner));
+            }),
+            Kind::Real { .. } => {
+                self.administrator()?;
+            }
+        }
+        let was_manager = self.manages_equipment().await;
+        let barred = Barred { server: self, owner, was_manager };
+        barred.is_manager(false).await;
+        Some(barred)
+    }
+
+    /// The database id of a user.
+    pub(crate) async fn user_id(&self, login: &str) -> i64 {
+        match &self.kind {
+            Kind::Fake(odoo) => odoo.database(|db| db.user_id(login)).expect("a user of the lab"),
+            Kind::Real { .. } => {
+                let found = self.administer("res.users", "search", json!([[["login", "=", login]]])).await;
+                found[0].as_i64().expect("a user of the database")
+            }
+        }
+    }
+
     /// What fields of the records hold that a domain finds, in the order in which they were made.
     pub(crate) async fn look(&self, model: &str, domain: Value, fields: &[&str]) -> Vec<Value> {
         let found = self
@@ -381,5 +430,44 @@ impl Server {
             key: user.key.clone(),
         };
         caller.call(&caller.authenticate().await, model, method, args, kwargs).await
+    }
+}
+
+/// While the agent's user is no Equipment Manager.
+pub(crate) struct Barred<'a> {
+    server: &'a Server,
+    /// Whose requests it may have.
+    pub(crate) owner: i64,
+    was_manager: bool,
+}
+
+impl Barred<'_> {
+    /// An administrator gives the user the group.
+    pub(crate) async fn lift(&self) {
+        self.is_manager(true).await;
+    }
+
+    /// The user is again what it was.
+    pub(crate) async fn end(self) {
+        self.is_manager(self.was_manager).await;
+    }
+
+    async fn is_manager(&self, yes: bool) {
+        let Barred { server, owner, .. } = self;
+        match &server.kind {
+            Kind::Fake(odoo) if yes => odoo.database(|db| db.lift_rule(LOGIN, REQUEST)),
+            // The rule was set with the owner.
+            Kind::Fake(_) => {}
+            Kind::Real { .. } => {
+                let group = json!(["maintenance", "group_equipment_manager"]);
+                let group = server.administer("ir.model.data", "check_object_reference", group).await;
+                // What holds a group's users has one name in each version; what is linked is 4, what is unlinked 3.
+                let known =
+                    server.administer("res.groups", "fields_get", json!([["users", "user_ids"], ["type"]])).await;
+                let users = if known["user_ids"].is_object() { "user_ids" } else { "users" };
+                let change = json!([[group[1]], {users: [[if yes { 4 } else { 3 }, owner]]}]);
+                server.administer("res.groups", "write", change).await;
+            }
+        }
     }
 }

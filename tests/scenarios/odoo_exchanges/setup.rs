@@ -1,6 +1,6 @@
 //! What the database held when the real server answered.
 
-use plantlink_tests::odoo::{ADMINISTRATOR, CLERK, Database, GUEST, LOGIN};
+use plantlink_tests::odoo::{ADMINISTRATOR, CLERK, Database, GUEST, LOGIN, Language};
 use serde_json::{Value, json};
 
 /// The other client's rows have ids of their own, and the same equipment.
@@ -68,4 +68,9 @@ pub(super) fn nobody_has_the_key(db: &mut Database) {
 
 pub(super) fn request_that_was_refused(db: &mut Database) {
     db.add_ghost("plant_mill01.evt_refused", "maintenance.request");
+}
+
+pub(super) fn ruled_in_german(db: &mut Database) {
+    db.set_user_language(LOGIN, Language::German);
+    db.set_rule(LOGIN, "maintenance.request", "owner_user_id", json!(6));
 }

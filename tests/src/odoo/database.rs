@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::fault::Language;
+
 /// A record's values by field; a many2one is the other record's database id.
 pub type Values = BTreeMap<String, Value>;
 
@@ -36,6 +38,17 @@ pub(super) struct User {
     pub(super) active: bool,
     pub(super) time_zone: String,
     pub(super) may_create: BTreeSet<String>,
+    /// What the rules let the user have of a model: the records that hold this value in this field.
+    pub(super) rules: BTreeMap<String, (String, Value)>,
+    /// The language of the user's preferences.
+    pub(super) language: Language,
+}
+
+impl User {
+    /// Whether the rules let the user have a record with these values.
+    pub(super) fn may_have(&self, model: &str, values: &Values) -> bool {
+        self.rules.get(model).is_none_or(|(field, value)| values.get(field) == Some(value))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -159,6 +172,27 @@ impl Database {
         }
     }
 
+    /// A record rule lets the user have only those records of a model that hold this value in this field.
+    pub fn set_rule(&mut self, login: &str, model: &str, field: &str, value: Value) {
+        if let Some(user) = self.user_mut(login) {
+            user.rules.insert(model.to_owned(), (field.to_owned(), value));
+        }
+    }
+
+    /// The user gets a group whose rule allows every record of a model.
+    pub fn lift_rule(&mut self, login: &str, model: &str) {
+        if let Some(user) = self.user_mut(login) {
+            user.rules.remove(model);
+        }
+    }
+
+    /// The language of a user's preferences.
+    pub fn set_user_language(&mut self, login: &str, language: Language) {
+        if let Some(user) = self.user_mut(login) {
+            user.language = language;
+        }
+    }
+
     /// The only key that a user can come in with from now on.
     pub fn set_key(&mut self, login: &str, key: &str) {
         if let Some(user) = self.user_mut(login) {
@@ -171,6 +205,11 @@ impl Database {
         if let Some(user) = self.user_mut(login) {
             user.key_expires = Some(expires.to_owned());
         }
+    }
+
+    /// The id of a user.
+    pub fn user_id(&self, login: &str) -> Option<i64> {
+        self.users.iter().find(|user| user.login == login).map(|user| user.id)
     }
 
     /// The id that a user has in another database.

@@ -21,7 +21,7 @@ pub enum Fault {
     GatewayTimeout,
 }
 
-/// The language of PostgreSQL's own messages; no setting of Odoo changes it.
+/// A language of messages that no call chooses: PostgreSQL's own, and those for which Odoo looks at a user's preferences.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Language {
     /// `lc_messages = en_US`.

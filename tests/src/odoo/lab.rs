@@ -1,8 +1,11 @@
 //! The database that a fake Odoo starts with: a small plant with two machines, and the users that speak for it.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::database::{Database, User};
+use super::fault::Language;
 
 /// The name of the database.
 pub const DATABASE: &str = "lab18";
@@ -77,5 +80,7 @@ fn user(id: i64, login: &str, may_create: &[&str]) -> User {
         active: true,
         time_zone: "Europe/Berlin".to_owned(),
         may_create: may_create.iter().map(|&model| model.to_owned()).collect(),
+        rules: BTreeMap::new(),
+        language: Language::English,
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::cell::{Cell, Complaint, Naming, convert, with_module};
 use super::database::{Database, Snapshot, User, Values};
-use super::refusal::{RpcError, not_allowed};
+use super::refusal::{RpcError, barred, not_allowed};
 use super::schema::{Field, Model, Rule};
 
 /// After this many errors Odoo looks at no further row.
@@ -213,10 +213,14 @@ impl Load<'_> {
             return Err(RowError::new(not_allowed(self.model)));
         }
         let empty = |field: &&Field| field.required && row.values.get(field.name).is_none_or(Value::is_null);
-        self.model.fields.iter().find(empty).map_or(Ok(()), |field| {
+        if let Some(field) = self.model.fields.iter().find(empty) {
             let message = format!("Missing required value for the field '{}' ({})", field.label, field.name);
-            Err(RowError { field: Some(field.name), ..RowError::new(message) })
-        })
+            return Err(RowError { field: Some(field.name), ..RowError::new(message) });
+        }
+        if !self.user.may_have(self.model.name, &row.values) {
+            return Err(RowError { blames_first: true, ..RowError::new(barred(self.user, self.model)) });
+        }
+        Ok(())
     }
 
     /// PostgreSQL's REPEATABLE READ: another transaction made this external id, or wrote the equipment whose counters this

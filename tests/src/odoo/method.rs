@@ -21,7 +21,7 @@ pub(super) fn run(
         ("res.users", "read") => Ok(json!([{"id": user.id, "login": user.login}])),
         ("res.users.apikeys", "search_read") => Ok(own_keys(user)),
         ("ir.model.data", "check_object_reference") => check_object_reference(database, execute),
-        (_, "has_access") => Ok(Value::Bool(has_access(user, model, &execute.argument(1, "operation")))),
+        (_, "has_access") => has_access(database, user, model, execute),
         (_, "fields_get") => Ok(fields_get(model, &execute.argument(1, "attributes"))),
         // The required fields of these models are those that nothing fills.
         (_, "default_get") => Ok(json!({})),
@@ -51,8 +51,22 @@ fn is_shown(values: &Values, execute: &Execute) -> bool {
     context["active_test"] == false || values.get("active") != Some(&json!(false))
 }
 
-fn has_access(user: &User, model: &Model, operation: &Value) -> bool {
-    operation == "read" || user.may_create.contains(model.name)
+/// Of records it asks the rules too.
+fn has_access(database: &Database, user: &User, model: &Model, execute: &Execute) -> Result<Value, RpcError> {
+    let may = execute.argument(1, "operation") == "read" || user.may_create.contains(model.name);
+    for id in ids(&execute.argument(0, "ids")) {
+        let Some(values) = database.record(model.name, id) else { return Err(missing(model, id, user)) };
+        if !user.may_have(model.name, values) {
+            return Ok(json!(false));
+        }
+    }
+    Ok(json!(may))
+}
+
+fn missing(model: &Model, id: i64, user: &User) -> RpcError {
+    let message =
+        format!("Record does not exist or has been deleted.\n(Record: {}({id},), User: {})", model.name, user.id);
+    RpcError::new("odoo.exceptions.MissingError", message)
 }
 
 fn fields_get(model: &Model, attributes: &Value) -> Value {
@@ -165,9 +179,7 @@ fn own_keys(user: &User) -> Value {
 /// A person's change, whatever the user may create.
 fn write(database: &mut Database, user: &User, model: &Model, ids: &[i64], values: &Value) -> Result<Value, RpcError> {
     if let Some(gone) = ids.iter().find(|id| database.record(model.name, **id).is_none()) {
-        let message =
-            format!("Record does not exist or has been deleted.\n(Record: {}({gone},), User: {})", model.name, user.id);
-        return Err(RpcError::new("odoo.exceptions.MissingError", message));
+        return Err(missing(model, *gone, user));
     }
     let values: Values = serde_json::from_value(values.clone()).unwrap_or_default();
     database.commit();

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::database::User;
+use super::fault::Language;
 use super::schema::Model;
 
 /// An exception that ended a call.
@@ -68,4 +70,30 @@ pub(super) fn not_allowed(model: &Model) -> String {
          Contact your administrator to request access if necessary.",
         refusal.label, refusal.model,
     )
+}
+
+/// What a user is told for whom a record rule leaves no record to create: in the language of the user's preferences, whatever
+/// the call asks for.
+pub(super) fn barred(user: &User, model: &Model) -> String {
+    let User { id, login, language, .. } = user;
+    let name = model.name;
+    match language {
+        Language::English => format!(
+            "Uh-oh! Looks like you have stumbled upon some top-secret records.\n\nSorry, {login} (id={id}) doesn't have 'create' \
+             access to:\n- {} ({name})\n\nIf you really, really need access, perhaps you can win over your friendly \
+             administrator with a batch of freshly baked cookies.",
+            model.refusal.label,
+        ),
+        Language::German => format!(
+            "Oh-oh! Es sieht so aus, als wären Sie über einige streng geheime Datensätze gestolpert.\n\nEs tut uns leid, {login} \
+             (id={id}) hat keinen „erstellen“-Zugriff auf:\n- {} ({name})\n\nWenn Sie wirklich Zugriff benötigen, können Sie \
+             Ihren freundlichen Administrator vielleicht mit einer Ladung frisch gebackener Kekse überzeugen.",
+            label_in_german(model),
+        ),
+    }
+}
+
+/// As far as a recorded answer shows it.
+fn label_in_german(model: &Model) -> &'static str {
+    if model.name == "maintenance.request" { "Wartungsanfrage" } else { model.refusal.label }
 }

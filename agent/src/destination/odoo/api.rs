@@ -16,6 +16,7 @@ use super::denial::Denial;
 use super::directory::Archived;
 use super::model::Model;
 use super::record::{Load, Manner};
+use super::rule::Writer;
 use super::session::{Doorway, Session};
 use super::verdict::{Setback, of_load, of_reference};
 use crate::destination::Expiry;
@@ -48,6 +49,15 @@ pub(crate) trait Server: Send + 'static {
         domain: Value,
         archived: Archived,
     ) -> impl Future<Output = Result<Vec<i64>, Setback>> + Send;
+
+    /// Whether the user's rights and the record rules allow this to be done with records that are there; with none, whether the rights
+    /// allow it at all.
+    fn may(
+        &mut self,
+        model: &str,
+        operation: &'static str,
+        records: &[i64],
+    ) -> impl Future<Output = Result<bool, Setback>> + Send;
 
     /// What some fields of records hold, by id; archived records too. A record that is not there is left out.
     fn read(
@@ -132,6 +142,7 @@ impl Api {
             | Err(
                 Setback::Race { .. }
                 | Setback::Refused { .. }
+                | Setback::Barred { .. }
                 | Setback::TooLarge
                 | Setback::Unanswered(_)
                 | Setback::Busy { .. }
@@ -173,7 +184,9 @@ impl Server for Api {
             .argument("fields", json!(load.columns))
             .argument("data", json!(load.rows))
             .option("context", context);
-        of_load(self.call(call).await?, load.rows.len())
+        let result = self.call(call).await?;
+        let uid = self.session.as_ref().map_or(0, |session| session.uid);
+        of_load(result, load.rows.len(), Writer { uid, model: load.model })
     }
 
     async fn reference(&mut self, external_id: &str) -> Result<Option<Referent>, Setback> {
@@ -199,6 +212,11 @@ impl Server for Api {
             .option("context", context);
         let found = self.call(call).await?;
         Ok(found.as_array().into_iter().flatten().filter_map(|record| record.get("id")?.as_i64()).collect())
+    }
+
+    async fn may(&mut self, model: &str, operation: &'static str, records: &[i64]) -> Result<bool, Setback> {
+        let asked = Call::on(model, "has_access", records.to_vec()).argument("operation", operation);
+        Ok(self.call(asked).await? == Value::Bool(true))
     }
 
     async fn read(

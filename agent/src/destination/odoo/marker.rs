@@ -81,7 +81,8 @@ impl Marker {
     /// without it.
     pub(super) async fn look(&mut self, api: &mut Api) -> Result<(), Setback> {
         match self.count_on(api).await {
-            Ok(()) | Err(Setback::Refused { .. } | Setback::Paused { .. } | Setback::TooLarge) => {
+            Ok(())
+            | Err(Setback::Refused { .. } | Setback::Barred { .. } | Setback::Paused { .. } | Setback::TooLarge) => {
                 self.looked = Some(Instant::now());
                 Ok(())
             }

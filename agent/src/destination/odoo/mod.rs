@@ -4,6 +4,7 @@
 //! alone, twice, since Odoo blames rows for what others did.
 
 mod api;
+mod barrier;
 mod book;
 mod call;
 mod cell;
@@ -20,6 +21,7 @@ mod interval;
 mod key_expiry;
 mod marker;
 mod model;
+mod offer;
 mod office;
 mod preflight;
 mod race;
@@ -27,26 +29,28 @@ mod reconcile;
 mod reconciled;
 mod record;
 mod register;
+mod rule;
 mod session;
 mod survey;
 mod update;
 mod verdict;
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use plantlink_buffer::{Kept, Refusal};
+use plantlink_buffer::Kept;
 use plantlink_config::{Name, OdooDestination};
-use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::pace::Pace;
 use super::{Batch, DeliverError, Delivery, Destination, Expiry, Greet, Outcome};
-use crate::envelope::{Envelope, Site};
+use crate::envelope::Site;
 use api::Server;
 use book::Book;
-use clerk::{Clerk, Fate, RACE_PAUSE};
+use clerk::Clerk;
 pub(crate) use custom_model::{Part, make_model};
 pub(crate) use marker::Save;
+use offer::Suspicion;
 pub(crate) use office::Office;
 pub(crate) use preflight::{Example, Finding, Preflight};
 pub(crate) use reconcile::Reconciler;
@@ -54,14 +58,8 @@ pub(crate) use reconciled::{Desk, Tally, Visitors, Wish, desk};
 use record::{Mapping, module};
 use register::Register;
 pub(crate) use register::Shelf;
-use verdict::{Setback, names_nothing};
+use verdict::Setback;
 
-/// A turn ends after this long, so that something more urgent waits no longer for its own.
-const TURN: Duration = Duration::from_secs(1);
-/// What every refusal of a row is called: its reason is a sentence, in whatever language.
-const CODE: &str = "refused_by_odoo";
-/// How often a row has to be refused alone.
-const REFUSALS: u32 = 2;
 /// A hundred rows have most of the best rate in a quarter of a second; more only lengthen every race.
 const EVENTS_MAX: usize = 100;
 
@@ -71,6 +69,8 @@ pub(crate) struct Odoo<S = Office> {
     config: OdooDestination,
     mappings: Vec<Mapping>,
     pace: Pace,
+    /// Events that a record rule stands before, while nobody knows whether it means them or the user.
+    doubted: HashSet<Uuid>,
 }
 
 impl Odoo {
@@ -94,79 +94,9 @@ impl<S: Server> Odoo<S> {
             config: config.clone(),
             mappings: config.records.iter().map(Mapping::new).collect(),
             pace: Pace::new(EVENTS_MAX),
+            doubted: HashSet::new(),
         }
     }
-
-    /// Writes down what became of events.
-    fn stored(&mut self, fates: Vec<Fate>, took: Duration, outcomes: &mut Vec<Outcome>) {
-        self.pace.stored(fates.len(), took);
-        for fate in fates {
-            outcomes.push(match fate {
-                Fate::Unused => Outcome::Unused,
-                Fate::Done => Outcome::Delivered,
-                Fate::Waits(reason) => Outcome::Waits { reason },
-                Fate::Rejected(reason) => refused(reason),
-            });
-        }
-    }
-
-    /// Whether the record that was refused alone is there all the same. What keeps that from being known is no answer.
-    async fn is_there(&mut self, failed: Option<usize>, event: &Envelope) -> Result<bool, DeliverError> {
-        let Some(mapping) = failed.and_then(|failed| self.mappings.get(failed)) else { return Ok(false) };
-        match self.clerk.excuse(mapping, event).await {
-            Ok(is_there) => Ok(is_there),
-            Err(setback) => self.weigh(setback, 1).map(|_| false),
-        }
-    }
-
-    /// What a row comes to that is refused alone for good. That what it points to is not there is not the event's fault.
-    fn given_up(&mut self, reason: String) -> Outcome {
-        match names_nothing(&reason) {
-            Some(cell) => {
-                self.clerk.directory.refused(cell, &reason);
-                Outcome::Waits { reason }
-            }
-            None => refused(reason),
-        }
-    }
-
-    /// Whether the rows are suspected; otherwise why nothing is known of them.
-    fn weigh(&mut self, setback: Setback, events: usize) -> Result<Suspicion, DeliverError> {
-        Err(match setback {
-            Setback::Refused { reason } | Setback::Race { certain: false, reason } => {
-                return Ok(Suspicion { reason, of_size: false });
-            }
-            Setback::TooLarge => {
-                self.pace.too_many(events);
-                let reason = "the request is too large for the server or for a proxy before it (413)".to_owned();
-                return Ok(Suspicion { reason, of_size: true });
-            }
-            Setback::Race { certain: true, .. } => {
-                // A shorter call meets fewer others. Nobody is overloaded, so that nobody needs a rest.
-                self.pace.too_many(events);
-                DeliverError::Busy { retry_after: Some(RACE_PAUSE.1) }
-            }
-            Setback::Busy { retry_after } => DeliverError::Busy { retry_after },
-            Setback::Unanswered(cause) => {
-                self.pace.too_many(events);
-                DeliverError::Unreachable(cause)
-            }
-            Setback::Unreachable(cause) => DeliverError::Unreachable(cause),
-            Setback::Denied(denial) => DeliverError::Refused { reason: denial.told(&self.config) },
-            Setback::Paused { reason } => DeliverError::Paused { reason },
-        })
-    }
-}
-
-fn refused(reason: String) -> Outcome {
-    Outcome::Rejected(Refusal { code: CODE.to_owned(), reason })
-}
-
-/// Rows were refused together, or one alone.
-struct Suspicion {
-    reason: String,
-    /// Fewer rows at once may do; none of them need be bad.
-    of_size: bool,
 }
 
 impl<S: Server> Destination for Odoo<S> {
@@ -197,66 +127,6 @@ impl<S: Server> Destination for Odoo<S> {
 
     /// Odoo knows no farewell: every answer is already the end of its connection.
     async fn close(self) {}
-}
-
-impl<S: Server> Odoo<S> {
-    async fn offer(&mut self, batch: &Batch) -> Delivery {
-        let began = Instant::now();
-        let mut outcomes = Vec::with_capacity(batch.events.len());
-        let mut refusals = 0;
-        // A search ends with its turn, since the next batch may be another flow's.
-        self.pace.end_search();
-        while outcomes.len() < batch.events.len() {
-            if !outcomes.is_empty() && !self.pace.searches() && began.elapsed() >= TURN {
-                break;
-            }
-            let (_, open) = batch.events.split_at(outcomes.len());
-            let (offered, _) = open.split_at(self.pace.next(open.len()));
-            let mut failed = None;
-            let setback = match self.clerk.write(&self.mappings, offered, batch.is_replay, &mut failed).await {
-                Ok((fates, took)) => {
-                    refusals = 0;
-                    self.stored(fates, took, &mut outcomes);
-                    continue;
-                }
-                Err(setback) => setback,
-            };
-            let ended = match self.weigh(setback, offered.len()) {
-                Err(error) => Err(error),
-                Ok(Suspicion { of_size, .. }) if offered.len() > 1 => {
-                    if !of_size {
-                        self.pace.refused(offered.len());
-                    }
-                    continue;
-                }
-                Ok(Suspicion { reason, .. }) => {
-                    refusals += 1;
-                    if refusals < REFUSALS {
-                        // What the row points to may be gone since it was found.
-                        self.clerk.directory.forget();
-                        continue;
-                    }
-                    refusals = 0;
-                    match offered.first() {
-                        Some(event) => match self.is_there(failed, event).await {
-                            Ok(true) => continue,
-                            Ok(false) => {
-                                self.pace.end_search();
-                                Ok(self.given_up(reason))
-                            }
-                            Err(error) => Err(error),
-                        },
-                        None => continue,
-                    }
-                }
-            };
-            match ended {
-                Ok(outcome) => outcomes.push(outcome),
-                Err(error) => return Delivery { outcomes, rest: Err(error) },
-            }
-        }
-        Delivery { outcomes, rest: Ok(()) }
-    }
 }
 
 impl<S: Server> Greet for Odoo<S> {

@@ -100,6 +100,10 @@ impl Server for Office {
         self.open().await?.api.search(model, domain, archived).await
     }
 
+    async fn may(&mut self, model: &str, operation: &'static str, records: &[i64]) -> Result<bool, Setback> {
+        self.open().await?.api.may(model, operation, records).await
+    }
+
     async fn read(
         &mut self,
         model: &str,

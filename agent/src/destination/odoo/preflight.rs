@@ -348,6 +348,7 @@ impl Preflight {
             Setback::Denied(Denial::Client(_))
             | Setback::Race { .. }
             | Setback::Refused { .. }
+            | Setback::Barred { .. }
             | Setback::TooLarge
             | Setback::Unanswered(_)
             | Setback::Unreachable(_)
@@ -370,7 +371,10 @@ impl Preflight {
 pub(super) fn told(setback: Setback, config: &OdooDestination) -> (&'static str, String) {
     match setback {
         Setback::Denied(denial) => ("denied", denial.told(config)),
-        Setback::Refused { reason } | Setback::Paused { reason } | Setback::Race { reason, .. } => ("refused", reason),
+        Setback::Refused { reason }
+        | Setback::Barred { reason }
+        | Setback::Paused { reason }
+        | Setback::Race { reason, .. } => ("refused", reason),
         Setback::Unanswered(cause) | Setback::Unreachable(cause) => ("unreachable", chain(cause.as_ref())),
         Setback::TooLarge => ("refused", "the request is too large for a proxy before Odoo (413)".to_owned()),
         Setback::Busy { .. } => ("unreachable", "the server asks for patience (429 or 503)".to_owned()),

@@ -255,7 +255,8 @@ impl Reconciler {
     /// Sends the rows together, or one by one where they are refused together.
     async fn write(&mut self, record: usize, events: &[Envelope], tally: &mut Tally) -> Result<(), ReconcileError> {
         let Err(refused) = self.offer(record, events, tally).await else { return Ok(()) };
-        let (Setback::Refused { .. } | Setback::TooLarge, true) = (&refused, events.len() > 1) else {
+        let (Setback::Refused { .. } | Setback::Barred { .. } | Setback::TooLarge, true) = (&refused, events.len() > 1)
+        else {
             return self.refused(refused, tally);
         };
         for event in events {
@@ -290,7 +291,7 @@ impl Reconciler {
     /// One row was refused; or nothing more can be done now.
     fn refused(&self, setback: Setback, tally: &mut Tally) -> Result<(), ReconcileError> {
         match setback {
-            Setback::Refused { reason } => {
+            Setback::Refused { reason } | Setback::Barred { reason } => {
                 tally.not_resent += 1;
                 tally.last_refusal = Some(reason);
                 Ok(())
@@ -310,7 +311,9 @@ impl Reconciler {
             Setback::Unreachable(cause) | Setback::Unanswered(cause) => ReconcileError::Unreachable(cause),
             Setback::Busy { .. } | Setback::Race { .. } => ReconcileError::Busy,
             Setback::Denied(denial) => ReconcileError::Refused(denial.told(&self.config)),
-            Setback::Refused { reason } | Setback::Paused { reason } => ReconcileError::Refused(reason),
+            Setback::Refused { reason } | Setback::Barred { reason } | Setback::Paused { reason } => {
+                ReconcileError::Refused(reason)
+            }
             Setback::TooLarge => {
                 ReconcileError::Refused("the request is too large for a proxy before Odoo (413)".to_owned())
             }

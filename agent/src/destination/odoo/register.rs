@@ -31,6 +31,10 @@ pub(super) struct Register {
     /// Not written down yet: by event and record name; `None` where a record was refused for good.
     fresh: BTreeMap<([u8; 16], Arc<str>), Option<i64>>,
     known: Known,
+    /// The record of each name that Odoo has taken last: since the start, or ever, once somebody has asked.
+    last: HashMap<Arc<str>, i64>,
+    /// Whether what was taken before the start is in `last`.
+    knows_last: bool,
 }
 
 /// What was confirmed before, as far as it is in memory.
@@ -45,7 +49,7 @@ enum Known {
 
 impl Register {
     pub(super) fn new(shelf: Arc<dyn Shelf>) -> Self {
-        Register { shelf, fresh: BTreeMap::new(), known: Known::OnShelf }
+        Register { shelf, fresh: BTreeMap::new(), known: Known::OnShelf, last: HashMap::new(), knows_last: false }
     }
 
     /// For a sender that makes records again which Odoo had confirmed.
@@ -55,7 +59,13 @@ impl Register {
 
     /// Odoo has made this record of an event.
     pub(super) fn confirm(&mut self, record: &Arc<str>, event: Uuid, id: i64) {
+        self.took(record, id);
         self.fresh.insert((event.into_bytes(), record.clone()), Some(id));
+    }
+
+    /// Odoo has taken what was written to this record, which belongs to no single event.
+    pub(super) fn took(&mut self, record: &Arc<str>, id: i64) {
+        self.last.insert(record.clone(), id);
     }
 
     /// Odoo will make no record of an event, unless it has said otherwise.
@@ -77,6 +87,19 @@ impl Register {
             }
             Known::OnShelf | Known::Ignored => false,
         })
+    }
+
+    /// The record of this name that Odoo has taken last, as far as it is remembered.
+    pub(super) async fn last(&mut self, record: &Arc<str>) -> Result<Option<i64>, Setback> {
+        if !self.last.contains_key(record) && !self.knows_last {
+            let shelf = self.shelf.clone();
+            let last = aside(move || last(&*shelf)).await.map_err(|error| Setback::Unreachable(error.into()))?;
+            for (record, id) in last {
+                self.last.entry(record).or_insert(id);
+            }
+            self.knows_last = true;
+        }
+        Ok(self.last.get(record).copied())
     }
 
     /// Writes down what was noted since the last time.
@@ -107,4 +130,14 @@ fn events(shelf: &dyn Shelf) -> Result<HashMap<Arc<str>, Vec<u128>>, ReadError> 
         events.shrink_to_fit();
     }
     Ok(events)
+}
+
+fn last(shelf: &dyn Shelf) -> Result<HashMap<Arc<str>, i64>, ReadError> {
+    let mut last = HashMap::new();
+    shelf.read(&mut |Confirmed { record, id, .. }| {
+        if let Some(id) = id {
+            last.insert(record, id);
+        }
+    })?;
+    Ok(last)
 }

@@ -1,12 +1,16 @@
 //! How batches are offered, halved and given up, against a scripted server and in paused time.
 
 mod records;
+mod rules;
 mod scripted;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::*;
-use clerk::RACES_MAX;
+use clerk::{RACE_PAUSE, RACES_MAX};
 use denial::Denial;
 use scripted::*;
 

@@ -61,7 +61,10 @@ impl<S: Server> Clerk<S> {
             }
         }
         let columns = columns(if mapping.existing().is_some() { ".id" } else { "id" }, &record.fields);
-        self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::KeepInStep }).await?;
+        let ids = self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::KeepInStep }).await?;
+        if let Some(id) = ids.last() {
+            self.register.took(mapping.label(), *id);
+        }
         for (key, memo) in written {
             self.book.set(&record.name, &key, memo);
         }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::api::Referent;
 use super::denial::Denial;
 use super::race;
+use super::rule::Writer;
 use crate::destination::Cause;
 use crate::http::Answer;
 
@@ -33,6 +34,8 @@ pub(crate) enum Setback {
     Race { certain: bool, reason: String },
     /// The rows are suspected; which of them, and whether any, shows only when it is refused alone.
     Refused { reason: String },
+    /// A record rule stands before every row that was looked at, for what is in them or for who writes them.
+    Barred { reason: String },
     /// Something before Odoo does not let a request of this size through.
     TooLarge,
     /// The connection ended or the time ran out, for us or for a proxy: done or not done. It may be that the call was too much
@@ -145,7 +148,7 @@ pub(super) fn names_nothing(reason: &str) -> Option<&str> {
 }
 
 /// What the result of a `load` of so many rows means. Done is a list of as many ids, and nothing less.
-pub(super) fn of_load(result: Value, rows: usize) -> Result<Vec<i64>, Setback> {
+pub(super) fn of_load(result: Value, rows: usize, writer: Writer<'_>) -> Result<Vec<i64>, Setback> {
     let text = quoted(&result.to_string());
     let Ok(loaded) = serde_json::from_value::<Loaded>(result) else {
         return Err(unreachable(NoAnswer::Shape { text }));
@@ -158,7 +161,7 @@ pub(super) fn of_load(result: Value, rows: usize) -> Result<Vec<i64>, Setback> {
             }
             Err(unreachable(NoAnswer::Ids { answered: ids.len(), rows }))
         }
-        Value::Bool(false) => Err(of_messages(&loaded.messages)),
+        Value::Bool(false) => Err(of_messages(&loaded.messages, writer)),
         Value::Null | Value::Bool(true) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             Err(unreachable(NoAnswer::Shape { text }))
         }
@@ -201,7 +204,7 @@ pub(super) fn of_call(api: OdooApi, answer: &Answer) -> Result<Value, Setback> {
     })
 }
 
-fn of_messages(messages: &[Message]) -> Setback {
+fn of_messages(messages: &[Message], writer: Writer<'_>) -> Setback {
     let errors: Vec<&Message> = messages.iter().filter(|message| message.kind == "error").collect();
     let Some(first) = errors.first() else {
         return Setback::Refused { reason: "Odoo refused without a reason".to_owned() };
@@ -209,6 +212,9 @@ fn of_messages(messages: &[Message]) -> Setback {
     let reason = quoted(&first.message);
     if errors.iter().all(|error| error.message.starts_with(NO_RIGHT)) {
         return Setback::Paused { reason };
+    }
+    if errors.iter().all(|error| error.field.is_none() && writer.is_barred_by(&error.message)) {
+        return Setback::Barred { reason };
     }
     let one_text = errors.iter().all(|error| error.message == first.message && error.field.is_none());
     let certain = race::is_told_by(&first.message);

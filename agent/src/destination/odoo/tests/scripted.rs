@@ -34,6 +34,10 @@ pub(super) struct Script {
     pub(super) bad: HashSet<String>,
     /// What they are refused with.
     pub(super) refusal: Option<String>,
+    /// What a record rule stands before, by the cell behind the id.
+    pub(super) barred: HashSet<String>,
+    /// Whether the rules allow what was taken before.
+    pub(super) may: bool,
     /// What a call takes.
     pub(super) takes: Duration,
     /// What every search finds.
@@ -90,6 +94,9 @@ impl Server for Scripted {
             let bad = rows.iter().any(|row| script.bad.contains(row));
             let verdict = match script.ahead.pop_front() {
                 Some(setback) => Err(setback),
+                None if rows.iter().any(|row| script.barred.contains(row)) => {
+                    Err(Setback::Barred { reason: "top-secret records".to_owned() })
+                }
                 None if bad => Err(refusal(script.refusal.as_deref().unwrap_or("Missing required value"))),
                 None => Ok((1..).take(rows.len()).collect()),
             };
@@ -109,6 +116,10 @@ impl Server for Scripted {
         let mut script = self.0.lock().unwrap();
         script.searches += 1;
         Ok(script.found.clone())
+    }
+
+    async fn may(&mut self, _: &str, _: &'static str, _: &[i64]) -> Result<bool, Setback> {
+        Ok(self.0.lock().unwrap().may)
     }
 
     async fn read(&mut self, _: &str, ids: &[i64], _: &[&str]) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
@@ -151,6 +162,11 @@ pub(super) fn record(name: &str, on: &str, model: &str) -> Record {
 }
 
 pub(super) fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
+    odoo_on(Arc::new(Nowhere), records)
+}
+
+/// With what is kept of earlier confirmations.
+fn odoo_on(shelf: Arc<dyn Shelf>, records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
     let config = OdooDestination {
         name: Name::new("erp").unwrap(),
         http: Http { url: "http://odoo.example".to_owned(), tls: None, headers: Vec::new(), proxy: None },
@@ -171,13 +187,17 @@ pub(super) fn odoo(records: Vec<Record>) -> (Scripted, Odoo<Scripted>) {
             &config,
             &Name::new("mill-07").unwrap(),
             Book::new(Vec::new(), Arc::new(|_| ())),
-            Register::new(Arc::new(Nowhere)),
+            Register::new(shelf),
         ),
     )
 }
 
 pub(super) fn requests() -> (Scripted, Odoo<Scripted>) {
-    odoo(vec![record("request", "alarm.*", "maintenance.request")])
+    requests_on(Arc::new(Nowhere))
+}
+
+pub(super) fn requests_on(shelf: Arc<dyn Shelf>) -> (Scripted, Odoo<Scripted>) {
+    odoo_on(shelf, vec![record("request", "alarm.*", "maintenance.request")])
 }
 
 /// In the year 2100.
@@ -211,7 +231,7 @@ pub(super) fn batch_at(event_type: &str, texts: impl IntoIterator<Item = String>
 }
 
 pub(super) fn rejected(reason: &str) -> Outcome {
-    super::super::refused(reason.to_owned())
+    super::super::offer::refused(reason.to_owned())
 }
 
 pub(super) fn alarms(count: usize) -> Batch {

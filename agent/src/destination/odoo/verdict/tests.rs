@@ -40,6 +40,7 @@ fn told<T: Debug>(verdict: Result<T, Setback>) -> (&'static str, String) {
         Err(Setback::Race { certain: true, reason }) => ("race", reason),
         Err(Setback::Race { certain: false, reason }) => ("race?", reason),
         Err(Setback::Refused { reason }) => ("refused", reason),
+        Err(Setback::Barred { reason }) => ("barred", reason),
         Err(Setback::TooLarge) => ("too large", String::new()),
         Err(Setback::Unanswered(cause)) => ("unanswered", cause.to_string()),
         Err(Setback::Unreachable(cause)) => ("unreachable", cause.to_string()),
@@ -77,6 +78,8 @@ const LOADS: &[(&str, &str, &str)] = &[
     ("jsonrpc-load-plain-overwrites", "done", ""),
     ("jsonrpc-load-race-loser", "race", "could not serialize access"),
     ("jsonrpc-load-race-loser-german", "race", "FEHLER:  konnte Zugriff nicht serialisieren"),
+    ("jsonrpc-load-record-rule", "barred", "Uh-oh! Looks like"),
+    ("jsonrpc-load-record-rule-german", "barred", "Oh-oh! Es sieht so aus"),
     ("jsonrpc-load-repeat", "done", ""),
     ("jsonrpc-load-resend-after-edit", "done", ""),
     ("jsonrpc-load-row-without-id", "refused", "Unknown error during import: <class 'KeyError'>"),
@@ -140,6 +143,7 @@ const JSON2_LOADS: &[(&str, &str, &str)] = &[
     ("json2-load-name-ambiguous", "done", ""),
     ("json2-load-noaccess", "paused", "You are not allowed to create 'Workcenter Productivity Log'"),
     ("json2-load-race-loser", "race", "could not serialize access"),
+    ("json2-load-record-rule", "barred", "Uh-oh! Looks like"),
     ("json2-load-repeat", "done", ""),
     ("json2-load-resend-after-edit", "done", ""),
     ("json2-on-odoo18-redirect", "unreachable", "the server redirects to /web/login"),
@@ -170,7 +174,12 @@ const STORIES: &[&str] = &["jsonrpc-in-doubt", "json2-in-doubt"];
 
 /// The result of a `load` over the API that the answer was recorded from, or made up for.
 fn loads(api: OdooApi) -> impl Fn(&Answer, usize) -> Result<Vec<i64>, Setback> {
-    move |answer, rows| of_load(of_call(api, answer)?, rows)
+    // Who has written what was recorded with a record rule.
+    let uid = match api {
+        OdooApi::JsonRpc => 6,
+        OdooApi::Json2 => 5,
+    };
+    move |answer, rows| of_load(of_call(api, answer)?, rows, Writer { uid, model: "maintenance.request" })
 }
 
 fn assert_told<T: Debug>(table: &[(&str, &str, &str)], verdict: impl Fn(&Answer, usize) -> Result<T, Setback>) {
