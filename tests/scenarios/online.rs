@@ -148,6 +148,31 @@ async fn what_is_wrong_in_odoo_is_told_at_its_key() {
     assert_eq!(misspelled.and_then(|found| found["line"].as_u64()), lines.and_then(|line| u64::try_from(line).ok()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_that_cannot_be_kept_and_a_record_that_was_refused_are_told() {
+    let mut line = ModbusLine::start(&[3]).await;
+    line.set(3, Table::Holding, 12, &[7]).await;
+    let broker = Broker::start().await;
+    let odoo = Odoo::start().await.expect("the fake Odoo finds a port");
+    odoo.database(|db| {
+        db.set_right(LOGIN, "ir.attachment", false);
+        db.add_ghost("plant_mill01.eq_refused", "maintenance.equipment");
+    });
+    let record = RIGHT.replace("eq_mill01", "eq_refused");
+    let toml = config(line.port(), broker.port(), &odoo.url(), LOGIN, &record);
+    let checked = Agent::prepare(&toml, &[("odoo-key", KEY)]).run(&["check", "--online", "--json"]);
+    let report = checked.json();
+    let found = problems(&report);
+    let [(marker, "right", why), (field, "unknown-record", missing)] = found.as_slice() else { panic!("{report:#}") };
+    assert_eq!(
+        (*marker, *field),
+        ("destination.odoo[0].database", "destination.odoo[0].record[0].fields.\"equipment_id/id\"")
+    );
+    assert!(why.contains("restored") && why.contains("ir.attachment"), "{why}");
+    assert!(missing.contains("plant_mill01.eq_refused"), "{missing}");
+    assert_eq!(odoo.loads(), [], "nothing is written");
+}
+
 const LOOKUPS: &str = r#"
 [[destination.odoo.record]]
 name = "order"

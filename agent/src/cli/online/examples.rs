@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plantlink_config::{Config, Device, Flow, Name, Source};
-use uuid::Uuid;
 
 use crate::destination::odoo::Example;
 use crate::envelope::Site;
@@ -44,19 +43,22 @@ impl Given {
 }
 
 /// What a destination would get: each device whose events a flow brings there, and the events that were given.
-pub(super) fn examples(config: &Config, destination: &Name, given: &Given) -> Result<Vec<Example>, ExamplesError> {
-    let site =
-        Arc::new(Site { plant: config.plant.id.clone(), gateway: config.plant.gateway.clone(), epoch: Uuid::nil() });
+pub(super) fn examples(
+    config: &Config,
+    site: &Arc<Site>,
+    destination: &Name,
+    given: &Given,
+) -> Result<Vec<Example>, ExamplesError> {
     let flows = || config.flows.iter().filter(|flow| flow.to == *destination);
     let mut examples = Vec::new();
     for device in devices(config) {
         let flow = flows().find(|flow| brings(flow, device));
-        examples.extend(flow.map(|flow| Example::of_device(&site, &flow.name, device)));
+        examples.extend(flow.map(|flow| Example::of_device(site, &flow.name, device)));
     }
     let Some(flow) = flows().next() else { return Ok(examples) };
     for (number, line) in given.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let no_event = |cause| ExamplesError::NoEvent { path: given.path.clone(), line: number + 1, cause };
-        examples.push(Example::read(&site, &flow.name, line).map_err(no_event)?);
+        examples.push(Example::read(site, &flow.name, line).map_err(no_event)?);
     }
     Ok(examples)
 }

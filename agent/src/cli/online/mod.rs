@@ -4,10 +4,14 @@ mod broker;
 mod examples;
 mod line;
 
+use std::sync::Arc;
+
 use plantlink_config::{Config, Destination, KeyPath, Places, Problem, Severity, Source, Spot};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::destination::odoo::{Finding, Preflight};
+use crate::envelope::Site;
 use examples::examples;
 pub(super) use examples::{ExamplesError, Given};
 
@@ -54,6 +58,8 @@ pub(super) async fn online(config: &Config, places: &Places, given: &Given) -> R
             }
         }
     }
+    let (plant, gateway) = (config.plant.id.clone(), config.plant.gateway.clone());
+    let site = Arc::new(Site { plant, gateway, epoch: Uuid::nil() });
     let (mut brokers, mut odoos) = (0, 0);
     let at = KeyPath::top().key("destination");
     for destination in &config.destinations {
@@ -64,8 +70,8 @@ pub(super) async fn online(config: &Config, places: &Places, given: &Given) -> R
             }
             Destination::Odoo(odoo) => {
                 let at = at.key("odoo").item(odoos);
-                let examples = examples(config, &odoo.name, given)?;
-                let (findings, met) = Preflight::new(odoo, &config.plant.gateway, at.clone(), examples).run().await;
+                let examples = examples(config, &site, &odoo.name, given)?;
+                let (findings, met) = Preflight::new(odoo, site.clone(), at.clone(), examples).run().await;
                 findings.into_iter().for_each(|finding| asked.found(finding));
                 met.into_iter().for_each(|message| asked.met(&at, message));
                 odoos += 1;

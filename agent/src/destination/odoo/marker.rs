@@ -94,7 +94,7 @@ impl Marker {
     }
 
     async fn count_on(&mut self, api: &mut Api) -> Result<(), Setback> {
-        let found = self.find(api).await?;
+        let found = find(api, &self.external_id).await?;
         let count = match (self.written, found) {
             (Some(_), None) => return Err(self.denied()),
             (Some(written), Some(found)) if found.id != written.id || found.count < written.count => {
@@ -113,27 +113,6 @@ impl Marker {
         Ok(())
     }
 
-    /// The marker as the database has it.
-    async fn find(&self, api: &mut Api) -> Result<Option<Mark>, Setback> {
-        let (module, name) = self.external_id.split_once('.').unwrap_or_default();
-        let asked =
-            Call::new("ir.model.data", "check_object_reference").argument("module", module).argument("xml_id", name);
-        let unseen = || Setback::Refused { reason: format!("{} is another user's", self.external_id) };
-        let referent = match api.call(asked).await {
-            // It is there, and nothing more is told to this user.
-            Ok(answer) if answer[1] == Value::Bool(false) => return Err(unseen()),
-            answer => of_reference(answer)?,
-        };
-        let Some(referent) = referent else { return Ok(None) };
-        let mut found = api.read(MODEL, &[referent.id], &["description"]).await?;
-        let values = found.remove(&referent.id).ok_or_else(unseen)?;
-        let said: Option<Value> =
-            values.get("description").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
-        // What a person has written over it counts as nothing.
-        let count = said.and_then(|said| said["count"].as_u64()).unwrap_or(0);
-        Ok(Some(Mark { id: referent.id, count }))
-    }
-
     fn denied(&self) -> Setback {
         Setback::Denied(Denial::PutBack { external_id: self.external_id.clone() })
     }
@@ -148,4 +127,40 @@ impl Marker {
 
 fn external_id(plant: &Name, gateway: &Name) -> String {
     format!("{}.{RECORD}_{}", module(plant), external_id_part(gateway))
+}
+
+/// The marker as the database has it.
+async fn find(api: &mut Api, external_id: &str) -> Result<Option<Mark>, Setback> {
+    let (module, name) = external_id.split_once('.').unwrap_or_default();
+    let asked =
+        Call::new("ir.model.data", "check_object_reference").argument("module", module).argument("xml_id", name);
+    let unseen = || Setback::Refused { reason: format!("{external_id} is another user's") };
+    let referent = match api.call(asked).await {
+        // It is there, and nothing more is told to this user.
+        Ok(answer) if answer[1] == Value::Bool(false) => return Err(unseen()),
+        answer => of_reference(answer)?,
+    };
+    let Some(referent) = referent else { return Ok(None) };
+    let mut found = api.read(MODEL, &[referent.id], &["description"]).await?;
+    let values = found.remove(&referent.id).ok_or_else(unseen)?;
+    let said: Option<Value> =
+        values.get("description").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
+    // What a person has written over it counts as nothing.
+    let count = said.and_then(|said| said["count"].as_u64()).unwrap_or(0);
+    Ok(Some(Mark { id: referent.id, count }))
+}
+
+/// Why this user cannot keep the marker of a gateway, as far as asking shows; nothing is written.
+pub(super) async fn hindrance(api: &mut Api, site: &Site) -> Result<Option<String>, Setback> {
+    let external_id = external_id(&site.plant, &site.gateway);
+    let found = match find(api, &external_id).await {
+        Ok(found) => found,
+        Err(Setback::Refused { reason } | Setback::Paused { reason }) => return Ok(Some(reason)),
+        Err(setback) => return Err(setback),
+    };
+    let may = match found {
+        Some(mark) => api.may(MODEL, "write", &[mark.id]).await?,
+        None => api.may(MODEL, "create", &[]).await?,
+    };
+    Ok((!may).then(|| format!("the user may not write `{MODEL}` {external_id}")))
 }

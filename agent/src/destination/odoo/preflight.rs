@@ -1,23 +1,25 @@
 //! Asking an Odoo, before the first event, whether everything is there that the records of the configuration need.
 
 mod example;
+mod field;
 mod lookup;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use plantlink_config::{
-    Existing, Field, FieldValue, Find, KeyPath, OdooApi, OdooDestination, Record, Severity, Sharing, Which, nearest,
-};
+use plantlink_config::{Existing, Field, KeyPath, OdooApi, OdooDestination, Record, Severity, Sharing, Which};
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, Server as _};
 use super::call::Call;
 use super::denial::Denial;
 use super::directory::Directory;
+use super::marker;
 use super::verdict::Setback;
 use crate::chain::chain;
 use crate::clock::Time;
 use crate::destination::Expiry;
+use crate::envelope::Site;
 use crate::template::rfc3339;
 pub(crate) use example::Example;
 
@@ -35,6 +37,7 @@ pub(crate) struct Finding {
 pub(crate) struct Preflight {
     api: Api,
     config: OdooDestination,
+    site: Arc<Site>,
     /// The destination's table.
     at: KeyPath,
     /// Events to try lookups with.
@@ -49,10 +52,11 @@ pub(crate) struct Preflight {
 type Fields = Map<String, Value>;
 
 impl Preflight {
-    pub(crate) fn new(config: &OdooDestination, gateway: &str, at: KeyPath, examples: Vec<Example>) -> Self {
+    pub(crate) fn new(config: &OdooDestination, site: Arc<Site>, at: KeyPath, examples: Vec<Example>) -> Self {
         Preflight {
-            api: Api::new(config, gateway),
+            api: Api::new(config, &site.gateway),
             config: config.clone(),
+            site,
             at,
             examples,
             directory: Directory::default(),
@@ -72,6 +76,9 @@ impl Preflight {
             }
         }
         self.key_ends();
+        if let Err(setback) = self.marker().await {
+            self.set_back(self.at.key("database"), setback);
+        }
         let mut known = BTreeMap::new();
         for (number, record) in self.config.clone().records.iter().enumerate() {
             let at = self.at.key("record").item(number);
@@ -110,6 +117,18 @@ impl Preflight {
         }
     }
 
+    /// Deliveries go on without the marker, and unguarded.
+    async fn marker(&mut self) -> Result<(), Setback> {
+        if let Some(why) = marker::hindrance(&mut self.api, &self.site).await? {
+            let message = format!(
+                "the record by which a restored or copied database is known cannot be kept: {why}. Such a database is delivered to \
+                 like any other"
+            );
+            self.add(self.at.key("database"), Severity::Warning, "right", message, None);
+        }
+        Ok(())
+    }
+
     async fn record(
         &mut self,
         record: &Record,
@@ -117,7 +136,7 @@ impl Preflight {
         known: &mut BTreeMap<String, Fields>,
     ) -> Result<(), Setback> {
         let Some(fields) = self.model(&record.model, &at.key("model"), known).await? else { return Ok(()) };
-        let (rights, close_fields): (&[&str], &[Field]) = match &record.sharing {
+        let (rights, close_fields): (&[&'static str], &[Field]) = match &record.sharing {
             Sharing::Create { .. } => (&["create"], &[]),
             Sharing::Update { .. } => (&["create", "write"], &[]),
             Sharing::Existing { .. } => (&["write"], &[]),
@@ -196,9 +215,8 @@ impl Preflight {
         }
     }
 
-    async fn right(&mut self, model: &str, right: &str, at: &KeyPath) -> Result<(), Setback> {
-        let may = Call::on(model, "has_access", Vec::new()).argument("operation", right);
-        if self.api.call(may).await? == Value::Bool(false) {
+    async fn right(&mut self, model: &str, right: &'static str, at: &KeyPath) -> Result<(), Setback> {
+        if !self.api.may(model, right, &[]).await? {
             let message = format!("`{}` may not {right} records of `{model}`", self.config.login);
             let help = "an administrator gives the user a group that may".to_owned();
             self.add(at.clone(), Severity::Error, "right", message, Some(help));
@@ -206,137 +224,10 @@ impl Preflight {
         Ok(())
     }
 
-    async fn field(
-        &mut self,
-        field: &Field,
-        record: &Record,
-        fields: &Fields,
-        at: &KeyPath,
-        known: &mut BTreeMap<String, Fields>,
-    ) -> Result<(), Setback> {
-        self.writable(field, record, fields, at);
-        match &field.value {
-            FieldValue::Template(template) => {
-                self.column(&field.column, template.constant(), fields, &at.key(&field.column)).await
-            }
-            FieldValue::Related(related) => match &related.find {
-                Find::ExternalId | Find::DatabaseId => {
-                    self.column(&field.column, related.value.constant(), fields, &at.key(&field.column)).await
-                }
-                Find::Search { model, by } => {
-                    // The file names the field alone.
-                    let at = at.key(field.name());
-                    self.column(&field.column, None, fields, &at).await?;
-                    let Some(found) = self.model(model, &at.key("find"), known).await? else { return Ok(()) };
-                    if !found.contains_key(by) {
-                        self.unknown(by, &found, at.key("by"));
-                    }
-                    Ok(())
-                }
-            },
-        }
-    }
-
     async fn fields(&mut self, model: &str) -> Result<Fields, Setback> {
         let wanted = json!(["type", "string", "required", "readonly", "relation", "selection", "depends", "store"]);
         let fields = self.api.call(Call::new(model, "fields_get").option("attributes", wanted)).await?;
         Ok(fields.as_object().cloned().unwrap_or_default())
-    }
-
-    /// What Odoo computes and stores can be written to a record that is there: it stays until Odoo has a reason to compute it.
-    fn writable(&mut self, field: &Field, record: &Record, fields: &Fields, at: &KeyPath) {
-        let name = field.name();
-        let Some(known) = fields.get(name) else { return };
-        let stays = matches!(record.sharing, Sharing::Existing { .. }) && known["store"] == true;
-        if known["readonly"] == true && !stays {
-            let message = format!("Odoo computes `{name}` or keeps it to itself: what is written may be ignored");
-            self.add(at.key(&field.column), Severity::Warning, "read-only", message, None);
-        }
-    }
-
-    async fn column(
-        &mut self,
-        column: &str,
-        constant: Option<&str>,
-        fields: &Fields,
-        at: &KeyPath,
-    ) -> Result<(), Setback> {
-        let (name, way) = column.split_once('/').map_or((column, None), |(name, way)| (name, Some(way)));
-        let Some(field) = fields.get(name) else {
-            self.unknown(name, fields, at.clone());
-            return Ok(());
-        };
-        match (way, field["relation"].as_str(), constant) {
-            (Some("id" | ".id"), None, _) => {
-                let kind = field["type"].as_str().unwrap_or("value");
-                let message = format!("`{name}` is a {kind} and points to no record");
-                self.add(at.clone(), Severity::Error, "no-relation", message, Some(format!("write `{name}`")));
-            }
-            (Some("id"), Some(relation), Some(external_id)) => self.reference(external_id, relation, at).await?,
-            (None, _, Some(constant)) => self.selection(constant, field, at),
-            (Some(_) | None, _, _) => {}
-        }
-        Ok(())
-    }
-
-    fn unknown(&mut self, name: &str, fields: &Fields, at: KeyPath) {
-        let help = nearest(name, fields.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-        self.add(at, Severity::Error, "unknown-field", format!("the model has no field `{name}`"), help);
-    }
-
-    /// A constant external id has to lead to a record of the right model.
-    async fn reference(&mut self, external_id: &str, relation: &str, at: &KeyPath) -> Result<(), Setback> {
-        // Nothing points to no record.
-        if external_id.is_empty() {
-            return Ok(());
-        }
-        let (module, name) = external_id.split_once('.').unwrap_or(("__import__", external_id));
-        let call =
-            Call::new("ir.model.data", "check_object_reference").argument("module", module).argument("xml_id", name);
-        let message = match self.api.call(call).await {
-            Ok(found) if found[0] == relation => return Ok(()),
-            Ok(found) => format!(
-                "`{external_id}` is a record of `{}`, and the field points to `{relation}`",
-                found[0].as_str().unwrap_or_default()
-            ),
-            Err(Setback::Refused { reason }) => reason,
-            Err(setback) => return Err(setback),
-        };
-        self.add(at.clone(), Severity::Error, "unknown-record", message, None);
-        Ok(())
-    }
-
-    /// A constant of a selection has to be one of its keys or labels, in any case.
-    fn selection(&mut self, constant: &str, field: &Value, at: &KeyPath) {
-        let Some(choices) = field["selection"].as_array() else { return };
-        let words = |place: usize| choices.iter().filter_map(move |choice| choice.get(place)?.as_str());
-        if words(0).chain(words(1)).any(|word| word.to_lowercase() == constant.to_lowercase()) {
-            return;
-        }
-        let keys: Vec<&str> = words(0).collect();
-        let message = format!("`{constant}` is none of the field's values (allowed: {})", keys.join(", "));
-        let help = nearest(constant, keys.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        self.add(at.clone(), Severity::Error, "unknown-value", message, help);
-    }
-
-    /// What has to be there, is not given, and is filled by nobody else.
-    async fn required(&mut self, record: &Record, fields: &Fields, at: &KeyPath) -> Result<(), Setback> {
-        let is_given = |name: &str| record.fields.iter().any(|field| field.name() == name);
-        let is_computed = |field: &Value| field["depends"].as_array().is_some_and(|fields| !fields.is_empty());
-        let open =
-            |(name, field): &(&String, &Value)| field["required"] == true && !is_given(name) && !is_computed(field);
-        let missing: Vec<&String> = fields.iter().filter(open).map(|(name, _)| name).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let defaults =
-            self.api.call(Call::new(&record.model, "default_get").argument("fields", json!(missing))).await?;
-        for name in missing.into_iter().filter(|name| defaults.get(name.as_str()).is_none()) {
-            let label = fields.get(name).and_then(|field| field["string"].as_str()).unwrap_or_default();
-            let message = format!("Odoo wants `{name}` ({label}), which is not given");
-            self.add(at.clone(), Severity::Error, "missing-field", message, None);
-        }
-        Ok(())
     }
 
     /// The key that is to be looked at first.
