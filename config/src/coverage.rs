@@ -1,8 +1,9 @@
 //! What can never have an effect: events that no flow takes, flows that get none, records and destinations without work.
 
 use crate::{
-    Config, check::Check, derivation::Derivation, destination::Destination, flow::Flow, name::Name, path::Path,
-    pattern::EventPattern, record::Record, report::code, source::Source, spelling::nearest, stage::Stage, when_full,
+    Config, check::Check, derivation::Derivation, destination::Destination, flow::Flow, name::Name,
+    odoo::OdooDestination, path::Path, pattern::EventPattern, record::Record, report::code, source::Source,
+    spelling::nearest, stage::Stage, when_full,
 };
 
 /// A kind of event that a source makes, and where the file says so.
@@ -24,8 +25,20 @@ impl Made<'_> {
 /// What the agent tells of a device unasked.
 const OF_DEVICES: [&str; 3] = ["device.described", "device.offline", "device.online"];
 
+/// What the agent tells of itself, and under which name.
+const OF_AGENT: [&str; 2] = ["agent.started", "audit.recorded"];
+const AGENT: &str = "agent";
+
+/// A set of records of a destination.
+pub(crate) struct RecordSet<'a> {
+    pub(crate) name: &'a str,
+    /// How many the destination has of it.
+    pub(crate) records: usize,
+}
+
 /// Warns of everything that comes to nothing. The configuration is right otherwise, so that its lists are the file's.
-pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
+/// `sets` are those of the Odoo destinations, in their order.
+pub(crate) fn check_coverage(config: &Config, sets: &[Vec<RecordSet<'_>>], check: &mut Check<'_>) {
     let made = made(config, check);
     for made in made.iter().filter(|made| made.asked && is_taken(made.stage, config)) {
         if !config.flows.iter().any(|flow| made.is_taken_by(flow)) {
@@ -50,8 +63,12 @@ pub(crate) fn check_coverage(config: &Config, check: &mut Check<'_>) {
             Destination::Webhook(_) => ("webhook", &mut webhook_index),
         };
         let at = Path::top().key("destination").key(kind).item(*index);
+        let sets = match destination {
+            Destination::Odoo(_) => sets.get(*index).map_or(&[][..], Vec::as_slice),
+            Destination::Mqtt(_) | Destination::Webhook(_) => &[],
+        };
         *index += 1;
-        check_destination(destination, &at, config, &made, check);
+        check_destination(destination, sets, &at, config, &made, check);
     }
 }
 
@@ -72,6 +89,9 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
     let at = Path::top().key("flow").item(index);
     let matched: Vec<&Made<'_>> = made.iter().filter(|made| made.is_taken_by(flow)).collect();
     if matched.is_empty() {
+        if OF_AGENT.iter().any(|event_type| takes_of_agent(flow, event_type)) {
+            return;
+        }
         let types: Vec<&str> = made.iter().map(|made| made.event_type).collect();
         let nearest = flow.events.iter().find_map(|pattern| nearest(pattern.as_str(), types.iter().copied()));
         let message = "no source makes an event that this flow takes";
@@ -100,6 +120,10 @@ fn check_flow(index: usize, flow: &Flow, config: &Config, made: &[Made<'_>], che
     }
 }
 
+fn takes_of_agent(flow: &Flow, event_type: &str) -> bool {
+    flow.takes(event_type, AGENT, Stage::Production)
+}
+
 /// Whether the flow with this place gets the event: it takes it, and no earlier one to its destination does.
 fn first_taker(index: usize, config: &Config, made: &Made<'_>) -> bool {
     let takes = |flow: &&Flow| made.is_taken_by(flow);
@@ -108,7 +132,14 @@ fn first_taker(index: usize, config: &Config, made: &Made<'_>) -> bool {
     })
 }
 
-fn check_destination(destination: &Destination, at: &Path, config: &Config, made: &[Made<'_>], check: &mut Check<'_>) {
+fn check_destination(
+    destination: &Destination,
+    sets: &[RecordSet<'_>],
+    at: &Path,
+    config: &Config,
+    made: &[Made<'_>],
+    check: &mut Check<'_>,
+) {
     let name = destination.name();
     let flows: Vec<&Flow> = config.flows.iter().filter(|flow| flow.to == *name).collect();
     let beats = config.heartbeat.iter().any(|heartbeat| heartbeat.to.contains(name));
@@ -119,16 +150,44 @@ fn check_destination(destination: &Destination, at: &Path, config: &Config, made
     match destination {
         Destination::Mqtt(_) | Destination::Webhook(_) => {}
         Destination::Odoo(odoo) => {
-            for (index, record) in odoo.records.iter().enumerate() {
-                for (key, events) in record.events() {
-                    let fed = made
-                        .iter()
-                        .any(|made| takes(events, made.event_type) && flows.iter().any(|flow| made.is_taken_by(flow)));
-                    if !fed {
-                        let message = format!("no flow to `{name}` brings an event that this record takes");
-                        check.report.warning(code::UNUSED, &at.key("record").item(index).key(key), message);
-                    }
-                }
+            let comes = |events: &[EventPattern]| {
+                let of_sources = made
+                    .iter()
+                    .any(|made| takes(events, made.event_type) && flows.iter().any(|flow| made.is_taken_by(flow)));
+                let of_agent = |event_type: &&str| {
+                    takes(events, event_type) && flows.iter().any(|flow| takes_of_agent(flow, event_type))
+                };
+                of_sources || OF_AGENT.iter().any(of_agent)
+            };
+            check_records(odoo, sets, at, comes, check);
+        }
+    }
+}
+
+/// A set is there to be taken as far as the plant has such events: only one of which nothing is of use is told.
+fn check_records(
+    odoo: &OdooDestination,
+    sets: &[RecordSet<'_>],
+    at: &Path,
+    comes: impl Fn(&[EventPattern]) -> bool,
+    check: &mut Check<'_>,
+) {
+    let OdooDestination { name, records, .. } = odoo;
+    let mut own = records.as_slice();
+    for (index, set) in sets.iter().enumerate() {
+        let (of_set, others) = own.split_at(set.records.min(own.len()));
+        own = others;
+        if !of_set.iter().flat_map(Record::events).any(|(_, events)| comes(events)) {
+            let message = format!("no flow to `{name}` brings an event that a record of `{}` takes", set.name);
+            check.report.warning(code::UNUSED, &at.key("records").item(index), message);
+        }
+    }
+    let of_sets = records.len() - own.len();
+    for (index, record) in own.iter().enumerate() {
+        for (key, events) in record.events() {
+            if !comes(events) {
+                let message = format!("no flow to `{name}` brings an event that this record takes");
+                check.report.warning(code::UNUSED, &at.key("record").item(of_sets + index).key(key), message);
             }
         }
     }

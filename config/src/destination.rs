@@ -115,11 +115,11 @@ impl DestinationTables {
         destinations
     }
 
-    /// The sets of records that destinations name.
-    pub(crate) fn record_sets(&self) -> Vec<&str> {
+    /// The sets of records that each Odoo destination names, in their order.
+    pub(crate) fn record_sets(&self) -> Vec<Vec<&str>> {
         let top = Path::top();
         let odoos = self.odoo.iter(&top);
-        odoos.flat_map(|(_, odoo)| odoo.records.iter(&top).map(|(_, name)| name.as_str())).collect()
+        odoos.map(|(_, odoo)| odoo.records.iter(&top).map(|(_, name)| name.as_str()).collect()).collect()
     }
 
     pub(crate) fn names(&self) -> DestinationNames<'_> {

@@ -11,7 +11,7 @@ use crate::{
     check::Check,
     clients::check_clients,
     clock::Clock,
-    coverage::check_coverage,
+    coverage::{RecordSet, check_coverage},
     destination::DestinationTables,
     flow::{FlowTable, flows},
     heartbeat::HeartbeatTable,
@@ -78,17 +78,27 @@ impl FileTables {
             Config { hash, plant, clock: self.clock, buffer: buffer?, sources, destinations, flows, heartbeat };
         check_clients(&config, check);
         if !check.report.has_errors() {
-            check_coverage(&config, check);
+            check_coverage(&config, &self.sets(), check);
         }
         Some(config)
     }
 
+    /// What the Odoo destinations have of sets, before records of their own.
+    fn sets(&self) -> Vec<Vec<RecordSet<'_>>> {
+        let set = |name| {
+            let records = self.records.get(name).and_then(Option::as_ref);
+            RecordSet { name, records: records.map_or(0, |records| records.iter(&Path::top()).count()) }
+        };
+        self.destination.record_sets().into_iter().map(|names| names.into_iter().map(set).collect()).collect()
+    }
+
     /// Records are checked at each destination that has them.
     fn check_record_sets(&self, at: &Path, check: &mut Check<'_>) {
+        let named = self.destination.record_sets().concat();
         for key in self.records.keys() {
             let at = at.key(key);
             let Some(name) = check.name(Some(key), &at) else { continue };
-            if !self.destination.record_sets().contains(&key.as_str()) {
+            if !named.contains(&key.as_str()) {
                 check.report.warning(code::UNUSED, &at, format!("no destination has the records `{name}`"));
             }
         }

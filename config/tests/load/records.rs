@@ -65,6 +65,26 @@ fields = { x_name = "{event_id}" }
 }
 
 #[test]
+fn a_set_is_taken_as_far_as_the_plant_serves_it_and_told_once_where_it_serves_none() {
+    let lot = SET.replace("workorder.finished", "lot.produced").replace("finished", "lot");
+    assert_eq!(loaded("records = [\"orders\"]", &format!("{SET}{lot}")).problems, []);
+    let unserved = format!("{lot}{}", lot.replace("\"lot\"", "\"second\""));
+    let told: Vec<String> =
+        loaded("records = [\"orders\"]", &unserved).problems.iter().map(ToString::to_string).collect();
+    let told: Vec<&String> = told.iter().filter(|problem| problem.contains("brings")).collect();
+    let [told] = told.as_slice() else { panic!("{told:#?}") };
+    assert!(told.contains("destination.odoo[0].records[0]: no flow to `erp` brings"), "{told}");
+    assert!(told.contains("a record of `orders` takes"), "{told}");
+}
+
+#[test]
+fn what_the_agent_tells_of_itself_serves_records_too() {
+    let own = SET.replace("[[records.orders]]", "records = [\"orders\"]\n[[destination.odoo.record]]");
+    let own = own.replace("workorder.finished", "agent.started").replace("finished", "gateway");
+    assert_eq!(loaded(&own, SET).problems, []);
+}
+
+#[test]
 fn what_is_wrong_in_a_set_is_told_once_in_its_own_file() {
     let loaded = loaded("records = [\"orders\"]", &SET.replace("fields", "feilds"));
     let told: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
