@@ -11,6 +11,7 @@ use std::env;
 use tokio::sync::{Mutex, MutexGuard};
 
 const REQUEST: &str = "maintenance.request";
+const EQUIPMENT: &str = "maintenance.equipment";
 /// The custom model that the fake can be without; a real server gets one of its own for each plant.
 const FAKE_MODEL: &str = "x_plant_event";
 
@@ -191,15 +192,15 @@ impl Server {
     pub(crate) async fn add_equipment(&self, name: &str) -> bool {
         match &self.kind {
             Kind::Fake(odoo) => {
-                odoo.database(|db| db.insert("maintenance.equipment", None, [("name", json!(name))]));
+                odoo.database(|db| db.insert(EQUIPMENT, None, [("name", json!(name))]));
                 true
             }
             Kind::Real { administrator: Some(_), .. } => {
-                let made = self.administer("maintenance.equipment", "create", json!([{"name": name}])).await;
+                let made = self.administer(EQUIPMENT, "create", json!([{"name": name}])).await;
                 let mine = json!([[["login", "=", self.user.login]], ["partner_id"]]);
                 let user = self.administer("res.users", "search_read", mine).await;
                 let follow = json!([[made], [user[0]["partner_id"][0]]]);
-                self.administer("maintenance.equipment", "message_subscribe", follow).await;
+                self.administer(EQUIPMENT, "message_subscribe", follow).await;
                 true
             }
             Kind::Real { administrator: None, .. } => {
@@ -213,12 +214,12 @@ impl Server {
     pub(crate) async fn import_equipment(&self, external_id: &str, name: &str) -> bool {
         match &self.kind {
             Kind::Fake(odoo) => {
-                odoo.database(|db| db.insert("maintenance.equipment", Some(external_id), [("name", json!(name))]));
+                odoo.database(|db| db.insert(EQUIPMENT, Some(external_id), [("name", json!(name))]));
                 true
             }
             Kind::Real { administrator: Some(_), .. } => {
                 let rows = json!([["id", "name"], [[external_id, name]]]);
-                let loaded = self.administer("maintenance.equipment", "load", rows).await;
+                let loaded = self.administer(EQUIPMENT, "load", rows).await;
                 assert!(loaded["ids"].is_array(), "{loaded}");
                 true
             }
@@ -319,13 +320,14 @@ impl Server {
         match &self.kind {
             Kind::Fake(_) => true,
             Kind::Real { administrator: None, .. } => self.administrator().is_some(),
-            Kind::Real { administrator: Some(_), .. } => {
+            Kind::Real { administrator: Some(administrator), .. } => {
                 let known = self.administer("ir.model", "search_count", json!([[["model", "in", models]]])).await;
                 let has = known == models.len();
                 if !has {
                     println!("skipped on {}: the database has not all of {models:?}", self.url);
                 }
-                has
+                has && self.lets(administrator, "mrp.workcenter", "Manufacturing / Administrator").await
+                    && self.lets(&self.user, "mrp.workcenter.productivity", "Manufacturing / User").await
             }
         }
     }
@@ -346,16 +348,20 @@ impl Server {
 
     /// Whether the agent's user may keep equipment, and may have requests without an owner; said aloud where not.
     pub(crate) async fn lets_manage_equipment(&self) -> bool {
-        let may = self.manages_equipment().await;
+        self.lets(&self.user, EQUIPMENT, "Maintenance / Equipment Manager").await
+    }
+
+    /// Whether a user may create records of a model, as a group lets him; said aloud where not.
+    async fn lets(&self, user: &User, model: &str, group: &str) -> bool {
+        let may = self.may_create(user, model).await;
         if !may {
-            println!("skipped on {}: `{}` lacks the group Maintenance / Equipment Manager", self.url, self.user.login);
+            println!("skipped on {}: `{}` lacks the group {group}", self.url, user.login);
         }
         may
     }
 
-    async fn manages_equipment(&self) -> bool {
-        let asked = json!([[], "create"]);
-        self.call(&self.user, "maintenance.equipment", "has_access", asked, json!({})).await == true
+    async fn may_create(&self, user: &User, model: &str) -> bool {
+        self.call(user, model, "has_access", json!([[], "create"]), json!({})).await == true
     }
 
     /// The rules let the agent's user have no requests but those that it owns. Gives what ends that; nothing, said aloud, where nobody
@@ -371,7 +377,7 @@ impl Server {
                 self.administrator()?;
             }
         }
-        let was_manager = self.manages_equipment().await;
+        let was_manager = self.may_create(&self.user, EQUIPMENT).await;
         let barred = Barred { server: self, owner, was_manager };
         barred.is_manager(false).await;
         Some(barred)
