@@ -43,13 +43,13 @@ async fn alarms_that_need_a_person_become_requests_without_owner_and_the_others_
             )
         };
         plant.deliver(&[alarm("critical"), alarm("fault"), alarm("warning")]).await;
-        let fields = ["name", "priority", "maintenance_type", "request_date", "owner_user_id", "equipment_id"];
+        let fields = ["name", "priority", "maintenance_type", "request_date", "owner_user_id"];
         let found =
             server.look("maintenance.request", json!([["name", "=like", format!("mes: {id} %")]]), &fields).await;
         let row = |severity: &str, priority: &str| {
             json!({
                 "name": format!("mes: {id} {severity}"), "priority": priority, "maintenance_type": "corrective",
-                "request_date": "2026-11-20", "owner_user_id": false, "equipment_id": false,
+                "request_date": "2026-11-20", "owner_user_id": false,
             })
         };
         assert_eq!(without_ids(found), [row("critical", "3"), row("fault", "2")]);
