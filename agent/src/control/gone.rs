@@ -3,7 +3,7 @@
 use plantlink_buffer::{Event, FlowState, Loss, ReadError, Reader, Stored};
 use serde::{Deserialize, Serialize};
 
-use crate::overflow;
+use crate::own_event::overflow;
 use crate::template::rfc3339;
 
 /// A flow without the event that may have had it.
