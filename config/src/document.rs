@@ -7,6 +7,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::path::Step;
+
 /// Which of the files, in the order in which they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileId(pub(crate) usize);
@@ -71,6 +73,26 @@ impl Place {
 }
 
 impl Node {
+    /// A file in which nothing stands.
+    pub(crate) const EMPTY: Self = Self { place: Place::START, value: Value::Table(Vec::new()) };
+
+    /// What this table or list holds there.
+    pub(crate) fn step(&self, step: &Step) -> Option<&Node> {
+        match (step, &self.value) {
+            (Step::Key(key), _) => self.get(key).map(|entry| &entry.node),
+            (Step::Item(index), Value::List(items)) => items.get(*index),
+            (
+                Step::Item(_),
+                Value::Text(_)
+                | Value::Integer(_)
+                | Value::Float(_)
+                | Value::Boolean(_)
+                | Value::Moment
+                | Value::Table(_),
+            ) => None,
+        }
+    }
+
     /// What stands under a key, if this is a table that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         match &self.value {

@@ -88,7 +88,8 @@ impl Expansion<'_> {
         let broken = profile.is_err() || sheet.is_err();
         let profile = profile.unwrap_or_default();
         let tags = |profile: &Node| profile.list("tag").to_vec();
-        let own = [sheet.unwrap_or_default(), device.list("tag").to_vec()].concat();
+        let mut own = sheet.unwrap_or_default();
+        own.extend_from_slice(device.list("tag"));
         let tags = overridden(profile.as_ref().map(tags).unwrap_or_default(), own);
         if !tags.is_empty() {
             set_list(device, "tag", tags);

@@ -217,9 +217,9 @@ fn read(path: &Path, environment: Environment, running: Option<&Config>) -> Load
         let problems = report.into_problems(&files, &locations);
         return Loaded { config: None, problems, places: Places::new(files, locations), rights };
     };
-    let locations = Locations::of(&root);
+    let locations = Locations::of(root);
     let mut lint = Lint { report: &mut report, report_missing: whole };
-    let right = lint.value(&root, &FILE, &path::Path::top());
+    let right = lint.value(locations.root(), &FILE, &path::Path::top());
     let tables = FileTables::deserialize(right.unwrap_or_default());
     let mut check = Check::new(report, &files, &locations, environment, service, whole);
     check.check_files();

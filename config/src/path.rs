@@ -6,9 +6,12 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Path(Vec<Step>);
 
+/// From a table or a list to what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Step {
+pub(crate) enum Step {
+    /// The key of a table.
     Key(String),
+    /// The element of a list, counted from 0.
     Item(usize),
 }
 
@@ -28,10 +31,9 @@ impl Path {
         self.step(Step::Item(index))
     }
 
-    /// The table or list that holds this; `None` for the top.
-    pub(crate) fn parent(&self) -> Option<Self> {
-        let (_, parent) = self.0.split_last()?;
-        Some(Self(parent.to_vec()))
+    /// From the top on.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
     }
 
     fn step(&self, step: Step) -> Self {

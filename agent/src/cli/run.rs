@@ -1,10 +1,11 @@
 //! `plantlink run`: the daemon, its log, and a configuration that has no mistakes.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use plantlink_config::{Environment, load};
+use plantlink_config::{Config, Environment, load};
 use tracing_subscriber::EnvFilter;
 
 use super::{ConfigArgs, EXIT_CONFIG, check, failed};
@@ -54,21 +55,28 @@ async fn serve(args: &RunArgs) -> ExitCode {
         Err(error) => return failed(&RunError::Signals(error)),
     };
     let path = args.config.config.clone();
-    let loaded = tokio::select! {
-        loaded = aside(move || load(&path, Environment::Run)) => loaded,
+    let config = tokio::select! {
+        config = aside(move || configuration(&path)) => config,
         () = signals.stop.next() => return ExitCode::SUCCESS,
     };
-    check::print_problems(&loaded.problems);
-    let Some(config) = loaded.config else {
-        eprintln!("{}; nothing was started", check::tally(&loaded.problems));
-        return ExitCode::from(EXIT_CONFIG);
-    };
+    let Some(config) = config else { return ExitCode::from(EXIT_CONFIG) };
     log(args.log);
     let provenance = if args.simulated { Provenance::Simulation } else { Provenance::Plant };
     match crate::run::run(&args.config.config, config, provenance, signals).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// What the file says; `None` when it cannot be run, which was told. The texts and the places in them end here: with many
+/// tags they are larger than what was made of them.
+fn configuration(path: &Path) -> Option<Config> {
+    let loaded = load(path, Environment::Run);
+    check::print_problems(&loaded.problems);
+    if loaded.config.is_none() {
+        eprintln!("{}; nothing was started", check::tally(&loaded.problems));
+    }
+    loaded.config
 }
 
 /// `RUST_LOG` chooses what is logged; `info` without it.
