@@ -1,6 +1,6 @@
 //! A device: one unit on a Modbus line, with its tags and what is derived from them.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,8 +32,8 @@ pub struct Device {
     pub unit: u8,
     /// The interval of its scans, never zero.
     pub every: Duration,
-    /// Its signals, at least one, each name once.
-    pub tags: Vec<Tag>,
+    /// Its signals, at least one, each name once. There may be thousands, and whoever has the device shares them.
+    pub tags: Arc<[Tag]>,
     /// What is made of them.
     pub events: Vec<Derivation>,
     /// Where it has tags and events from that other devices may share.
@@ -65,7 +65,7 @@ impl Device {
             name,
             unit,
             every,
-            tags: Vec::new(),
+            tags: [].into(),
             events: Vec::new(),
             profile: None,
             identity: None,
@@ -193,7 +193,7 @@ impl DeviceTable {
             name: name?,
             unit: self.unit?,
             every: every?,
-            tags,
+            tags: tags.into(),
             events,
             // One that is not there was reported where it is looked for first.
             profile: self.profile.as_ref().and_then(|profile| check.profiles.get(profile).cloned()),

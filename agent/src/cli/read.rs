@@ -112,7 +112,8 @@ impl Wanted {
             Some(device) => device.clone(),
             None => Device::plain(Name::new("unit").ok_or(ReadError::NoRegister)?, target.unit, WATCH_EVERY),
         };
-        let named = device.tags.len();
+        let mut tags = device.tags.to_vec();
+        let named = tags.len();
         let mut places: Vec<usize> = match args.registers.is_empty() {
             true => (0..named).collect(),
             false => Vec::new(),
@@ -131,13 +132,14 @@ impl Wanted {
                 let wire = u16::try_from(wire).ok().filter(|_| end <= 0x1_0000).ok_or_else(behind)?;
                 let at = Address { wire, ..first };
                 let name = TagName::new("register").ok_or_else(behind)?;
-                places.push(device.tags.len());
-                device.tags.push(Tag::plain(name, at, kind.clone(), args.word_order, device.every));
+                places.push(tags.len());
+                tags.push(Tag::plain(name, at, kind.clone(), args.word_order, device.every));
             }
         }
         if places.is_empty() {
             return Err(ReadError::NoRegister.into());
         }
+        device.tags = tags.into();
         Ok(Wanted { device, places, named })
     }
 

@@ -30,7 +30,7 @@ fn tags(sheet: impl AsRef<[u8]>) -> Vec<Tag> {
     assert_eq!(loaded.problems, []);
     let config = loaded.config.unwrap();
     let [Source::Modbus(line)] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
-    line.devices[0].tags.clone()
+    line.devices[0].tags.to_vec()
 }
 
 fn problems(sheet: &str) -> Vec<String> {

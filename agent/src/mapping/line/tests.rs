@@ -25,7 +25,7 @@ fn tag(name: &str, kind: TagType) -> Tag {
 }
 
 fn line(events: Vec<Derivation>) -> ModbusLine {
-    let tags = vec![tag("good_parts", TagType::U16), tag("speed", TagType::F32), tag("order_no", TagType::U32)];
+    let tags = [tag("good_parts", TagType::U16), tag("speed", TagType::F32), tag("order_no", TagType::U32)].into();
     let every = Duration::from_secs(1);
     let device = Device { tags, events, ..Device::plain(Name::new("press-12").unwrap(), 1, every) };
     ModbusLine {
@@ -35,6 +35,17 @@ fn line(events: Vec<Derivation>) -> ModbusLine {
         pause: Duration::ZERO,
         devices: vec![device],
     }
+}
+
+/// Gives the line's device one more tag.
+fn add(line: &mut ModbusLine, tag: Tag) {
+    let tags = &mut line.devices[0].tags;
+    *tags = tags.iter().cloned().chain([tag]).collect();
+}
+
+/// A tag of the line's device.
+fn tag_mut(line: &mut ModbusLine, place: usize) -> &mut Tag {
+    &mut Arc::make_mut(&mut line.devices[0].tags)[place]
 }
 
 fn plant() -> Plant {

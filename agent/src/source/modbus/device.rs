@@ -1,6 +1,7 @@
 //! A device on its line: when it is scanned, with which requests, and what its tags read.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_config::Tag;
@@ -27,7 +28,7 @@ const SHARE: u32 = 20;
 /// A device with what its scans need.
 pub(crate) struct Device {
     unit: u8,
-    tags: Vec<Tag>,
+    tags: Arc<[Tag]>,
     /// The places of the tags that hold another's power of ten, by the place of the other.
     exponents: Vec<Option<usize>>,
     limits: Limits,

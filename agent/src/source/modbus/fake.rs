@@ -148,5 +148,5 @@ pub(crate) fn holding(wires: &[u16]) -> Vec<Tag> {
 }
 
 pub(crate) fn device(unit: u8, tags: Vec<Tag>) -> Device {
-    Device { tags, retries: 0, ..Device::plain(Name::new("device").unwrap(), unit, EVERY) }
+    Device { tags: tags.into(), retries: 0, ..Device::plain(Name::new("device").unwrap(), unit, EVERY) }
 }

@@ -87,6 +87,8 @@ fn share(round: &RoundForecast<'_>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use plantlink_config::{LineAddress, Name};
 
     use super::super::fake::{device, holding};
@@ -95,7 +97,7 @@ mod tests {
     /// A line with a device of two requests each 100 ms.
     fn line(pause: Duration) -> ModbusLine {
         let mut device = device(1, holding(&[0, 500]));
-        device.tags.iter_mut().for_each(|tag| tag.every = Duration::from_millis(100));
+        Arc::make_mut(&mut device.tags).iter_mut().for_each(|tag| tag.every = Duration::from_millis(100));
         ModbusLine {
             name: Name::new("line").unwrap(),
             address: LineAddress::Tcp { host: "10.20.1.12".into(), port: 502 },

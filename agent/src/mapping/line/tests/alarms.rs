@@ -79,7 +79,7 @@ fn each_bit_is_an_alarm_that_is_raised_and_cleared_under_one_id() {
 #[test]
 fn the_bits_of_a_word_with_labels_are_known_by_these() {
     let mut line = machine(vec![Derivation::Alarmed(word(0, 0))]);
-    line.devices[0].tags[4].kind = TagType::Bits(Labels::from_iter([(3, "guard open")]));
+    tag_mut(&mut line, 4).kind = TagType::Bits(Labels::from_iter([(3, "guard open")]));
     let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let mut scan = shown(1, "run", 0, 5.0);
     let set: Vec<Arc<str>> = vec!["guard open".into(), "bit7".into()];
@@ -105,7 +105,7 @@ fn alarms_stay_raised_while_the_device_is_silent_or_the_word_is_bad() {
 fn a_flag_is_an_alarm_while_it_is_true() {
     let flag = Alarmed { shown: Shown::Bits(vec![alarm("guard", 0)]), ..word(0, 0) };
     let mut line = machine(vec![Derivation::Alarmed(flag)]);
-    line.devices[0].tags[4].kind = TagType::Bit(3);
+    tag_mut(&mut line, 4).kind = TagType::Bit(3);
     let mut mapper = LineMapper::new(&plant(), &line, Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let kinds: Vec<String> = (1..)
         .zip([false, true, true, false])

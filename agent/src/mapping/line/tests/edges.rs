@@ -16,7 +16,7 @@ fn watched(event_type: &str, direction: Direction) -> ModbusLine {
         data: vec![("values".into(), DataTemplate::Table(vec![("speed".into(), speed)]))],
     };
     let mut line = line(vec![Derivation::Edge(edge)]);
-    line.devices[0].tags.push(tag("done", TagType::Bit(4)));
+    add(&mut line, tag("done", TagType::Bit(4)));
     line
 }
 

@@ -52,9 +52,9 @@ fn reporting_line() -> ModbusLine {
         sampled(None),
         sampled(Some(PACED * 4)),
     ]);
-    let device = &mut line.devices[0];
-    device.tags[1].reporting =
+    tag_mut(&mut line, 1).reporting =
         Reporting { deadband: Deadband::Percent(30.0), min_interval: Some(PACED * 2), max_silence: Some(PACED * 7) };
+    let device = &mut line.devices[0];
     let tag = device.tags[0].clone();
     device.identity = Some(plantlink_config::Identity { tag, expect: vec![plantlink_config::Expected::Number(1)] });
     line

@@ -13,8 +13,8 @@ use crate::source::Identity;
 pub(super) fn machine(events: Vec<Derivation>) -> ModbusLine {
     let mut line = line(events);
     let words = Labels::from_iter([(0, "stopped"), (3, "run"), (7, "fault"), (8, "changeover")]);
-    line.devices[0].tags.push(tag("state", TagType::Enum(words)));
-    line.devices[0].tags.push(tag("alarms", TagType::U16));
+    add(&mut line, tag("state", TagType::Enum(words)));
+    add(&mut line, tag("alarms", TagType::U16));
     line
 }
 

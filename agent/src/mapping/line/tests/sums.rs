@@ -81,12 +81,10 @@ fn counting(accumulate: Duration) -> ModbusLine {
         data: Vec::new(),
     };
     let mut line = line(vec![Derivation::Counted(counted), Derivation::Consumed(consumed)]);
-    line.devices[0].tags[1] = plantlink_config::Tag {
-        kind: TagType::U16,
-        scale: 0.1,
-        unit_of_measure: Some("kW.h".into()),
-        ..line.devices[0].tags[1].clone()
-    };
+    let meter = tag_mut(&mut line, 1);
+    meter.kind = TagType::U16;
+    meter.scale = 0.1;
+    meter.unit_of_measure = Some("kW.h".into());
     line
 }
 

@@ -194,7 +194,7 @@ fn the_steps_of_a_meter_add_up_to_what_it_shows() {
         accumulate: Duration::ZERO,
         data: vec![order()],
     })]);
-    config.devices[0].tags[1].unit_of_measure = Some("kW.h".to_owned());
+    tag_mut(&mut config, 1).unit_of_measure = Some("kW.h".to_owned());
     let mut mapper = LineMapper::new(&plant(), &config, Duration::ZERO, &Memory::new(), &FreshIds::ByChance);
     let mut deltas = Vec::new();
     let mut last = Value::Null;

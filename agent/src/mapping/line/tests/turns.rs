@@ -72,7 +72,7 @@ fn a_device_is_described_when_it_is_seen_first_and_when_its_tags_change() {
         described.map(|(_, data)| data)
     };
     let mut line = line(Vec::new());
-    line.devices[0].tags[1].unit_of_measure = Some("mm/s".to_owned());
+    tag_mut(&mut line, 1).unit_of_measure = Some("mm/s".to_owned());
     let tags = json!([
         {"name": "good_parts", "type": "u16"},
         {"name": "speed", "type": "f32", "unit_of_measure": "mm/s"},
@@ -80,7 +80,7 @@ fn a_device_is_described_when_it_is_seen_first_and_when_its_tags_change() {
     ]);
     assert_eq!(first(&line, 1), Some(json!({"cause": "start", "tags": tags})));
     assert_eq!(first(&line, 2), None, "it is the same after a restart");
-    line.devices[0].tags[1].unit_of_measure = None;
+    tag_mut(&mut line, 1).unit_of_measure = None;
     assert_eq!(first(&line, 3).unwrap()["cause"], "config");
     assert_eq!(first(&line, 4), None);
 }
