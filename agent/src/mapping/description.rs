@@ -1,6 +1,6 @@
 //! `device.described`: what a device is, told when that is new, and whether its tags were written for it.
 
-use plantlink_config::{Expected, Labels, Profile, TagType};
+use plantlink_config::{Expected, Labels, TagType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -39,10 +39,43 @@ struct Firmware {
 
 /// A description that is new.
 pub(super) struct Described {
-    pub(super) data: Map<String, Value>,
+    /// The data of the event, as JSON text.
+    pub(super) data: Vec<u8>,
     pub(super) remembered: Remembered,
     /// It was another firmware before, and is the expected one now.
     pub(super) is_trusted_again: bool,
+}
+
+/// The data of the event. It goes into its JSON text as it is: of thousands of tags, a tree of values would be larger than
+/// all that the agent keeps of them.
+#[derive(Serialize)]
+struct Data<'a> {
+    cause: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    firmware_expected: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile_version: Option<&'a str>,
+    tags: Vec<DescribedTag<'a>>,
+}
+
+/// A tag, as events describe it.
+#[derive(Serialize)]
+struct DescribedTag<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit_of_measure: Option<&'a str>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    labels: Map<String, Value>,
 }
 
 impl Description {
@@ -97,30 +130,21 @@ impl Description {
         Some(described)
     }
 
-    fn data(&self, cause: &str, told: &Told, device: &MappedDevice) -> Map<String, Value> {
-        let mut data = Map::new();
-        data.insert("cause".into(), cause.into());
+    fn data(&self, cause: &str, told: &Told, device: &MappedDevice) -> Vec<u8> {
         let plate = told.nameplate.as_ref();
         // The profile knows better than the nameplate where the firmware stands that its tags depend on.
-        let found = told.firmware.as_ref().and_then(|firmware| firmware.found.as_ref());
-        for (key, text) in [
-            ("vendor", plate.and_then(|plate| plate.vendor.as_ref())),
-            ("model", plate.and_then(|plate| plate.model.as_ref())),
-            ("firmware", found.or_else(|| plate?.firmware.as_ref())),
-        ] {
-            data.extend(text.map(|text| (key.to_owned(), text.as_str().into())));
-        }
-        if !self.expected.is_empty() {
-            data.insert("firmware_expected".into(), self.expected.clone().into());
-        }
-        if let Some(Profile { name, version }) = &device.profile {
-            data.insert("profile".into(), (&**name).into());
-            if let Some(version) = version {
-                data.insert("profile_version".into(), version.as_str().into());
-            }
-        }
-        data.insert("tags".into(), tags(device));
-        data
+        let found = told.firmware.as_ref().and_then(|firmware| firmware.found.as_deref());
+        let profile = device.profile.as_ref();
+        json(&Data {
+            cause,
+            vendor: plate.and_then(|plate| plate.vendor.as_deref()),
+            model: plate.and_then(|plate| plate.model.as_deref()),
+            firmware: found.or_else(|| plate?.firmware.as_deref()),
+            firmware_expected: &self.expected,
+            profile: profile.map(|profile| &*profile.name),
+            profile_version: profile.and_then(|profile| profile.version.as_deref()),
+            tags: tags(device),
+        })
     }
 }
 
@@ -136,25 +160,23 @@ impl From<&Identity> for Firmware {
     }
 }
 
-/// The tags, as events describe them.
-fn tags(device: &MappedDevice) -> Value {
-    device.tags.iter().map(described_tag).collect()
+fn tags(device: &MappedDevice) -> Vec<DescribedTag<'_>> {
+    device.tags.iter().map(DescribedTag::from).collect()
 }
 
-fn described_tag(tag: &MappedTag) -> Value {
-    let mut described = Map::new();
-    described.insert("name".into(), (&*tag.name).into());
-    described.insert("type".into(), tag.kind.name().into());
-    if let Some(unit) = &tag.unit_of_measure {
-        described.insert("unit_of_measure".into(), unit.as_str().into());
+impl<'a> From<&'a MappedTag> for DescribedTag<'a> {
+    fn from(tag: &'a MappedTag) -> Self {
+        DescribedTag {
+            name: &tag.name,
+            kind: tag.kind.name(),
+            unit_of_measure: tag.unit_of_measure.as_deref(),
+            labels: if let TagType::Enum(labels) | TagType::Bits(labels) = &tag.kind {
+                described_labels(labels)
+            } else {
+                Map::new()
+            },
+        }
     }
-    if let TagType::Enum(labels) | TagType::Bits(labels) = &tag.kind
-        && let labels = described_labels(labels)
-        && !labels.is_empty()
-    {
-        described.insert("labels".into(), labels.into());
-    }
-    Value::Object(described)
 }
 
 fn described_labels(labels: &Labels) -> Map<String, Value> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use plantlink_buffer::Event;
 use plantlink_config::{Derivation, Plant, Stage, TagName};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::derived::{Derived, Made};
@@ -71,12 +71,12 @@ impl DeviceMapper {
             Turn::StaysOffline => return,
             Turn::Online { data, remembered } => {
                 entry.memory.push(remembered);
-                entry.events.push(self.event("device.online", &scan, &data));
+                entry.events.push(self.event("device.online", &scan, json(&data)));
             }
             Turn::Offline { data, last_good, remembered } => {
                 entry.memory.push(remembered);
                 let offline = entry.events.len();
-                entry.events.push(self.event("device.offline", &scan, &data));
+                entry.events.push(self.event("device.offline", &scan, json(&data)));
                 if let Some(last_good) = last_good {
                     self.silence(plant, &scan, last_good, entry);
                 }
@@ -119,7 +119,7 @@ impl DeviceMapper {
     fn describe(&mut self, plant: &Plant, scan: &Scan, entry: &mut Entry) {
         let Some(described) = self.description.take(scan, &self.device) else { return };
         entry.memory.push(described.remembered);
-        entry.events.push(self.event("device.described", scan, &described.data));
+        entry.events.push(self.event("device.described", scan, described.data));
         if described.is_trusted_again {
             self.derive(plant, scan, entry, |derived, scope, made| derived.renew(scope, scan.stamp, made));
         }
@@ -139,7 +139,7 @@ impl DeviceMapper {
         entry.memory.extend(made.memory);
         entry.events.extend(made.events.into_iter().map(|(event_type, mut data)| {
             catalog::conform(&event_type, &mut data);
-            self.event(&event_type, scan, &data)
+            self.event(&event_type, scan, json(&data))
         }));
     }
 
@@ -153,7 +153,7 @@ impl DeviceMapper {
         entry.events.extend(samples.iter().map(|sample| self.sampled(scan, sample)));
     }
 
-    fn event(&self, event_type: &str, scan: &Scan, data: &Map<String, Value>) -> Event {
+    fn event(&self, event_type: &str, scan: &Scan, data: Vec<u8>) -> Event {
         event(&self.ids, &self.source, event_type, scan.stamp, data, self.metadata.clone())
     }
 
@@ -163,7 +163,7 @@ impl DeviceMapper {
             metadata.extend_from_slice(br#","quality":"#);
             metadata.extend_from_slice(&json(&sample.quality));
         }
-        event(&self.ids, &self.source, "measurement.sampled", scan.stamp, &sample.data, metadata)
+        event(&self.ids, &self.source, "measurement.sampled", scan.stamp, json(&sample.data), metadata)
     }
 }
 

@@ -35,7 +35,6 @@ use std::time::Duration;
 
 use plantlink_buffer::{Event, EventTime, Received, Stamp};
 use plantlink_config::{Plant, Stage};
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::source::sparkplug::NodeId;
@@ -139,22 +138,15 @@ impl Mapper {
     }
 }
 
-/// An event of a device.
-fn event(
-    ids: &FreshIds,
-    source: &Arc<str>,
-    event_type: &str,
-    stamp: Stamp,
-    data: &Map<String, Value>,
-    metadata: Vec<u8>,
-) -> Event {
+/// An event of a device. `data` is JSON text.
+fn event(ids: &FreshIds, source: &Arc<str>, event_type: &str, stamp: Stamp, data: Vec<u8>, metadata: Vec<u8>) -> Event {
     Event {
         id: ids.next(stamp).into_bytes(),
         event_type: event_type.into(),
         source: source.clone(),
         at: EventTime::Own,
         stamp,
-        data: json(data),
+        data,
         metadata,
     }
 }

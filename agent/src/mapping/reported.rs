@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plantlink_buffer::Stamp;
+use plantlink_config::TagName;
 
 use super::mapped::{MappedDevice, MappedTag};
 use super::report::{Report, Rule};
@@ -28,7 +29,7 @@ pub(super) struct Reported {
 }
 
 struct Tracked {
-    name: String,
+    name: TagName,
     /// `None`: nobody wants to know of it.
     rule: Option<Rule>,
     last: Option<Report>,
@@ -40,7 +41,7 @@ impl Reported {
     /// `wanted` are the places of the tags that somebody wants to know of.
     pub(super) fn new(device: &MappedDevice, wanted: impl Iterator<Item = usize>, memory: &Memory) -> Self {
         let owner = format!("report/{}", device.name);
-        let tracked = |tag: &MappedTag| Tracked { name: tag.name.to_string(), rule: None, last: None, kept: false };
+        let tracked = |tag: &MappedTag| Tracked { name: tag.name.clone(), rule: None, last: None, kept: false };
         let mut tags: Vec<Tracked> = device.tags.iter().map(tracked).collect();
         for place in wanted {
             if let (Some(tracked), Some(tag)) = (tags.get_mut(place), device.tags.get(place)) {
@@ -51,7 +52,7 @@ impl Reported {
             let remembered = memory.get(&row_owner(&owner, row)).and_then(|bytes| serde_json::from_slice(bytes).ok());
             let mut remembered: BTreeMap<String, Report> = remembered.unwrap_or_default();
             for tag in tags.iter_mut().filter(|tag| tag.rule.is_some()) {
-                tag.last = remembered.remove(&tag.name);
+                tag.last = remembered.remove(&*tag.name);
                 tag.kept = tag.last.is_some();
             }
         }

@@ -121,7 +121,10 @@ async fn tend<S: crate::source::Source>(
     let tap = premises.tap.source(&source);
     let (mapper, memory) = premises.read(move |reader| restore(&source, &plant, wait, &reader)).await?;
     let Premises { store, health, .. } = premises;
-    collect(open(&memory), mapper, store, Audience { source: name, health, tap }, stop).await?;
+    let opened = open(&memory);
+    // It is that of all sources, and each of them would keep it for as long as it runs.
+    drop(memory);
+    collect(opened, mapper, store, Audience { source: name, health, tap }, stop).await?;
     Ok(())
 }
 
