@@ -68,6 +68,7 @@ mod sparkplug;
 mod sparkplug_topics;
 mod spelling;
 mod stage;
+mod synonym;
 mod tag;
 mod tag_type;
 mod template;

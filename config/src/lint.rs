@@ -10,6 +10,7 @@ use crate::{
     report::{Report, code},
     shape::{Shape, TableShape},
     spelling::nearest,
+    synonym::meant,
 };
 
 /// Goes through the tables once.
@@ -130,8 +131,11 @@ impl Lint<'_> {
             return Some(Json::from(text));
         }
         let message = format!("`{text}` is not allowed here (allowed: {})", words.join(", "));
-        let nearest = nearest(text, words.iter().map(String::as_str));
-        self.report.error(code::BAD_VALUE, path, message).did_you_mean(nearest);
+        let found = self.report.error(code::BAD_VALUE, path, message);
+        match meant(text, words) {
+            Some(meant) => found.help(format!("did you mean {meant}?")),
+            None => found.did_you_mean(nearest(text, words.iter().map(String::as_str))),
+        };
         None
     }
 

@@ -92,6 +92,51 @@ fn every_problem_of_a_sheet_names_its_row_and_its_column() {
     assert_eq!(problems(sheet), expected);
 }
 
+/// Manuals and other programs have names of their own for types, and some of these say too little.
+#[test]
+fn a_type_under_another_name_is_told_with_what_to_write() {
+    for (said, meant) in [
+        ("uint16", "`u16`"),
+        ("UINT_16", "`u16`"),
+        ("unsigned short", "`u16`"),
+        ("WORD", "`u16`"),
+        ("sunssf", "`i16`"),
+        ("dint", "`i32`"),
+        ("DWORD", "`u32`"),
+        ("acc64", "`u64`"),
+        ("Float32", "`f32`"),
+        ("REAL", "`f32`"),
+        ("double", "`f64`"),
+        ("boolean", "`bool`"),
+        ("bitfield16", "`bits`"),
+        ("ASCII", "`string`"),
+        ("int", "`i16` (one register) or `i32` (two registers)"),
+        ("uint", "`u16` (one register) or `u32` (two registers)"),
+        ("long", "`i32` (two registers) or `i64` (four registers)"),
+        ("float", "`f32` (two registers) or `f64` (four registers)"),
+        ("bcd", "`bcd16` (one register) or `bcd32` (two registers)"),
+        ("U16", "`u16`"),
+    ] {
+        let problems = problems(&format!("name;at;type\nspeed;holding:1;{said}\n"));
+        let [problem] = problems.as_slice() else { panic!("{said}: {problems:?}") };
+        assert!(problem.contains("C2 (type)"), "{problem}");
+        assert!(problem.ends_with(&format!("(did you mean {meant}?)")), "{problem}");
+    }
+}
+
+#[test]
+fn a_word_order_and_a_parity_under_another_name_are_told_with_what_to_write() {
+    let plant = PLANT
+        .replace("\"tcp://plc\"", "\"rtu:///dev/ttyUSB0\"\nparity = \"N\"")
+        .replace("unit = 1", "unit = 1\nword_order = \"little-endian\"\nnumbering = \"0-based\"");
+    let folder = Folder::with(&[("plantlink.toml", &plant), ("tags.csv", "name;at;type\nspeed;holding:1;u16\n")]);
+    let problems = folder.problems(Environment::Run);
+    for meant in ["`none`", "`CDAB` (the words reversed) or `DCBA` (all bytes reversed)", "`zero-based`"] {
+        let help = format!("(did you mean {meant}?)");
+        assert!(problems.iter().any(|problem| problem.ends_with(&help)), "{meant}: {problems:?}");
+    }
+}
+
 #[test]
 fn what_is_no_sheet_is_refused_once() {
     for (sheet, expected) in [
