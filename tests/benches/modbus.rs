@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use plantlink_tests::agent::Agent;
-use plantlink_tests::usage::{cpu_s, peak_memory_mb};
+use plantlink_tests::usage::{cpu_s, memory_mb, own_memory_mb, peak_memory_mb};
 use plantlink_tests::workload::setting;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,7 +78,8 @@ async fn measure(case: &Case, length: Duration) {
     let quantile = |part: f64| intervals[((intervals.len() - 1) as f64 * part) as usize];
     println!(
         "{:>6} tags at {:?}{}: {:.2} requests a scan and device (the fewest are {REQUESTS_MIN}), interval p50 {:.1?} p99 \
-         {:.1?}, {:.1} % of a core, {:.1} MB",
+         {:.1?}, {:.1} % of a core, {:.1} MB at most, {:.1} MB in the end, {:.1} of which are its own and no pages of the \
+         program",
         u32::from(case.devices) * u32::from(TAGS_PER_DEVICE),
         case.every,
         if case.busy { "" } else { ", nothing changes" },
@@ -87,6 +88,8 @@ async fn measure(case: &Case, length: Duration) {
         quantile(0.99),
         cpu * 100.0,
         peak_memory_mb(process),
+        memory_mb(process),
+        own_memory_mb(process),
     );
 }
 

@@ -44,6 +44,15 @@ pub fn memory_mb(process: u32) -> f64 {
     megabytes(process, "VmRSS:")
 }
 
+/// Of the memory that a process has resident now, what no other process can share and no file holds, in megabytes: the
+/// rest is mostly pages of the program itself.
+///
+/// # Panics
+/// When there is no such process.
+pub fn own_memory_mb(process: u32) -> f64 {
+    megabytes(process, "RssAnon:")
+}
+
 fn megabytes(process: u32, key: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
     let line = status.lines().find(|line| line.starts_with(key)).expect("a line of the kernel");
