@@ -48,7 +48,8 @@ pub enum Numbering {
 pub enum AddressError {
     /// With a point or a comma.
     #[error(
-        "`{0}` has a `.` or `,`, and an address has none: spreadsheets turn 40010.10 into 40010.1 and 40,010 into a fraction"
+        "`{0}` has a `.` or `,`, and an address has none: a bit has the key `bit`, and spreadsheets turn 40010.10 into 40010.1 \
+         and 40,010 into a fraction"
     )]
     Fraction(String),
     /// As a spreadsheet shows a long number.

@@ -38,6 +38,8 @@ pub(crate) enum Value {
     Boolean(bool),
     /// A date or a time. No key takes one.
     Moment,
+    /// A cell of a sheet that is none of what its column takes, which was reported where it was read.
+    Misfit,
     List(Vec<Node>),
     /// In the order of the file.
     Table(Vec<Entry>),
@@ -88,6 +90,7 @@ impl Node {
                 | Value::Float(_)
                 | Value::Boolean(_)
                 | Value::Moment
+                | Value::Misfit
                 | Value::Table(_),
             ) => None,
         }
@@ -102,6 +105,7 @@ impl Node {
             | Value::Float(_)
             | Value::Boolean(_)
             | Value::Moment
+            | Value::Misfit
             | Value::List(_) => None,
         }
     }

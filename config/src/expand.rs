@@ -273,8 +273,12 @@ pub(crate) fn list_mut<'a>(mut node: &'a mut Node, keys: &[&str]) -> &'a mut [No
     }
     match &mut node.value {
         Value::List(items) => items,
-        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Moment | Value::Table(_) => {
-            &mut []
-        }
+        Value::Text(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Moment
+        | Value::Misfit
+        | Value::Table(_) => &mut [],
     }
 }

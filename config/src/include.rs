@@ -92,9 +92,13 @@ fn patterns(root: &Node) -> Vec<(String, Path)> {
     let at = Path::top().key("include");
     let text = |(index, item): (usize, &Node)| match &item.value {
         Value::Text(text) => Some((text.clone(), at.item(index))),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Moment | Value::List(_) | Value::Table(_) => {
-            None
-        }
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Moment
+        | Value::Misfit
+        | Value::List(_)
+        | Value::Table(_) => None,
     };
     items.iter().enumerate().filter_map(text).collect()
 }

@@ -134,8 +134,10 @@ impl AddressKeys<'_> {
         if scheme == "rtu" {
             return self.serial(rest, line, check);
         }
+        // The file of a port without its scheme is told what it lacks; its settings are not too much.
+        let is_port = text.starts_with('/');
         for key in ["baud", "parity", "stop_bits"] {
-            if check.has_any(line, &[key]) {
+            if !is_port && check.has_any(line, &[key]) {
                 let found = check.report.error(code::BAD_VALUE, &line.key(key), "only a serial port has this");
                 found.help("a serial port is an address as in rtu:///dev/serial/by-id/usb-FTDI_A1");
             }
@@ -159,7 +161,11 @@ impl AddressKeys<'_> {
         };
         let found = check.report.error(code::BAD_VALUE, at, refused);
         if scheme.is_empty() {
-            found.help("as in tcp://10.20.1.12:502");
+            let meant = if is_port { format!("rtu://{text}") } else { format!("tcp://{text}") };
+            match is_port || Endpoint::parse(&meant).is_ok() {
+                true => found.did_you_mean(Some(&meant)),
+                false => found.help("as in tcp://10.20.1.12:502"),
+            };
         }
         None
     }

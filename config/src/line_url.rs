@@ -39,7 +39,11 @@ impl FromStr for LineAddress {
             }));
         }
         let wrong = |error: EndpointError| LineUrlError::Wrong { text: text.to_owned(), cause: error.to_string() };
-        let Endpoint { scheme, host, port, path, .. } = Endpoint::parse(text).map_err(wrong)?;
+        let endpoint = match Endpoint::parse(text) {
+            Err(EndpointError::NoScheme) => return Err(LineUrlError::NoLine(text.to_owned())),
+            endpoint => endpoint.map_err(wrong)?,
+        };
+        let Endpoint { scheme, host, port, path, .. } = endpoint;
         match (scheme, port, path) {
             ("tcp", port, "" | "/") => Ok(Self::Tcp { host: host.to_owned(), port: port.unwrap_or(PORT) }),
             ("rtu+tcp", Some(port), "" | "/") => Ok(Self::RtuOverTcp { host: host.to_owned(), port }),

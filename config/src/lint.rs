@@ -24,6 +24,7 @@ impl Lint<'_> {
     /// The part of the value that is right; `None` when it is wrong as a whole.
     pub(crate) fn value(&mut self, node: &Node, shape: &Shape, path: &Path) -> Option<Json> {
         match (shape, &node.value) {
+            (_, Value::Misfit) => None,
             (Shape::Either(choices), _) => match choices.iter().find(|choice| takes(choice, &node.value)) {
                 Some(choice) => self.value(node, choice, path),
                 None => self.wrong_type(node, shape, path),
@@ -169,6 +170,7 @@ impl Lint<'_> {
             Value::List(_) => Shape::List(Box::new(Shape::Any), 0),
             Value::Table(_) => Shape::Table(TableShape::open()),
             Value::Moment => return self.wrong_type(node, &Shape::Text(None), path),
+            Value::Misfit => return None,
         };
         self.value(node, &shape, path)
     }
@@ -183,6 +185,11 @@ impl Lint<'_> {
             }
             Shape::Text(Some(example)) => {
                 found.help(format!("as in \"{example}\""));
+            }
+            Shape::List(items, _)
+                if matches!((&**items, &node.value), (Shape::Text(_) | Shape::Choice(_), Value::Text(_))) =>
+            {
+                found.help("put it in brackets, as in [\"one\", \"two\"]");
             }
             Shape::Text(None) | Shape::Choice(_)
                 if matches!(node.value, Value::Moment | Value::Integer(_) | Value::Float(_)) =>
@@ -225,6 +232,7 @@ fn kind(value: &Value) -> &'static str {
         Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
         Value::Moment => "a date or a time",
+        Value::Misfit => "what is none",
         Value::List(_) => "a list",
         Value::Table(_) => "a table",
     }

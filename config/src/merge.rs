@@ -49,6 +49,8 @@ fn are_headings(entries: &[Entry]) -> bool {
     entries.iter().all(|entry| match &entry.node.value {
         Value::Table(_) => true,
         Value::List(items) => are_tables(items),
-        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Moment => false,
+        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Moment | Value::Misfit => {
+            false
+        }
     })
 }

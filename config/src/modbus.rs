@@ -1,11 +1,13 @@
 //! A Modbus line: one master, one connection, and the devices behind it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    address::Address,
     check::Check,
     device::{Device, DeviceTable},
     interval::Interval,
@@ -14,6 +16,7 @@ use crate::{
     name::Name,
     path::Path,
     report::code,
+    tag_type::TagType,
 };
 
 /// One connection with the units behind it, asked one after the other.
@@ -93,15 +96,33 @@ impl ModbusTable {
         };
         let tables = self.device.iter().flat_map(|devices| devices.iter(&at.key("device")));
         let has_unit_zero = address.as_ref().is_none_or(LineAddress::has_unit_zero);
-        let devices = tables
-            .filter_map(|(at, device)| {
-                if device.unit == Some(0) && !has_unit_zero {
-                    let message = "no unit of a serial line answers to 0 (allowed: 1 to 255)";
-                    check.report.error(code::BAD_VALUE, &at.key("unit"), message);
-                }
-                device.check(&at, check)
-            })
-            .collect();
+        let mut devices = Vec::new();
+        for (at, table) in tables {
+            if table.unit == Some(0) && !has_unit_zero {
+                let message = "no unit of a serial line answers to 0 (allowed: 1 to 255)";
+                check.report.error(code::BAD_VALUE, &at.key("unit"), message);
+            }
+            let Some(device) = table.check(&at, check) else { continue };
+            check_twin(&devices, &device, &at.key("unit"), check);
+            devices.push(device);
+        }
         Some(ModbusLine { name: name?, address: address?, timeout: timeout?, pause: pause?, devices })
+    }
+}
+
+/// Machines may stand behind one unit, each in registers of its own. One that reads nothing but what another reads is a copy of
+/// its table in which the unit was forgotten.
+fn check_twin(earlier: &[Device], device: &Device, at: &Path, check: &mut Check<'_>) {
+    let reads_all = |other: &&Device| {
+        let mut kinds: HashMap<Address, Vec<&TagType>> = HashMap::new();
+        for tag in other.tags.iter() {
+            kinds.entry(tag.at).or_default().push(&tag.kind);
+        }
+        device.tags.iter().all(|tag| kinds.get(&tag.at).is_some_and(|kinds| kinds.contains(&&tag.kind)))
+    };
+    let mut of_unit = earlier.iter().filter(|other| other.unit == device.unit && !device.tags.is_empty());
+    if let Some(twin) = of_unit.find(reads_all) {
+        let message = format!("`{}` is unit {} of this line too, and reads the same", twin.name, twin.unit);
+        check.report.warning(code::DUPLICATE, at, message).help("is the unit right?");
     }
 }

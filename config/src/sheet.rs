@@ -100,7 +100,9 @@ impl<'a> Sheet<'a> {
     /// The columns that the first row names; `None` without the one that every sheet has.
     fn columns(&mut self, header: &Row) -> Option<Vec<Column<'a>>> {
         let RowShape { table, key } = self.shape;
-        if !header.cells.iter().any(|cell| cell.text == *key) {
+        let has_key = header.cells.iter().any(|cell| cell.text == *key);
+        // One that is spelled wrong is told below, as the other columns are.
+        if !has_key && !header.cells.iter().any(|cell| nearest(&cell.text, [*key]).is_some()) {
             let place = self.row(header);
             self.problem(code::MISSING_KEY, place, format!("the first row names no column `{key}`"));
             return None;
@@ -128,7 +130,7 @@ impl<'a> Sheet<'a> {
             }
             columns.push(Column { index, key, shape, header: place });
         }
-        Some(columns)
+        has_key.then_some(columns)
     }
 
     fn table(&mut self, row: &Row, header: &Row, columns: &[Column<'_>]) -> Node {
@@ -137,18 +139,18 @@ impl<'a> Sheet<'a> {
             let column = columns.iter().find(|column| column.index == index);
             let place = self.cell(row, index, cell, column.map(|column| column.key));
             if let Some(Column { key, shape, header, .. }) = column {
-                let value = value(&cell.text, shape, place);
-                if let (Shape::Table(_), Value::Text(text)) = (shape, &value) {
-                    self.problem(
-                        code::BAD_VALUE,
-                        place,
-                        format!("`{text}` has a part without `=` (as in 0=stopped|3=run)"),
-                    );
-                    continue;
+                let mut value = value(&cell.text, shape, place);
+                if let Some(message) = misfit(shape, &value) {
+                    self.problem(code::BAD_VALUE, place, message);
+                    value = Value::Misfit;
                 }
                 entries.push(Entry { key: (*key).to_owned(), key_place: *header, node: Node { place, value } });
             } else if header.cells.get(index).is_none_or(|header| header.text.is_empty()) {
-                self.problem(code::UNKNOWN_KEY, place, "this cell is in a column without a name".to_owned());
+                let message = "this cell is in a column without a name";
+                let found = self.report.error(code::UNKNOWN_KEY, &Path::top(), message).placed(place);
+                if index >= header.cells.len() {
+                    found.help("has a cell before it a decimal comma? It needs quotes around it");
+                }
             }
         }
         Node { place: self.row(row), value: Value::Table(entries) }
@@ -203,6 +205,27 @@ fn value(text: &str, shape: &Shape, place: Place) -> Value {
     }
 }
 
+/// Why a text that is still one is not what its column wants. The other tables do not show what they find: it may be a secret,
+/// and a sheet has none.
+fn misfit(shape: &Shape, value: &Value) -> Option<String> {
+    match (shape, value) {
+        (Shape::Table(_), Value::Text(text)) => {
+            Some(format!("`{text}` has a part without `=` (as in 0=stopped|3=run)"))
+        }
+        (Shape::Number, Value::Text(text)) => {
+            Some(format!("`{text}` is not a number (allowed: as in 1234.5 or 1234,5, without marks between thousands)"))
+        }
+        (Shape::Integer(..), Value::Text(text)) => {
+            Some(format!("`{text}` is not a whole number (allowed: as in 16 or 0x10)"))
+        }
+        (Shape::List(items, _), Value::List(nodes)) => {
+            let message = nodes.iter().find_map(|node| misfit(items, &node.value))?;
+            Some(format!("{message}; several stand in a cell as in 1|2"))
+        }
+        (_, _) => None,
+    }
+}
+
 fn integer(text: &str) -> Option<i128> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => i128::from_str_radix(hex, 16).ok(),
@@ -248,7 +271,12 @@ mod tests {
             let found = number(text).and_then(|value| match value {
                 Value::Integer(number) => Some(number as f64),
                 Value::Float(number) => Some(number),
-                Value::Text(_) | Value::Boolean(_) | Value::Moment | Value::List(_) | Value::Table(_) => None,
+                Value::Text(_)
+                | Value::Boolean(_)
+                | Value::Moment
+                | Value::Misfit
+                | Value::List(_)
+                | Value::Table(_) => None,
             });
             assert_eq!(found, expected, "{text}");
         }

@@ -76,7 +76,7 @@ fn every_problem_of_an_alarm_sheet_names_its_row_and_its_column() {
         "alarms.csv:1:10  C1: unknown column `severty` (did you mean `severity`?)",
         "alarms.csv:3:1  A3 (bit): 16 is no bit of the word (allowed: 0 to 15)",
         "alarms.csv:4:1  A4 (bit): 64 is out of range (allowed: 0 to 63)",
-        "alarms.csv:5:1  A5 (bit): expected a whole number, found a string",
+        "alarms.csv:5:1  A5 (bit): `x` is not a whole number (allowed: as in 16 or 0x10)",
         "alarms.csv:6:6  D6 (severity): `worning` is not allowed here (allowed: info, warning, fault, critical) (did you mean `warning`?)",
         "alarms.csv:8:1  A8 (bit): `bit 5` is there twice: also at alarms.csv:7:1",
         "alarms.csv:9:1  row 9: missing key `bit`",

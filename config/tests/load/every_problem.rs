@@ -95,7 +95,7 @@ plantlink.toml:16:8  source.modbus[0].device[0].unit: 300 is out of range (allow
 plantlink.toml:17:9  source.modbus[0].device[0].every: `fast` is not a length of time (allowed: a whole number and ms, s, m, h or d, as in 500ms)
 plantlink.toml:21:6  source.modbus[0].device[0].tag[0].at: expected a string, found a whole number (put it in quotes)
 plantlink.toml:22:8  source.modbus[0].device[0].tag[0].type: `u23` is not allowed here (allowed: bool, u8, u16, u32, u64, i8, i16, i32, i64, f32, f64, bcd16, bcd32, string, bits, enum) (did you mean `u32`?)
-plantlink.toml:26:6  source.modbus[0].device[0].tag[1].at: `40010.1` has a `.` or `,`, and an address has none: spreadsheets turn 40010.10 into 40010.1 and 40,010 into a fraction
+plantlink.toml:26:6  source.modbus[0].device[0].tag[1].at: `40010.1` has a `.` or `,`, and an address has none: a bit has the key `bit`, and spreadsheets turn 40010.10 into 40010.1 and 40,010 into a fraction
 plantlink.toml:30:8  source.modbus[0].device[0].tag[2].name: `speed` is there twice: also at plantlink.toml:25:8
 plantlink.toml:31:6  source.modbus[0].device[0].tag[2].at: f32 of 2 registers ends at 65536, behind the last register (allowed: 0 to 65534)
 plantlink.toml:37:8  source.modbus[0].device[0].tag[3].type: a coil is one bit (allowed: bool)

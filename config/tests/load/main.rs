@@ -16,4 +16,5 @@ mod profile;
 mod records;
 mod reporting;
 mod tag_sheet;
+mod twins;
 mod webhook;

@@ -235,7 +235,21 @@ const CASES: &[(&str, &str, &str)] = &[
         "good = \"count\" }, { type = \"measurement.sampled\", sample = [\"run\"], every = \"10ms\" }",
         "warning: source.modbus[0].device[0].event[1].every: the device is read every 1s only",
     ),
-    ("address = \"tcp://plc\"", "address = \"plc:502\"", "source.modbus[0].address: this is not a URL"),
+    (
+        "address = \"tcp://plc\"",
+        "address = \"plc:502\"",
+        "source.modbus[0].address: this is not a URL (allowed: scheme://host or scheme://host:port) (did you mean `tcp://plc:502`?)",
+    ),
+    (
+        "address = \"tcp://plc\"",
+        "address = \"/dev/ttyUSB0\"\nparity = \"none\"",
+        "source.modbus[0].address: this is not a URL (allowed: scheme://host or scheme://host:port) (did you mean `rtu:///dev/ttyUSB0`?)",
+    ),
+    (
+        "events = [\"*\"]",
+        "events = \"*\"",
+        "flow[0].events: expected a list of strings, found a string (put it in brackets",
+    ),
     (
         "address = \"tcp://plc\"",
         "address = \"tcp://plc\"\nbaud = 9600",

@@ -78,8 +78,8 @@ fn every_problem_of_a_sheet_names_its_row_and_its_column() {
         level;;u16;;;;more\n";
     let expected = [
         "tags.csv:1:14  D1: unknown column `skale` (did you mean `scale`?)",
-        "tags.csv:2:7  B2 (at): `40010.1` has a `.` or `,`, and an address has none: spreadsheets turn 40010.10 into 40010.1 and 40,010 into a fraction",
-        "tags.csv:2:20  E2 (scale): expected a number, found a string",
+        "tags.csv:2:7  B2 (at): `40010.1` has a `.` or `,`, and an address has none: a bit has the key `bit`, and spreadsheets turn 40010.10 into 40010.1 and 40,010 into a fraction",
+        "tags.csv:2:20  E2 (scale): `1.234,5` is not a number (allowed: as in 1234.5 or 1234,5, without marks between thousands)",
         "tags.csv:3:1  A3 (name): `speed` is there twice: also at tags.csv:2:1",
         "tags.csv:3:7  B3 (at): `4,00E+05` is how spreadsheets write a number that is too long for its cell: format the column as text and type the address again",
         "tags.csv:3:16  C3 (type): `u23` is not allowed here (allowed: bool, u8, u16, u32, u64, i8, i16, i32, i64, f32, f64, bcd16, bcd32, string, bits, enum) (did you mean `u32`?)",
@@ -87,7 +87,7 @@ fn every_problem_of_a_sheet_names_its_row_and_its_column() {
         "tags.csv:4:17  F4 (labels): `stopped` has a part without `=` (as in 0=stopped|3=run)",
         "tags.csv:5:1  row 5: missing key `name`",
         "tags.csv:6:1  row 6: missing key `at`: as in at = \"holding:12\"",
-        "tags.csv:6:15  G6: this cell is in a column without a name",
+        "tags.csv:6:15  G6: this cell is in a column without a name (has a cell before it a decimal comma? It needs quotes around it)",
     ];
     assert_eq!(problems(sheet), expected);
 }
@@ -135,6 +135,26 @@ fn a_word_order_and_a_parity_under_another_name_are_told_with_what_to_write() {
         let help = format!("(did you mean {meant}?)");
         assert!(problems.iter().any(|problem| problem.ends_with(&help)), "{meant}: {problems:?}");
     }
+}
+
+#[test]
+fn columns_that_are_spelled_otherwise_are_told_all_at_once() {
+    let told = problems("Name;At;Typ;Skala\nspeed;40001;u16;1\n");
+    for (problem, expected) in told.iter().zip(["`name`", "`at`", "`type`", "`scale`"]) {
+        assert!(problem.ends_with(&format!("(did you mean {expected}?)")), "{problem}");
+    }
+    assert_eq!(told.len(), 4, "{told:#?}");
+}
+
+#[test]
+fn a_number_that_is_none_is_shown_as_the_cell_has_it() {
+    let told = problems("name;at;type;bit;missing\nspeed;40001;u16;;0x8000,0xFFFF\nready;40002;bool;first;\n");
+    let expected = [
+        "tags.csv:2:18  E2 (missing): `0x8000,0xFFFF` is not a whole number (allowed: as in 16 or 0x10); several stand in a \
+         cell as in 1|2",
+        "tags.csv:3:18  D3 (bit): `first` is not a whole number (allowed: as in 16 or 0x10)",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
