@@ -13,7 +13,7 @@ use crate::reading::Fault;
 /// More than these wait at the asking end.
 const WAITING_MAX: usize = 8;
 /// A lost answer is asked for once more.
-const RETRIES: u8 = 1;
+pub(crate) const RETRIES: u8 = 1;
 
 /// What a unit holds in a row of registers or bits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

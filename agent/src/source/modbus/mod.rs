@@ -39,7 +39,7 @@ pub(crate) use connection::{Connection, Failure};
 pub(crate) use decode::words;
 pub(crate) use forecast::{LineForecast, RoundForecast, doubts};
 pub(crate) use guess::{Expected, Guess, TYPES, guesses};
-pub(crate) use inquiry::{Desk, Question, Reply, put};
+pub(crate) use inquiry::{Desk, Question, RETRIES, Reply, put};
 pub(crate) use inspect::{Seen, inspect};
 pub(crate) use line::Line;
 pub(crate) use line_time::LineTime;
