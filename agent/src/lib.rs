@@ -53,6 +53,7 @@ mod systemd;
 mod tap;
 mod template;
 mod tls;
+mod unknown;
 mod wiring;
 
 pub use cli::main;

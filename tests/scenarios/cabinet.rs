@@ -74,9 +74,11 @@ async fn registers_and_tags_are_read_beside_a_running_agent_and_without_one() {
         let values: Vec<_> = lines(&read.stdout).iter().map(|read| read["value"].clone()).collect();
         assert_eq!(values, [0x2065, 0x47F1], "running: {is_running}");
 
-        let probed = agent.run(&["probe", "press-12", "40013", "--expect", "123456,8", "--json"]);
-        let best = &lines(&probed.stdout)[0];
-        assert_eq!(best["row"], "NAME,holding:12,f32,,CDAB,1", "running: {is_running}");
+        for place in ["40013", "pressure"] {
+            let probed = agent.run(&["probe", "press-12", place, "--expect", "123456,8", "--json"]);
+            let best = &lines(&probed.stdout)[0];
+            assert_eq!(best["row"], "NAME,holding:12,f32,,CDAB,1", "{place}, running: {is_running}");
+        }
 
         let scanned = agent.run(&["scan", &url, "--units", "3-6", "--timeout-ms", "100", "--json"]);
         if is_running {
@@ -133,7 +135,8 @@ async fn a_value_is_followed_from_the_device_to_the_center() {
         assert!(told.contains(part), "{part}: {told}");
     }
     let unknown = agent.run(&["why", "press-12/oel"]);
-    assert!(unknown.stderr.contains("no device has a tag `press-12/oel`"), "{unknown:?}");
+    let meant = "no device has a tag `press-12/oel` (did you mean `press-12/oil`?)";
+    assert!(unknown.stderr.contains(meant), "{unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +180,7 @@ async fn a_device_says_what_it_is_on_a_line_that_no_agent_holds() {
     for row in ["vendor name       Müller & Söhne", "revision          V4.12", &web, "application name  line 3"] {
         assert!(said.stdout.contains(row), "{row}: {said:?}");
     }
-    let said = &lines(&agent.run(&["identify", &url, "--unit", "3", "--json"]).stdout)[0];
+    let said = &lines(&agent.run(&["identify", "press-12", "--json"]).stdout)[0];
     let names: Vec<_> =
         said["objects"].as_array().expect("a list").iter().filter_map(|object| object["name"].as_str()).collect();
     let known =
@@ -218,7 +221,9 @@ async fn what_cannot_be_read_is_told_in_plain_words() {
         (&[&*url, "--unit", "5", "holding:0", "--timeout-ms", "100"], "device does not answer"),
         (&[&*nobody, "--unit", "3", "holding:0"], "nothing listens at this port"),
         (&[&*url, "holding:0"], "--unit N says which one"),
-        (&["press-13"], "no device is called `press-13` (there are: press-12)"),
+        (&["press-13"], "no device is called `press-13` (did you mean `press-12`?)"),
+        (&["press-12", "presure"], "press-12 has no tag `presure` (did you mean `pressure`?)"),
+        (&["127.0.0.1", "--unit", "3", "holding:0"], "`127.0.0.1` is no Modbus line"),
         (&["press-12", "holding:70000"], "70000 is not a wire address"),
     ] {
         let printed = agent.run(&[&["read"], arguments].concat());

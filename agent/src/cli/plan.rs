@@ -7,8 +7,10 @@ use clap::Args;
 use plantlink_config::{Address, Environment, Source, load};
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, EXIT_CONFIG, check, print};
+use super::target::TargetError;
+use super::{ConfigArgs, EXIT_CONFIG, check, failed, print};
 use crate::source::modbus::{LineForecast, Request, RoundForecast};
+use crate::unknown::unknown;
 
 /// So many tags of a request are named for people; scripts get all.
 const NAMES_SHOWN: usize = 8;
@@ -30,27 +32,34 @@ pub(super) fn plan(args: &PlanArgs) -> ExitCode {
         check::print_problems(&loaded.problems);
         return ExitCode::from(EXIT_CONFIG);
     };
-    let lines = config.sources.iter().filter_map(|source| match source {
-        Source::Modbus(line) => Some(LineForecast::new(line)),
-        Source::Mqtt(_) => None,
-    });
+    let lines: Vec<_> = config
+        .sources
+        .iter()
+        .filter_map(|source| match source {
+            Source::Modbus(line) => Some(LineForecast::new(line)),
+            Source::Mqtt(_) => None,
+        })
+        .collect();
     let mut out = String::new();
-    for line in lines {
+    for line in &lines {
         let wanted = |round: &&RoundForecast<'_>| args.device.as_deref().is_none_or(|name| *round.device.name == *name);
         let rounds: Vec<_> = line.rounds.iter().filter(wanted).collect();
         if rounds.is_empty() {
             continue;
         }
         if args.json {
-            rounds.iter().for_each(|round| out.push_str(&format!("{}\n", object(&line, round))));
+            rounds.iter().for_each(|round| out.push_str(&format!("{}\n", object(line, round))));
         } else {
-            describe(&mut out, &line, &rounds);
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            describe(&mut out, line, &rounds);
         }
     }
     match (&args.device, out.is_empty()) {
         (Some(name), true) => {
-            eprintln!("plantlink: no device is called `{name}`");
-            ExitCode::FAILURE
+            let known = unknown(name, lines.iter().flat_map(|line| &line.line.devices).map(|device| &*device.name));
+            failed(&TargetError::Unknown { name: name.clone(), known })
         }
         (None, true) if !args.json => print("no Modbus device is configured\n"),
         (_, _) => print(&out),
@@ -103,7 +112,12 @@ fn describe(out: &mut String, line: &LineForecast<'_>, rounds: &[&RoundForecast<
         out.push('\n');
         for request in &round.requests {
             let at = address(request);
-            let what = if at.table.is_registers() { "registers" } else { "bits" };
+            let what = match (at.table.is_registers(), request.count) {
+                (true, 1) => "register",
+                (true, _) => "registers",
+                (false, 1) => "bit",
+                (false, _) => "bits",
+            };
             let names = names(round, request);
             let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(" ");
             let more = match names.len().saturating_sub(NAMES_SHOWN) {

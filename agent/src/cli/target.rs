@@ -8,6 +8,8 @@ use plantlink_config::{
     Source,
 };
 
+use crate::unknown::unknown;
+
 /// How a line is spoken to that stands in no configuration.
 #[derive(Debug, Args)]
 pub(super) struct LineArgs {
@@ -35,16 +37,18 @@ enum ParityArg {
 /// Why a command has nothing to ask.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TargetError {
-    #[error("the configuration has mistakes, so its devices are not known; `plantlink check` names them")]
+    #[error("the configuration is not there or has mistakes, so its devices are not known; `plantlink check` says why")]
     NoConfiguration,
-    #[error("no device is called `{name}` (there are: {})", known.join(", "))]
-    Unknown { name: String, known: Vec<String> },
+    #[error("no device is called `{name}` ({known})")]
+    Unknown { name: String, known: String },
     #[error(transparent)]
     Url(#[from] LineUrlError),
     #[error("a line has many units: --unit N says which one")]
     NoUnit,
     #[error("`{name}` is unit {unit}: --unit is for addresses of lines")]
     UnitOfDevice { name: String, unit: u8 },
+    #[error("{device} has no tag `{name}` ({known}), and an address is written as in holding:12 or 40013")]
+    NoTag { device: String, name: String, known: String },
     #[error(transparent)]
     Address(#[from] AddressError),
 }
@@ -93,14 +97,15 @@ impl LineArgs {
 }
 
 impl Target {
-    /// Finds what `text` names.
+    /// Finds what `text` names: a device, or a line, on which `unit` is meant.
     pub(super) fn find(
         text: &str,
         unit: Option<u8>,
         args: &LineArgs,
         config: Option<&Config>,
     ) -> Result<Self, TargetError> {
-        if text.contains("://") {
+        // What can be no name is meant for a line, also where the scheme was left out.
+        if Name::new(text).is_none() {
             return Ok(Target { line: args.line(text)?, unit: unit.ok_or(TargetError::NoUnit)?, device: None });
         }
         let lines = || {
@@ -117,15 +122,25 @@ impl Target {
             }
             (None, _) if config.is_none() => Err(TargetError::NoConfiguration),
             (None, _) => {
-                let known = lines().flat_map(|line| &line.devices).map(|device| device.name.to_string()).collect();
+                let known = unknown(text, lines().flat_map(|line| &line.devices).map(|device| &*device.name));
                 Err(TargetError::Unknown { name: text.to_owned(), known })
             }
         }
     }
 
-    /// The place of a register, bare numbers as the device's manual means them.
+    /// The place of a tag or of a register, bare numbers as the device's manual means them.
     pub(super) fn address(&self, text: &str) -> Result<Address, TargetError> {
-        Ok(Address::parse(text, self.numbering())?)
+        if let Some(tag) = self.device.iter().flat_map(|device| &device.tags).find(|tag| *tag.name == *text) {
+            return Ok(tag.at);
+        }
+        Address::parse(text, self.numbering()).map_err(|error| match (&error, &self.device) {
+            (AddressError::NotAnAddress(_), Some(device)) => TargetError::NoTag {
+                device: device.name.to_string(),
+                name: text.to_owned(),
+                known: unknown(text, device.tags.iter().map(|tag| &*tag.name)),
+            },
+            (_, _) => error.into(),
+        })
     }
 
     /// How bare numbers are meant; nobody says for a URL.

@@ -7,10 +7,11 @@ use plantlink_config::{Config, Device, Source};
 use serde_json::{Map, Value};
 
 use super::line::{Answered, Line, MessageLine, ScanLine};
-use super::value::{self, NoValue, unknown};
+use super::value::{self, NoValue};
 use crate::mqtt::{Arrival, Payload};
 use crate::reading::{Fault, Quality, Reading};
 use crate::source::{Content, Identity, Message, Scan};
+use crate::unknown::unknown;
 
 /// The devices and the MQTT sources by name, with the places of their sources.
 pub(crate) struct Plan<'a> {

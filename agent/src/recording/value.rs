@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use plantlink_config::{Labels, Tag, TagType, nearest};
+use plantlink_config::{Labels, Tag, TagType};
 use serde_json::Value as Json;
 
 use crate::reading::Value;
-
-/// So many names are listed where none is near.
-const NAMED_MAX: usize = 12;
+use crate::unknown::unknown;
 
 /// What stands there is no value of the tag.
 #[derive(Debug, thiserror::Error)]
@@ -112,21 +110,6 @@ fn labeled(
     match number {
         Some(number) => Ok((number, said.into())),
         None => Err(unknown(said, labels.iter().map(|(_, label)| &**label))),
-    }
-}
-
-/// Which of the known ones was probably meant, or which there are.
-pub(super) fn unknown<'a>(said: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let mut known: Vec<&str> = known.collect();
-    match nearest(said, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => "there are none".to_owned(),
-        None => {
-            let more = known.len().saturating_sub(NAMED_MAX);
-            known.truncate(NAMED_MAX);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("there are: {}{more}", known.join(", "))
-        }
     }
 }
 
