@@ -9,20 +9,24 @@ use serde_json::json;
 
 use super::access::Access;
 use super::order::configuration;
-use super::target::LineArgs;
+use super::target::{LineArgs, Target, TargetError};
 use super::{ConfigArgs, failed, print};
 use crate::reading::Fault;
 use crate::source::modbus::{Failure, Inscription, nameplate};
+
+/// What a unit is called that has its line for itself.
+const UNIT: u8 = 1;
 
 #[derive(Args)]
 pub(super) struct IdentifyArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// A line as in tcp://10.20.1.12:502 or rtu:///dev/ttyUSB0
-    url: String,
-    /// The unit on the line
-    #[arg(long, default_value_t = 1)]
-    unit: u8,
+    /// A device of the configuration, or a line as in tcp://10.20.1.12:502 or rtu:///dev/ttyUSB0
+    #[arg(value_name = "DEVICE|URL")]
+    target: String,
+    /// The unit on the line, for a URL; 1 unless it is given
+    #[arg(long)]
+    unit: Option<u8>,
     #[command(flatten)]
     line: LineArgs,
     /// One JSON object, for scripts
@@ -55,10 +59,13 @@ pub(super) async fn identify(args: IdentifyArgs) -> ExitCode {
 
 async fn identified(args: &IdentifyArgs) -> Result<String, Box<dyn Error>> {
     let config = configuration(&args.config.config);
-    let line = args.line.line(&args.url)?;
+    let found = |unit| Target::find(&args.target, unit, &args.line, config.as_ref());
+    let Target { line, unit, .. } = match found(args.unit) {
+        Err(TargetError::NoUnit) => found(Some(UNIT))?,
+        found => found?,
+    };
     let buffer = config.as_ref().map(|config| config.buffer.path.as_path());
     let mut connection = Access::alone(buffer, &line).await?;
-    let unit = args.unit;
     let said = nameplate(&mut connection, unit).await.map_err(|failure| match failure {
         Failure::Refused(Fault::Exception(1)) => IdentifyError::Unknown { unit },
         Failure::Refused(fault) => IdentifyError::Refused { unit, fault },
