@@ -4,7 +4,7 @@ mod access;
 mod answer;
 mod check;
 mod dead;
-mod event_line;
+mod event_text;
 mod flows;
 mod gone;
 mod identify;
@@ -50,6 +50,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Writes a first configuration and a first tag sheet; what is there already stays as it is
+    Init(init::InitArgs),
     /// Runs the agent until SIGTERM
     Run(run::RunArgs),
     /// Checks the configuration: every problem at once; exit code 78 if there is an error. `--online` asks the plant and the
@@ -89,8 +91,6 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     /// What an administrator does once in an Odoo, with a key that is asked for and kept nowhere
     Odoo(odoo::OdooArgs),
-    /// Writes a first configuration and a first tag sheet; what is there already stays as it is
-    Init(init::InitArgs),
     /// Prints the JSON Schema of the configuration, for editors, an event or the heartbeat
     Schema(schema::SchemaArgs),
     /// Does the whole main job on this machine: a machine, brokers, an outage, and the count at the end

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use plantlink_config::{Config, Environment, load};
 
-use super::event_line::event_line;
+use super::event_text::event_text;
 use super::{ConfigArgs, EXIT_CONFIG, check, failed};
 use crate::recording::{Brought, Line, LineError, Plan, PlanError};
 use crate::rehearsal::{Enacted, Rehearsal};
@@ -153,7 +153,7 @@ impl Play {
             Form::Envelopes => envelopes.iter().try_for_each(|envelope| writeln!(out, "{envelope}")),
             Form::People => {
                 let flows = if flows.is_empty() { "no flow takes it".to_owned() } else { flows.join(", ") };
-                envelopes.first().map_or(Ok(()), |envelope| out.write_all(event_line(envelope, &flows).as_bytes()))
+                envelopes.first().map_or(Ok(()), |envelope| out.write_all(event_text(envelope, &flows).as_bytes()))
             }
         }
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::event_line::event_line;
+use super::event_text::event_text;
 use super::order::configuration;
 use super::{ConfigArgs, failed};
 use crate::control::{ControlError, Follow, Followed, Tail};
@@ -85,7 +85,7 @@ async fn shown(buffer: Option<&Path>, follow: Follow, is_as_it_is: bool) -> Resu
             write(format!("{line}\n"))?;
         } else {
             let flow = told.pointer("/metadata/flow").and_then(Value::as_str).unwrap_or_default();
-            write(event_line(&told, flow))?;
+            write(event_text(&told, flow))?;
         }
     }
 }

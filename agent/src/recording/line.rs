@@ -68,7 +68,7 @@ pub(crate) struct MessageLine {
 /// Why a line is none of these.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LineError {
-    #[error("{0}")]
+    #[error("{}", of_json(.0))]
     Json(#[from] serde_json::Error),
     #[error(
         "a line has `device` with `tags` or `offline`, `source` with `topic` and `payload`, or `restart` alone; this has {0}"
@@ -122,6 +122,14 @@ pub(super) struct Keys {
 /// A `null` that stands there is not the same as nothing.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
+}
+
+/// The parser counts the lines of its text, which is one: that it is the first would be taken for the recording's.
+fn of_json(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let said = said.split_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    let what = if error.is_data() { "" } else { "this is not JSON: " };
+    format!("{what}{said} (column {})", error.column())
 }
 
 impl Line {
@@ -227,6 +235,7 @@ mod tests {
     #[test]
     fn a_line_that_is_none_says_what_it_lacks() {
         for (text, said) in [
+            ("half a line", "this is not JSON: expected value (column 1)"),
             ("7", "invalid type: integer `7`"),
             ("{}", "this has nothing"),
             (r#"{"devcie":"a","tags":{}}"#, "unknown field `devcie`, expected one of `at`, `device`, `tags`"),
