@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod check;
+mod columns;
 mod dead;
 mod event_text;
 mod flows;

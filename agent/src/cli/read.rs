@@ -1,8 +1,8 @@
 //! `plantlink read`: what registers or tags hold now.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::iter;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use plantlink_config::{Address, Device, Name, Tag, TagName, TagType, WordOrder};
 use serde_json::{Value, json};
 
 use super::access::Access;
+use super::columns::columns;
 use super::order::configuration;
 use super::target::{LineArgs, Target};
 use super::{ConfigArgs, failed, print};
@@ -174,27 +175,24 @@ impl Wanted {
     }
 
     fn table(&self, seen: &[Option<Seen>]) -> String {
-        let mut out = String::new();
-        // Writing into a String cannot fail.
-        let _ = writeln!(out, "{:<24} {:<15} {:>6}  {:<7} {:<20} value", "tag", "wire", "PLC", "type", "raw");
-        for (name, tag, seen) in self.rows(seen) {
+        let row = |(name, tag, seen): (Option<&str>, &Tag, &Seen)| {
             let raw: Vec<String> = seen.words.iter().map(|word| format!("{word:04X}")).collect();
             let value = match seen.value.value() {
                 Some(value) => plain(&value.to_json()),
                 None => quality(&seen.value),
             };
             let unit = tag.unit_of_measure.as_deref().filter(|_| seen.value.value().is_some()).unwrap_or_default();
-            let row = format!(
-                "{:<24} {:<15} {:>6}  {:<7} {:<20} {value} {unit}",
-                name.unwrap_or("-"),
+            [
+                name.unwrap_or("-").to_owned(),
                 tag.at.to_string(),
                 tag.at.number(self.device.numbering),
-                tag.kind.name(),
+                tag.kind.name().to_owned(),
                 raw.join(" "),
-            );
-            let _ = writeln!(out, "{}", row.trim_end());
-        }
-        out
+                format!("{value} {unit}"),
+            ]
+        };
+        let header = ["tag", "wire", "PLC", "type", "raw", "value"].map(str::to_owned);
+        columns(&iter::once(header).chain(self.rows(seen).map(row)).collect::<Vec<_>>())
     }
 }
 
@@ -211,8 +209,13 @@ pub(super) fn quality(value: &Quality<crate::reading::Value>) -> String {
 fn kind(text: &str) -> Result<TagType, String> {
     let known = || TYPES.into_iter().chain([TagType::Bool]);
     known().find(|kind| kind.name() == text).ok_or_else(|| {
-        let mut names: Vec<&str> = known().map(|kind| kind.name()).collect();
-        names.dedup();
+        let mut names: Vec<&'static str> = Vec::new();
+        for name in known().map(|kind| kind.name()) {
+            // Each byte of a register is a type of the same name.
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         format!("allowed: {}", names.join(", "))
     })
 }
