@@ -26,8 +26,24 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
 }
 
+/// A time of RFC 3339 in UTC without what is finer than a second.
+pub(crate) fn moment(at: &str) -> String {
+    at.split_once('.').map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 /// `1 event`, `2 events`.
 pub(crate) fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_to_the_second() {
+        assert_eq!(moment("2026-11-20T08:15:30.125734Z"), "2026-11-20T08:15:30Z");
+        assert_eq!(moment("2026-11-20T08:15:30Z"), "2026-11-20T08:15:30Z");
+    }
 }

@@ -37,14 +37,10 @@ fn judge(device: &Device, seen: &[Option<Seen>], at: &KeyPath, asked: &mut Asked
         .map(|(tag, seen)| (&*tag.name, quality(&seen.value)))
         .collect();
     let Some((_, reason)) = bad.first() else {
-        return asked.met(at, format!("device {}: all {} tags have values", device.name, device.tags.len()));
+        return asked.met(at, format!("device {}: every tag has a value ({})", device.name, device.tags.len()));
     };
     if bad.len() == device.tags.len() {
-        return asked.error(
-            at,
-            UNREACHABLE,
-            format!("none of the {} tags of `{}` has a value: {reason}", bad.len(), device.name),
-        );
+        return asked.error(at, UNREACHABLE, format!("no tag of `{}` has a value: {reason}", device.name));
     }
     let mut named: Vec<String> =
         bad.iter().take(NAMED_MAX).map(|(name, reason)| format!("`{name}` ({reason})")).collect();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::sentence;
 use crate::cli::answer::{items, number, text};
-use crate::human::{bytes, millis, seconds};
+use crate::human::{bytes, count, millis, moment, seconds};
 
 pub(super) fn screen(status: &Value) -> String {
     let mut out = String::new();
@@ -106,7 +106,8 @@ fn device(device: &Value) -> String {
     // For so long a device that should have had good values had none.
     let stale = device.get("stale_s").and_then(Value::as_u64).map(seconds);
     let stale = stale.map_or_else(String::new, |age| format!("; stale: no good value for {age}"));
-    format!("{} tags good, {} bad{profile}{stale}{firmware}", number(device, "tags_good"), number(device, "tags_bad"))
+    let good = count(number(device, "tags_good"), "tag");
+    format!("{good} good, {} bad{profile}{stale}{firmware}", number(device, "tags_bad"))
 }
 
 /// What a flow has had and has, then what is special about it.
@@ -114,7 +115,7 @@ fn flow(flow: &Value) -> String {
     let oldest = flow.get("oldest_age_s").and_then(Value::as_u64);
     let oldest = oldest.map_or_else(String::new, |age| format!(" (oldest {}{})", seconds(age), done(flow)));
     let dropped_at = flow.get("last_dropped_at").and_then(Value::as_str);
-    let dropped_at = dropped_at.map_or_else(String::new, |at| format!(" (the last at {at})"));
+    let dropped_at = dropped_at.map_or_else(String::new, |at| format!(" (the last at {})", moment(at)));
     let mut line = format!(
         "{:<16} {} waiting{oldest}, {} delivered, {} dead, {} dropped{dropped_at}",
         text(flow, "name"),
@@ -141,7 +142,7 @@ fn remarks(flow: &Value) -> Vec<String> {
     let p99_ms = flow.pointer("/delay/p99_ms").and_then(Value::as_u64);
     remarks.extend(p99_ms.map(|p99_ms| format!("delay up to {}", millis(p99_ms))));
     if let Some(since) = flow.get("late_since").and_then(Value::as_str) {
-        remarks.push(format!("late since {since} ({} promised)", millis(number(flow, "max_delay_ms"))));
+        remarks.push(format!("late since {} ({} promised)", moment(since), millis(number(flow, "max_delay_ms"))));
     }
     if flow.get("retired") == Some(&Value::Bool(true)) {
         remarks.push("retired".to_owned());
@@ -177,10 +178,10 @@ fn restraint(destination: &Value) -> Vec<String> {
     let said = |key: &str| destination.get(key).and_then(Value::as_str);
     let mut said_so = Vec::new();
     said_so.extend(said("trouble").map(str::to_owned));
-    said_so.extend(said("breaker_open_since").map(|since| format!("breaker open since {since}")));
-    said_so.extend(said("until").map(|until| format!("left alone until {until}")));
+    said_so.extend(said("breaker_open_since").map(|since| format!("breaker open since {}", moment(since))));
+    said_so.extend(said("until").map(|until| format!("left alone until {}", moment(until))));
     if let Some(held) = destination.get("held_back").filter(|held| !held.is_null()) {
-        said_so.push(format!("events wait for its {} since {}", text(held, "by"), text(held, "since")));
+        said_so.push(format!("events wait for its {} since {}", text(held, "by"), moment(text(held, "since"))));
     }
     if let Some(compared) = destination.get("reconciled").filter(|compared| !compared.is_null()) {
         said_so.push(comparison(compared));
@@ -225,7 +226,7 @@ fn section(out: &mut String, status: &Value, kind: &str, more: impl Fn(&Value) -
         }
         let _ = write!(out, "  {:<16} {:<8}", text(thing, "name"), text(thing, "state"));
         if let Some(since) = thing.get("since").and_then(Value::as_str) {
-            let _ = write!(out, " since {since}");
+            let _ = write!(out, " since {}", moment(since));
         }
         for said in [more(thing), text(thing, "error").to_owned()] {
             if !said.is_empty() {
