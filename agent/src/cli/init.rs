@@ -72,3 +72,14 @@ fn write(path: &Path, text: &str) -> Result<(), InitError> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(fail)?;
     file.write_all(text.as_bytes()).map_err(fail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::probe::COLUMNS;
+
+    #[test]
+    fn what_probe_finds_fits_the_columns_of_the_first_sheet() {
+        assert!(SHEET.starts_with(COLUMNS), "{SHEET}");
+    }
+}

@@ -19,7 +19,8 @@ use crate::source::modbus::{Expected, Guess, Question, Reply, guesses};
 const WIDTHS: [u16; 3] = [4, 2, 1];
 /// What people get to see; scripts get all.
 const SHOWN: usize = 12;
-const COLUMNS: &str = "name,at,type,byte,word_order,scale";
+/// As the first sheet that `init` writes begins, so that a row can go there as it is.
+pub(super) const COLUMNS: &str = "name,at,type,byte,word_order,scale";
 
 #[derive(Args)]
 pub(super) struct ProbeArgs {
@@ -28,7 +29,7 @@ pub(super) struct ProbeArgs {
     /// A device of the configuration, or a line as in tcp://10.20.1.12:502
     #[arg(value_name = "DEVICE|URL")]
     target: String,
-    /// An address as in holding:12 or 40013
+    /// An address as in holding:12 or 40013, or a tag of the device
     #[arg(value_name = "REGISTER")]
     register: String,
     /// The value on the machine's panel, with its decimals
