@@ -130,7 +130,7 @@ impl Target {
 
     /// The place of a tag or of a register, bare numbers as the device's manual means them.
     pub(super) fn address(&self, text: &str) -> Result<Address, TargetError> {
-        if let Some(tag) = self.device.iter().flat_map(|device| &device.tags).find(|tag| *tag.name == *text) {
+        if let Some(tag) = self.device.iter().flat_map(|device| device.tags.iter()).find(|tag| *tag.name == *text) {
             return Ok(tag.at);
         }
         Address::parse(text, self.numbering()).map_err(|error| match (&error, &self.device) {
