@@ -24,7 +24,7 @@ pub(super) enum Scene {
 impl fmt::Display for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Scene::Starting => "starting: waiting for the first event of each machine at the centre",
+            Scene::Starting => "starting: waiting for the first event of each machine",
             Scene::Producing => "producing",
             Scene::Outage => "producing, the link to the centre is CUT",
             Scene::Recovered => "producing, the link is back",
@@ -111,9 +111,9 @@ impl Bars {
             all.add(bar.with_style(style))
         };
         Bars {
-            time: bar(ProgressBar::new(length.as_secs()), "{bar:40} {pos:>4} of {len} s  {msg}"),
+            time: bar(ProgressBar::new(length.as_secs()), "{bar:16} {pos:>4} of {len} s  {msg}"),
             made: bar(ProgressBar::no_length(), "{msg}"),
-            backlog: bar(ProgressBar::new(outage.as_secs().max(1) * EVENTS_PER_SECOND), "{bar:40.yellow} {msg}"),
+            backlog: bar(ProgressBar::new(outage.as_secs().max(1) * EVENTS_PER_SECOND), "{bar:16.yellow} {msg}"),
             all,
         }
     }
