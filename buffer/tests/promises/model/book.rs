@@ -176,6 +176,17 @@ impl Book {
         }
     }
 
+    /// Whoever was offered something has ended.
+    pub(super) fn nothing_in_hand(&mut self) {
+        self.flows.iter_mut().for_each(|flow| flow.in_hand.clear());
+    }
+
+    /// Whether a buffer has had all this work.
+    pub(super) fn is_of(&self, buffer: &Buffer) -> bool {
+        self.sender.is_of(buffer.ledger())
+            && self.flows.iter().zip(buffer.flows()).all(|(model, state)| model.is_of(&state))
+    }
+
     /// Compares everything that can be seen of the buffer. What a full one has given up is taken over, if it may be given
     /// up and is accounted for.
     pub(super) fn check(&mut self, case: &Case, buffer: &Buffer) {

@@ -182,7 +182,8 @@ impl FlowModel {
         self.merges = merges;
     }
 
-    fn check_counts(&self, state: &FlowState) {
+    /// Open, delivered, dead and dropped.
+    fn counts(&self) -> [u64; 4] {
         let [mut open, mut delivered, mut dead, mut dropped] = [0; 4];
         for entry in &self.log {
             match entry.fate {
@@ -192,6 +193,18 @@ impl FlowModel {
                 Fate::Lost(_) | Fate::Dropped => dropped += 1,
             }
         }
+        [open, delivered, dead, dropped]
+    }
+
+    /// Whether a flow has had all this work, whatever it has given up since.
+    pub(super) fn is_of(&self, state: &FlowState) -> bool {
+        let [open, delivered, _, _] = self.counts();
+        let work = (self.next(), delivered, self.replayed);
+        (state.next, state.delivered, state.replayed) == work && state.buffered <= open
+    }
+
+    fn check_counts(&self, state: &FlowState) {
+        let [open, delivered, dead, dropped] = self.counts();
         assert_eq!((state.buffered, state.delivered, state.dead), (open, delivered, dead));
         assert_eq!((state.dropped, state.replayed), (dropped + self.merges, self.replayed));
         assert_eq!(state.matched, state.delivered + state.buffered + state.dead + state.dropped);

@@ -82,15 +82,21 @@ impl Run {
                 self.buffer().sync().unwrap();
                 self.commits = Some(vec![(Mark::of(&self.case), self.book.clone())]);
                 changes.iter().for_each(|change| self.change(change));
-                let (marks, mut books): (Vec<Mark>, Vec<Book>) =
+                let (marks, books): (Vec<Mark>, Vec<Book>) =
                     self.commits.take().unwrap_or_default().into_iter().unzip();
+                let mut books = books.into_iter();
                 let (torn, last) = torn::cut(&self.case, &marks, *at);
                 let epoch = self.buffer().epoch();
                 drop(self.buffer.take());
-                (self.case, self.book) = (torn, books.swap_remove(last));
+                (self.case, self.book) = (torn, books.nth(last).unwrap());
                 self.boots += 1;
                 self.start(LastStop::Crash);
                 assert_eq!(self.buffer().epoch(), epoch);
+                // Of the commit behind the mark there may be all but the tidying up after it.
+                if let Some(next) = books.next().filter(|next| next.is_of(self.buffer.as_ref().unwrap())) {
+                    self.book = next;
+                    self.book.nothing_in_hand();
+                }
             }
         }
         self.book.check(&self.case, self.buffer.as_ref().unwrap());
@@ -98,7 +104,7 @@ impl Run {
 
     fn start(&mut self, last_stop: LastStop) {
         self.holds = [None, None, None];
-        self.book.flows.iter_mut().for_each(|flow| flow.in_hand.clear());
+        self.book.nothing_in_hand();
         let configured = self.book.flows.iter().filter(|flow| !flow.retired).map(|flow| flow.spec.clone()).collect();
         let buffer = self.buffer.insert(open(&self.case, self.keep_delivered, self.boots, configured));
         assert_eq!((buffer.last_stop(), buffer.salvage()), (last_stop, None));

@@ -1,6 +1,6 @@
 //! What is remembered of a source's messages beside their events: the sender's ids, and the receipts of a session.
 
-use plantlink_buffer::{Reader, ReceiptEntry, Receipts, Received, SENDERS_KEPT, SenderEntry, SourceCounts};
+use plantlink_buffer::{Ledger, Reader, ReceiptEntry, Receipts, Received, SENDERS_KEPT, SenderEntry, SourceCounts};
 
 const SOURCE: &str = "mes";
 /// So many receipts are remembered.
@@ -40,9 +40,14 @@ impl Sender {
         Received { source: SOURCE.into(), counts, senders, receipts: Some(receipts), rejected: Vec::new() }
     }
 
+    /// Whether a ledger is one of all that was sent.
+    pub(super) fn is_of(&self, ledger: &Ledger) -> bool {
+        let counts = ledger.sources.get(SOURCE).copied().unwrap_or_default();
+        (counts.received, counts.mapped) == (self.sent, self.sent)
+    }
+
     pub(super) fn check(&self, reader: &Reader) {
-        let counts = reader.ledger().unwrap().sources.get(SOURCE).copied().unwrap_or_default();
-        assert_eq!((counts.received, counts.mapped), (self.sent, self.sent));
+        assert!(self.is_of(&reader.ledger().unwrap()));
         let ids = reader.senders(SOURCE).unwrap();
         assert!(self.ids.ends_with(&ids) && ids.len() >= self.ids.len().min(SENDERS_KEPT), "{} ids", ids.len());
         let receipts = reader.receipts(SOURCE, &self.name()).unwrap();
