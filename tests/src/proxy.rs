@@ -181,11 +181,13 @@ async fn connection(client: TcpStream, mut line: Line, mut random: Random) {
     let mut up = Pump::new(client_in, server_out, Direction::ToTarget, &line, &budgets.to_target);
     let mut down = Pump::new(server_in, client_out, Direction::Answers, &line, &budgets.answers);
     let ended = tokio::select! {
-        _ = async { tokio::try_join!(up.run(), down.run()) } => Cut::Close,
+        // What is stalled does not pass any more when the mode changes just after a cut.
+        biased;
         changed = line.cuts.changed() => match changed {
             Ok(()) => line.cuts.borrow().1,
             Err(_) => Cut::Reset,
         },
+        _ = async { tokio::try_join!(up.run(), down.run()) } => Cut::Close,
         () = outlive(life) => if random.one_in(2) { Cut::Close } else { Cut::Reset },
     };
     let chopped = budgets.is_spent() && random.one_in(2);
