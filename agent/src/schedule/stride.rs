@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// What a turn may take.
 const SECOND: Duration = Duration::from_secs(1);
-/// A full turn that took no longer may be twice as large.
-const QUICK: Duration = Duration::from_millis(400);
+/// What a full turn grows to: calls are the cheaper the more they hold, and turns do not all take the same.
+const AIM: Duration = Duration::from_millis(900);
 /// Where to begin with a destination that nobody knows: little enough for a slow link.
 const FIRST: usize = 64;
 
@@ -41,8 +41,9 @@ impl Stride {
         if took <= SECOND {
             self.slow = None;
             self.least = 1;
-            if took <= QUICK && events >= self.events {
-                self.events = events.saturating_mul(2);
+            if events >= self.events {
+                let fitting = (events as f64 * AIM.as_secs_f64() / took.as_secs_f64()) as usize;
+                self.events = fitting.clamp(self.events, events.saturating_mul(2));
             }
             return;
         }
@@ -88,7 +89,7 @@ mod tests {
         for event_us in [5_000, 20_000, 100_000, 900_000] {
             let (events, took) = settled(10_000, event_us, 500);
             assert!(took <= Duration::from_millis(1_100), "{events} events in {took:?}");
-            assert!(took >= Duration::from_millis(350), "{events} events in {took:?}");
+            assert!(took >= Duration::from_millis(750), "{events} events in {took:?}");
         }
     }
 
