@@ -49,6 +49,12 @@ impl<T> Quality<T> {
     }
 }
 
+/// A 32-bit float as people write it: 15.1125 and not 15.112500190734863. Of the numbers that are the same in 32 bits it is
+/// the one with the fewest digits.
+pub(crate) fn widened(number: f32) -> f64 {
+    format!("{number:e}").parse().unwrap_or_else(|_| number.into())
+}
+
 /// What a tag reads, after decoding and scaling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Value {
@@ -249,4 +255,17 @@ impl fmt::Display for Fault {
 pub(crate) struct Reading {
     pub(crate) tag: usize,
     pub(crate) value: Quality<Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_32_bit_float_is_the_number_that_people_write_for_it() {
+        for (number, expected) in [(15.1125_f32, 15.1125), (0.1, 0.1), (-123.45, -123.45), (3e38, 3e38), (0.0, 0.0)] {
+            assert_eq!(widened(number), expected, "{number}");
+        }
+        assert!(widened(f32::NAN).is_nan() && widened(f32::INFINITY).is_infinite());
+    }
 }

@@ -3,7 +3,7 @@
 
 use plantlink_config::{Byte, Table, Tag, TagType, WordOrder};
 
-use crate::reading::{Fault, Quality, Value};
+use crate::reading::{Fault, Quality, Value, widened};
 
 /// How many registers or bits of its table a tag's value takes.
 pub(crate) fn width(tag: &Tag) -> u16 {
@@ -38,7 +38,7 @@ pub(crate) fn words(tag: &Tag, words: &[u16]) -> Quality<Value> {
         TagType::I16 => Quality::Good(Value::Signed((raw as i16).into())),
         TagType::I32 => Quality::Good(Value::Signed((raw as i32).into())),
         TagType::I64 => Quality::Good(Value::Signed(raw as i64)),
-        TagType::F32 => finite(f32::from_bits(raw as u32).into()),
+        TagType::F32 => finite(widened(f32::from_bits(raw as u32))),
         TagType::F64 => finite(f64::from_bits(raw)),
         TagType::Bcd16 | TagType::Bcd32 => decimal(raw),
         TagType::Text { bytes } => Quality::Good(Value::Text(text(words, tag.word_order, (*bytes).into()).into())),

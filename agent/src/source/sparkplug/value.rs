@@ -3,7 +3,7 @@
 use plantlink_config::{Byte, TagType};
 
 use super::payload::{DataType, Metric, Raw};
-use crate::reading::{Fault, Quality, Value};
+use crate::reading::{Fault, Quality, Value, widened};
 use crate::template::rfc3339;
 
 /// A value as its node means it, before it is a tag's.
@@ -49,7 +49,7 @@ fn plain(raw: &Raw, datatype: DataType) -> Option<Plain> {
         DataType::UInt32 => Plain::Whole(u32::try_from(bits?).ok()?.into()),
         DataType::UInt64 => Plain::Whole(bits?.into()),
         DataType::Float | DataType::Double => match raw {
-            Raw::Float(number) => Plain::Float((*number).into()),
+            Raw::Float(number) => Plain::Float(widened(*number)),
             Raw::Double(number) => Plain::Float(*number),
             Raw::Int(_) | Raw::Long(_) | Raw::Boolean(_) | Raw::Text(_) => return None,
         },

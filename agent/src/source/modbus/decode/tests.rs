@@ -240,7 +240,11 @@ proptest! {
         for order in ORDERS {
             let read = |kind, bytes: &[u8]| words(&tag(kind, order), &registers(bytes, order));
             prop_assert_eq!(read(TagType::F64, &double.to_be_bytes()), good(Value::Float(double)));
-            prop_assert_eq!(read(TagType::F32, &single.to_be_bytes()), good(Value::Float(single.into())));
+            let Quality::Good(Value::Float(widened)) = read(TagType::F32, &single.to_be_bytes()) else {
+                return Err(TestCaseError::fail(format!("{single} is not read")));
+            };
+            prop_assert_eq!(widened as f32, single);
+            prop_assert!(widened.to_string().len() <= f64::from(single).to_string().len());
         }
     }
 }

@@ -26,7 +26,7 @@ fn floats_are_those_of_libmodbus_in_every_order() {
 #[test]
 fn floats_are_those_of_the_makers_of_instruments() {
     for (order, registers, value) in [
-        (WordOrder::Abcd, [0x42C8, 0x0000], 100.0_f32),
+        (WordOrder::Abcd, [0x42C8, 0x0000], 100.0),
         (WordOrder::Abcd, [0x425D, 0x47AE], 55.32),
         (WordOrder::Abcd, [0xBF80, 0x0000], -1.0),
         (WordOrder::Abcd, [0x40C3, 0x5293], 6.10383),
@@ -34,7 +34,7 @@ fn floats_are_those_of_the_makers_of_instruments() {
         (WordOrder::Cdab, [0xE666, 0xC2F6], -123.45),
         (WordOrder::Cdab, [0x1C00, 0x47BB], 95_800.0),
     ] {
-        holds(TagType::F32, order, registers, Value::Float(value.into()));
+        holds(TagType::F32, order, registers, Value::Float(value));
     }
 }
 
