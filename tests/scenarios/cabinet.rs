@@ -105,14 +105,7 @@ async fn a_value_is_followed_from_the_device_to_the_center() {
     let told = wait::until("the first event's delivery", LATER, delivered).await;
     assert_eq!(
         (&told["raw"], &told["type"], &told["word_order"], &told["at"], &told["value"], &told["quality"]),
-        (
-            &json!([0x2065, 0x47F1]),
-            &json!("f32"),
-            &json!("CDAB"),
-            &json!("40013"),
-            &json!(123_456.79),
-            &json!("good")
-        ),
+        (&json!([0x2065, 0x47F1]), &json!("f32"), &json!("CDAB"), &json!("40013"), &json!(123_456.79), &json!("good")),
     );
     let event = &told["last_events"][0];
     assert_eq!((&event["flow"], &event["value"]), (&json!("all"), &json!(123_456.79)));
