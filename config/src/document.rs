@@ -80,34 +80,19 @@ impl Node {
 
     /// What this table or list holds there.
     pub(crate) fn step(&self, step: &Step) -> Option<&Node> {
-        match (step, &self.value) {
-            (Step::Key(key), _) => self.get(key).map(|entry| &entry.node),
-            (Step::Item(index), Value::List(items)) => items.get(*index),
-            (
-                Step::Item(_),
-                Value::Text(_)
-                | Value::Integer(_)
-                | Value::Float(_)
-                | Value::Boolean(_)
-                | Value::Moment
-                | Value::Misfit
-                | Value::Table(_),
-            ) => None,
+        match step {
+            Step::Key(key) => self.get(key).map(|entry| &entry.node),
+            Step::Item(index) => {
+                let Value::List(items) = &self.value else { return None };
+                items.get(*index)
+            }
         }
     }
 
     /// What stands under a key, if this is a table that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
-        match &self.value {
-            Value::Table(entries) => entries.iter().find(|entry| entry.key == key),
-            Value::Text(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::Boolean(_)
-            | Value::Moment
-            | Value::Misfit
-            | Value::List(_) => None,
-        }
+        let Value::Table(entries) = &self.value else { return None };
+        entries.iter().find(|entry| entry.key == key)
     }
 
     /// The elements that stand under a key of this table, if that is a list.

@@ -271,14 +271,6 @@ pub(crate) fn list_mut<'a>(mut node: &'a mut Node, keys: &[&str]) -> &'a mut [No
         let Some(entry) = entries.iter_mut().find(|entry| entry.key == *key) else { return &mut [] };
         node = &mut entry.node;
     }
-    match &mut node.value {
-        Value::List(items) => items,
-        Value::Text(_)
-        | Value::Integer(_)
-        | Value::Float(_)
-        | Value::Boolean(_)
-        | Value::Moment
-        | Value::Misfit
-        | Value::Table(_) => &mut [],
-    }
+    let Value::List(items) = &mut node.value else { return &mut [] };
+    items
 }

@@ -165,17 +165,22 @@ async fn an_event_that_spoils_its_batch_is_found_alone_and_its_neighbors_are_del
     assert_eq!(endpoint.taken().len(), 39);
 }
 
+/// The twentieth refusal in a row makes no dead letter any more.
+async fn paused_by_a_row(plant: &Plant) {
+    let paused = plant.agent.wait_until("the flow to be paused", LATER, |status| {
+        let flow = flow(status);
+        flow["paused"]["reason"].as_str().is_some_and(|reason| reason.contains("20 events in a row"))
+    });
+    assert_eq!(flow(&paused.await)["dead"], 19);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_refusals_in_a_row_pause_the_flow_until_an_event_is_taken() {
     let endpoint = Webhook::start(Manner::Verdicts).await;
     endpoint.refuse(Some(422));
     let mut plant = Plant::start(&url(endpoint.port()), "", &[]).await;
     plant.finish(30).await;
-    let paused = plant.agent.wait_until("the flow to be paused", LATER, |status| {
-        let flow = flow(status);
-        flow["paused"]["reason"].as_str().is_some_and(|reason| reason.contains("20 events in a row"))
-    });
-    assert_eq!(flow(&paused.await)["dead"], 19);
+    paused_by_a_row(&plant).await;
     endpoint.refuse(None);
     plant.settled(11, 19).await;
 }
@@ -191,11 +196,7 @@ async fn a_restart_in_the_middle_of_refusals_in_a_row_gives_up_no_more_events_th
             plant.agent.kill();
             plant.agent.restart();
         }
-        let paused = plant.agent.wait_until("the flow to be paused", LATER, |status| {
-            let flow = flow(status);
-            flow["paused"]["reason"].as_str().is_some_and(|reason| reason.contains("20 events in a row"))
-        });
-        assert_eq!(flow(&paused.await)["dead"], 19);
+        paused_by_a_row(&plant).await;
     }
     endpoint.refuse(None);
     plant.settled(11, 19).await;
