@@ -50,9 +50,7 @@ impl JsonSchema for ConditionTable {
 
 impl ConditionTable {
     pub(crate) fn check(&self, at: &Path, check: &mut Check<'_>) -> Condition {
-        if self.0.is_empty() {
-            check.report.error(code::MISSING_KEY, at, "a condition needs one value or more");
-        }
+        self.filled(at, check);
         let mut asked = Vec::new();
         for (name, values) in &self.0 {
             let at = at.key(name);
@@ -72,6 +70,7 @@ impl ConditionTable {
 
     /// Each field with what it may hold, where the names are those of Odoo's fields.
     pub(crate) fn fields(&self, at: &Path, check: &mut Check<'_>) -> Vec<(String, Vec<Json>)> {
+        self.filled(at, check);
         let mut fields = Vec::new();
         for (name, values) in &self.0 {
             if let (Some(field), Some(values)) = (technical(name, "field", &at.key(name), check), choices(values)) {
@@ -79,6 +78,12 @@ impl ConditionTable {
             }
         }
         fields
+    }
+
+    fn filled(&self, at: &Path, check: &mut Check<'_>) {
+        if self.0.is_empty() {
+            check.report.error(code::MISSING_KEY, at, "a condition needs one value or more");
+        }
     }
 }
 

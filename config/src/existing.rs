@@ -1,4 +1,4 @@
-//! A record that is written to and never made: how it is found, and until when it may be changed.
+//! A record that is changed and never made: how it is found, and until when it may be changed.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -99,16 +99,13 @@ pub(crate) fn check_of(records: &[(Path, Record)], check: &mut Check<'_>) {
         .map(|(_, record)| {
             let has_keys = match record.sharing {
                 Sharing::Update { .. } | Sharing::Interval { .. } => true,
-                Sharing::Create { .. } | Sharing::Existing { .. } => false,
+                Sharing::Create { .. } | Sharing::Existing { .. } | Sharing::Press { .. } => false,
             };
             (&*record.name, (record.model.as_str(), has_keys))
         })
         .collect();
     for (at, record) in records {
-        let Sharing::Existing { existing: Existing { which: Which::Of { record: of, .. }, .. }, .. } = &record.sharing
-        else {
-            continue;
-        };
+        let Some(Existing { which: Which::Of { record: of, .. }, .. }) = record.sharing.existing() else { continue };
         let at = at.key("of");
         match models.get(&**of) {
             Some((model, true)) if *model == record.model => {}

@@ -5,6 +5,7 @@
 
 mod address;
 mod buffer;
+mod button;
 mod change;
 mod check;
 mod clients;
@@ -80,6 +81,7 @@ mod word_order;
 
 pub use address::{Address, AddressError, Numbering, Table};
 pub use buffer::Buffer;
+pub use button::Button;
 pub use clock::{Clock, SyncedBy};
 pub use condition::Condition;
 pub use daily::Daily;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    button::Button,
     check::Check,
     condition::{Condition, ConditionTable},
     existing::{Absent, ByTable, Existing, Which},
@@ -33,7 +34,7 @@ pub struct Record {
     pub when: Condition,
     /// What it may not say: an event that meets all of this is not taken. Without anything asked, none is left out.
     pub unless: Condition,
-    /// What is written, in the order of the file; at least one. Of an interval, when it begins.
+    /// What is written, in the order of the file; at least one, or none where a button is pressed. Of an interval, when it begins.
     pub fields: Vec<Field>,
     /// Fields that Odoo wants to be unique together: a record that has them already is as good as the event's own.
     pub unique: Vec<String>,
@@ -65,6 +66,15 @@ pub enum Sharing {
         /// Which record that is.
         existing: Existing,
     },
+    /// Events press a button on a record that is there already.
+    Press {
+        /// The events, at least one pattern.
+        on: Vec<EventPattern>,
+        /// Which record that is, and in which state the button may be pressed.
+        existing: Existing,
+        /// The button.
+        button: Button,
+    },
     /// The two events with the same key have one record: the first makes it, the second ends it.
     Interval {
         /// The events that begin an interval, at least one pattern.
@@ -89,11 +99,24 @@ pub enum Each {
     Number,
 }
 
+impl Sharing {
+    /// Which record it is, when that is there already.
+    pub fn existing(&self) -> Option<&Existing> {
+        match self {
+            Sharing::Existing { existing, .. } | Sharing::Press { existing, .. } => Some(existing),
+            Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Interval { .. } => None,
+        }
+    }
+}
+
 impl Record {
     /// The events that it is for, by the key under which the file has them.
     pub(crate) fn events(&self) -> Vec<(&'static str, &[EventPattern])> {
         match &self.sharing {
-            Sharing::Create { on, .. } | Sharing::Update { on, .. } | Sharing::Existing { on, .. } => vec![("on", on)],
+            Sharing::Create { on, .. }
+            | Sharing::Update { on, .. }
+            | Sharing::Existing { on, .. }
+            | Sharing::Press { on, .. } => vec![("on", on)],
             Sharing::Interval { open, close, .. } => vec![("open", open), ("close", close)],
         }
     }
@@ -124,7 +147,7 @@ pub(crate) struct RecordTable {
     /// made them. With `mode = "update"`.
     of: Option<String>,
     /// Of a record that is there already: what it has to hold to be changed, as in `{ state = ["ready", "progress"] }`. When it
-    /// does not, the event is settled and nothing is written.
+    /// does not, the event is settled and nothing is written or pressed.
     #[serde(rename = "while")]
     only_while: Option<ConditionTable>,
     /// Of a record that is there already: `wait` holds an event back until it is there, `dead-letter` gives the event up.
@@ -139,8 +162,12 @@ pub(crate) struct RecordTable {
     /// `event`: one record for the event. `number`: one for each number in its data, as for the tags of measurement.sampled, with
     /// `{tag}` and `{value}`; an event without any makes none.
     each: Option<Each>,
-    /// Its fields by their technical names, as Odoo's import names them. A string is a template.
-    #[schemars(required)]
+    /// In place of `fields`: a button of Odoo's that is pressed on a record that is there already, while that is in the state that
+    /// `while` names. `button_mark_done` closes a manufacturing order. Where Odoo asks a question back, the event becomes a dead
+    /// letter with it.
+    button: Option<Button>,
+    /// Its fields by their technical names, as Odoo's import names them. A string is a template. Every record has them, except
+    /// where a `button` is pressed.
     fields: Option<Fields>,
     /// What is written when an interval ends.
     close_fields: Option<Fields>,
@@ -182,7 +209,14 @@ impl RecordTable {
         if self.missing.is_some() && !self.writes_to_existing() {
             useless(&["missing"], "on records that are made here", at, check);
         }
-        let fields = self.fields.as_ref().map(|fields| fields.check(&at.key("fields"), check));
+        let fields = match &self.fields {
+            Some(fields) => Some(fields.check(&at.key("fields"), check)),
+            None if self.button.is_some() => Some(Vec::new()),
+            None => {
+                required("fields", "what is written", at, check);
+                None
+            }
+        };
         let unique = self.unique(&at.key("unique"), fields.as_deref(), check);
         let skip_after = self.skip_after(at, check);
         Some(Record {
@@ -208,7 +242,7 @@ impl RecordTable {
         let is_interval = check.has_any(at, &["open", "close", "close_fields"]);
         if is_interval {
             useless(
-                &["on", "mode", "unique", "by", "of", "each"],
+                &["on", "mode", "unique", "by", "of", "each", "button"],
                 "on an interval, which has `open` and `close`",
                 at,
                 check,
@@ -225,7 +259,8 @@ impl RecordTable {
         }
         match self.mode {
             ModeName::Create => {
-                useless(&["key", "by", "of"], "with mode = \"create\": each event has a record of its own", at, check);
+                let why = "with mode = \"create\": each event has a record of its own";
+                useless(&["key", "by", "of", "button"], why, at, check);
             }
             ModeName::Update => {
                 useless(&["unique", "each"], "with mode = \"update\": the key says which record it is", at, check);
@@ -242,9 +277,18 @@ impl RecordTable {
             }
             ModeName::Update if self.writes_to_existing() => {
                 let existing = self.existing(key, at, check);
-                Some(Sharing::Existing { on: on?, existing: existing? })
+                match self.button {
+                    None => Some(Sharing::Existing { on: on?, existing: existing? }),
+                    Some(button) => {
+                        button.check(self.model.as_deref(), &at.key("button"), check);
+                        required("while", "in which state the button may be pressed", at, check);
+                        useless(&["fields"], "beside `button`: another record writes them, before this one", at, check);
+                        Some(Sharing::Press { on: on?, existing: existing?, button })
+                    }
+                }
             }
             ModeName::Update => {
+                useless(&["button"], "on records that are made here", at, check);
                 required("key", "it says which events share a record", at, check);
                 Some(Sharing::Update { on: on?, key: key?? })
             }

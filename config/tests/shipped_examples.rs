@@ -132,7 +132,7 @@ records = {sets:?}
 fn check_accepts_all_ready_files_for_odoo_in_one_destination() {
     let files = odoo_files();
     let sets: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(sets.len(), 8);
+    assert_eq!(sets.len(), 9);
     assert_eq!(problems(&with_odoo_files(&sets)), [""; 0]);
 }
 

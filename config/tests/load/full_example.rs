@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::folder::Folder;
 use plantlink_config::{
-    Address, Byte, Compression, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain,
+    Address, Button, Byte, Compression, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain,
     EnvelopeFormat, Environment, FieldValue, Find, Labels, LineAddress, Medium, Missing, MqttVersion, Order, Parity,
     Priority, Rate, Reference, Secret, SerialPort, Severity, Sharing, Source, Stage, SyncedBy, Table, TagType,
     WordOrder, schema,
@@ -113,7 +113,7 @@ fn brokers_and_odoo_become_what_the_file_says() {
     let tls = central.link.tls.as_ref().unwrap();
     assert_eq!(tls.ca, Some(folder.path().join("ca.pem")), "relative to the file");
     assert_eq!(tls.key, Some(Secret::File(folder.path().join("gw.key"))));
-    let [machine, finished, downtime, machine_state, counted] = erp.records.as_slice() else {
+    let [machine, finished, downtime, machine_state, counted, closed] = erp.records.as_slice() else {
         panic!("{:?}", erp.records)
     };
     let fields: Vec<&str> = finished.fields.iter().map(|field| field.column.as_str()).collect();
@@ -128,6 +128,7 @@ fn brokers_and_odoo_become_what_the_file_says() {
     for existing in [counted, machine_state] {
         assert!(matches!(&existing.sharing, Sharing::Existing { .. }), "{existing:?}");
     }
+    assert!(matches!(&closed.sharing, Sharing::Press { button: Button::ButtonMarkDone, .. }), "{closed:?}");
     let related = |field: &plantlink_config::Field| match &field.value {
         FieldValue::Related(related) => (field.column.clone(), related.find.clone(), related.missing),
         FieldValue::Template(template) => panic!("{template:?}"),

@@ -1,7 +1,9 @@
 //! Records of Odoo destinations: sets that files bring, and records that are there already.
 
 use crate::folder::Folder;
-use plantlink_config::{Absent, Config, Destination, Each, Environment, Loaded, OdooDestination, Sharing, Which};
+use plantlink_config::{
+    Absent, Button, Config, Destination, Each, Environment, Loaded, OdooDestination, Sharing, Which,
+};
 
 /// A destination with these keys and tables.
 fn plant(records: &str) -> String {
@@ -135,6 +137,56 @@ unless = { final = false }
     assert_eq!(fields, ["production_id.name", "kind"]);
     assert_eq!(existing.only_while, [("state".to_owned(), vec!["ready".into(), "progress".into()])]);
     assert_eq!(existing.missing, Absent::DeadLetter);
+}
+
+/// A record with these keys that writes no fields.
+fn pressing(keys: &str) -> String {
+    format!("records = [\"orders\"]\n[[destination.odoo.record]]\nname = \"own\"\non = \"workorder.*\"\n{keys}\n")
+}
+
+#[test]
+fn a_button_is_pressed_on_a_record_that_is_there_in_the_state_for_it() {
+    let keys = r#"
+model = "mrp.production"
+mode = "update"
+by = { name = "{order}" }
+while = { state = "to_close" }
+button = "button_mark_done"
+"#;
+    let loaded = loaded(&pressing(keys), SET);
+    assert_eq!(loaded.problems, []);
+    let config = loaded.config.unwrap();
+    let own = erp(&config).records.last().unwrap();
+    let Sharing::Press { existing, button, .. } = &own.sharing else { panic!("{:?}", own.sharing) };
+    assert_eq!((*button, own.fields.len()), (Button::ButtonMarkDone, 0));
+    assert_eq!(existing.only_while, [("state".to_owned(), vec!["to_close".into()])]);
+}
+
+#[test]
+fn a_button_without_a_state_or_of_another_model_or_where_nothing_is_there_is_an_error() {
+    let by = "mode = \"update\"\nby = { name = \"{order}\" }";
+    let to_close = "while = { state = \"to_close\" }";
+    let order = "model = \"mrp.production\"";
+    let done = "button = \"button_mark_done\"";
+    for (keys, words) in [
+        ([order, by, done, ""], "missing key `while`: in which state the button may be pressed"),
+        ([order, by, done, "while = {}"], "a condition needs one value or more"),
+        (["model = \"mrp.workorder\"", by, done, to_close], "`button_mark_done` is a button of `mrp.production`"),
+        ([order, by, "button = \"action_validate\"", to_close], "`action_validate` is not allowed here"),
+        ([order, by, "", to_close], "missing key `fields`"),
+        (
+            [order, by, done, "while = { state = \"x\" }\nfields = { a = \"b\" }"],
+            "`fields` has no effect beside `button`",
+        ),
+        ([order, done, "fields = { a = \"b\" }", ""], "`button` has no effect with mode = \"create\""),
+        (
+            [order, done, "mode = \"update\"", "key = \"{order}\""],
+            "`button` has no effect on records that are made here",
+        ),
+    ] {
+        let told = problems(&pressing(&keys.join("\n")));
+        assert!(told.iter().any(|problem| problem.contains(words)), "{keys:?}: {told:#?}");
+    }
 }
 
 #[test]

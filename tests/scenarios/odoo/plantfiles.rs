@@ -34,7 +34,7 @@ async fn alarms_that_need_a_person_become_requests_without_owner_and_the_others_
             continue;
         }
         let id = new_id();
-        let mut plant = Plant::start(&server, &id, "maintenance-requests", &["alarm.raised"]).await;
+        let mut plant = Plant::start(&server, &id, &["maintenance-requests"], &["alarm.raised"]).await;
         let alarm = |severity: &str| {
             let text = format!("{id} {severity}");
             (
@@ -65,7 +65,7 @@ async fn stops_become_entries_of_the_work_center_with_their_reason_and_their_tim
         }
         let id = new_id();
         let shop = Shop::enter(&server, &id).await;
-        let mut plant = Plant::start(&server, &id, "downtime", &["machine.state_changed"]).await;
+        let mut plant = Plant::start(&server, &id, &["downtime"], &["machine.state_changed"]).await;
         let after = |state: &str, mode: &str| {
             let at = |minute: u8| format!("2026-11-20T07:{minute:02}:00Z");
             let previous = json!({
@@ -120,7 +120,7 @@ async fn a_lot_that_a_person_has_typed_in_before_is_delivered_and_the_others_are
         let id = new_id();
         let shop = Shop::enter(&server, &id).await;
         server.enter("stock.lot", json!({"name": format!("{id}-1"), "product_id": shop.product_id})).await;
-        let mut plant = Plant::start(&server, &id, "lots", &["lot.produced"]).await;
+        let mut plant = Plant::start(&server, &id, &["lots"], &["lot.produced"]).await;
         let lot = |number: u8| {
             let data = json!({"lot": format!("{id}-{number}"), "product": shop.product, "quantity": 10, "unit_of_measure": "pcs"});
             ("lot.produced", data)
@@ -141,13 +141,8 @@ async fn a_work_order_is_begun_counted_and_finished_and_then_left_alone() {
         let id = new_id();
         let shop = Shop::enter(&server, &id).await;
         let types = ["workorder.started", "workorder.finished"];
-        let mut plant = Plant::start(&server, &id, "work-orders", &types).await;
-        let said = |more: Value| {
-            let mut data = json!({"order": shop.order, "operation": OPERATION});
-            let more = more.as_object().cloned().unwrap_or_default();
-            more.into_iter().for_each(|(key, value)| data[key] = value);
-            data
-        };
+        let mut plant = Plant::start(&server, &id, &["work-orders"], &types).await;
+        let said = |more: Value| of_order(&shop, more);
         let has = |found: &Value, state: &str, quantity: f64| {
             assert_eq!((&found["state"], found["qty_producing"].as_f64()), (&json!(state), Some(quantity)), "{found}");
         };
@@ -167,6 +162,56 @@ async fn a_work_order_is_begun_counted_and_finished_and_then_left_alone() {
     }
 }
 
+/// What a MES says of the order's one operation.
+fn of_order(shop: &Shop, more: Value) -> Value {
+    let mut data = json!({"order": shop.order, "operation": OPERATION});
+    let more = more.as_object().cloned().unwrap_or_default();
+    more.into_iter().for_each(|(key, value)| data[key] = value);
+    data
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_closed_once_with_what_was_made_unless_odoo_asks_or_nothing_was_made() {
+    for place in Place::each() {
+        let server = place.open().await;
+        if !server.has(&["mrp.workorder", "mrp.bom"]).await {
+            continue;
+        }
+        let id = new_id();
+        let sets = ["work-orders", "close-orders"];
+        let mut plant = Plant::start(&server, &id, &sets, &["workorder.finished"]).await;
+        let finished = |shop: &Shop, more: Value| ("workorder.finished", of_order(shop, more));
+        let closed = json!({"state": "done", "qty_produced": 12.0});
+
+        let shop = Shop::enter(&server, &id).await;
+        plant.deliver(&[finished(&shop, json!({"good": 7, "final": false}))]).await;
+        assert_eq!(shop.order(&server).await["state"], "progress");
+        plant.deliver(&[finished(&shop, json!({"good": 12}))]).await;
+        assert_eq!(shop.order(&server).await, closed);
+        plant.deliver(&[finished(&shop, json!({"good": 99}))]).await;
+        assert_eq!(shop.order(&server).await, closed);
+
+        // Odoo asks whether less was consumed, and somebody answers.
+        let asked = Shop::enter(&server, &format!("{id}-asked")).await;
+        asked.finish_with_less(&server, 12).await;
+        plant.send(&[finished(&asked, json!({"good": 12}))]).await;
+        plant.settled(1).await;
+        assert_eq!(asked.order(&server).await["state"], "to_close");
+        let dead = plant.agent.run(&["dead", "list", "--reason", "*Consumption Warning*"]).stdout;
+        assert!(dead.contains("a person has to decide"), "{dead}");
+        asked.close(&server).await;
+        assert!(plant.agent.run(&["dead", "retry", "--all"]).status.success());
+        plant.settled(0).await;
+        assert_eq!(asked.order(&server).await, closed);
+
+        // Odoo would enter all that was ordered.
+        let empty = Shop::enter(&server, &format!("{id}-empty")).await;
+        plant.send(&[finished(&empty, json!({"good": 0}))]).await;
+        plant.settled(1).await;
+        assert_eq!(empty.order(&server).await, json!({"state": "to_close", "qty_produced": 0.0}));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_counter_s_total_is_the_quantity_of_the_open_work_order_at_its_work_center() {
     for place in Place::each() {
@@ -176,7 +221,7 @@ async fn a_counter_s_total_is_the_quantity_of_the_open_work_order_at_its_work_ce
         }
         let id = new_id();
         let shop = Shop::enter(&server, &id).await;
-        let mut plant = Plant::start(&server, &id, "order-counts", &["production.counted"]).await;
+        let mut plant = Plant::start(&server, &id, &["order-counts"], &["production.counted"]).await;
         let counted = |total: u64| {
             let data = json!({
                 "good": 1, "good_total": total, "counter_epoch": 1, "from_at": "2026-11-20T07:00:00Z",
@@ -199,7 +244,7 @@ async fn the_gateway_and_a_machine_are_equipment_in_step_and_a_person_s_fields_s
         }
         let id = new_id();
         let types = [STARTED, "device.described", "device.online", "device.offline"];
-        let mut plant = Plant::start(&server, &id, "equipment", &types).await;
+        let mut plant = Plant::start(&server, &id, &["equipment"], &types).await;
         let described = json!({"cause": "start", "vendor": "ACME", "model": "P-4000", "serial": id, "tags": []});
         let offline = json!({"cause": "timeout", "last_good_at": null, "planned": false});
         plant.deliver(&[("device.described", described), ("device.offline", offline)]).await;
@@ -236,7 +281,7 @@ async fn the_custom_model_is_made_once_and_takes_counts_measurements_alarms_and_
         }
         let types =
             ["production.counted", "consumption.counted", "measurement.sampled", "alarm.raised", "alarm.cleared"];
-        let mut plant = Plant::start(&server, &id, "plant-events", &types).await;
+        let mut plant = Plant::start(&server, &id, &["plant-events"], &types).await;
         let made = make_model(&plant.agent, &administrator.login, &administrator.key);
         assert!(made.status.success(), "{} {}", made.stdout, made.stderr);
         let again = make_model(&plant.agent, &administrator.login, &administrator.key);
@@ -295,7 +340,7 @@ async fn a_measured_characteristic_becomes_a_record_with_its_limits_and_what_was
         let server = place.open().await;
         let Some(administrator) = server.administrator() else { continue };
         let id = new_id();
-        let mut plant = Plant::start(&server, &id, "quality", &["quality.measured"]).await;
+        let mut plant = Plant::start(&server, &id, &["quality"], &["quality.measured"]).await;
         let made = make_model(&plant.agent, &administrator.login, &administrator.key);
         assert!(made.status.success(), "{} {}", made.stdout, made.stderr);
         let measured = json!({

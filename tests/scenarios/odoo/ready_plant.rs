@@ -13,7 +13,7 @@ const KEY_FILE: &str = "odoo-key";
 /// The agent records it by itself, once.
 pub(crate) const STARTED: &str = "agent.started";
 
-/// One file of `packaging/odoo`, and the events that it is tried with.
+/// Files of `packaging/odoo`, and the events that they are tried with.
 pub(crate) struct Plant {
     id: String,
     pub(crate) agent: Agent,
@@ -25,9 +25,9 @@ pub(crate) struct Plant {
 }
 
 impl Plant {
-    pub(crate) async fn start(server: &Server, id: &str, set: &str, types: &[&str]) -> Plant {
+    pub(crate) async fn start(server: &Server, id: &str, sets: &[&str], types: &[&str]) -> Plant {
         let mes = Broker::start().await;
-        let toml = config(server, id, set, types, mes.port());
+        let toml = config(server, id, sets, types, mes.port());
         let agent = Agent::start_with(&toml, &[(KEY_FILE, &server.user.key)]);
         let publisher = Publisher::new(mes.back_door("mes-sender", Version::V311));
         let line = format!("{id}.gw-test.mes 1 mes/");
@@ -41,6 +41,12 @@ impl Plant {
 
     /// Events of these types and data, with a time of their own, are delivered.
     pub(crate) async fn deliver(&mut self, events: &[(&str, Value)]) {
+        self.send(events).await;
+        self.settled(0).await;
+    }
+
+    /// Events of these types and data are sent, and nobody waits for what becomes of them.
+    pub(crate) async fn send(&mut self, events: &[(&str, Value)]) {
         let messages: Vec<Message> = events
             .iter()
             .map(|(event_type, data)| {
@@ -52,10 +58,14 @@ impl Plant {
             })
             .collect();
         self.publisher.publish_all(&messages).await;
-        let expected = self.sent + self.own;
-        let status = self.agent.wait_until("all events to be delivered", LATER, |status| {
+    }
+
+    /// All events are delivered but so many dead letters.
+    pub(crate) async fn settled(&self, dead: u64) {
+        let delivered = self.sent + self.own - dead;
+        let status = self.agent.wait_until("all events to be settled", LATER, |status| {
             let flow = flow(status);
-            (&flow["delivered"], &flow["dead"], &flow["depth"]) == (&expected.into(), &0.into(), &0.into())
+            (&flow["delivered"], &flow["dead"], &flow["depth"]) == (&delivered.into(), &dead.into(), &0.into())
         });
         assert_accounted(&status.await);
     }
@@ -66,7 +76,7 @@ fn topics<'a>(types: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
     types.iter().copied().filter(|event_type| *event_type != STARTED)
 }
 
-fn config(server: &Server, id: &str, set: &str, types: &[&str], mes: u16) -> String {
+fn config(server: &Server, id: &str, sets: &[&str], types: &[&str], mes: u16) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/odoo");
     let topics: String = topics(types)
         .map(|event_type| {
@@ -76,11 +86,12 @@ fn config(server: &Server, id: &str, set: &str, types: &[&str], mes: u16) -> Str
             )
         })
         .collect();
+    let files: Vec<String> = sets.iter().map(|set| format!("{folder}/{set}.toml")).collect();
     let [url, database, login] =
         [&server.url, &server.database, &server.user.login].map(|text| json!(text).to_string());
     format!(
         r#"
-include = ["{folder}/{set}.toml"]
+include = {files:?}
 plant = {{ id = "{id}", gateway = "gw-test" }}
 buffer = {{ path = "buffer.db" }}
 
@@ -94,7 +105,7 @@ url = {url}
 database = {database}
 login = {login}
 api_key = {{ file = "{KEY_FILE}" }}
-records = ["{set}"]
+records = {sets:?}
 
 [[flow]]
 name = "office"

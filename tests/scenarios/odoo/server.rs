@@ -344,8 +344,12 @@ impl Server {
     }
 
     pub(crate) async fn administer(&self, model: &str, method: &str, args: Value) -> Value {
+        self.administer_with(model, method, args, json!({})).await
+    }
+
+    pub(crate) async fn administer_with(&self, model: &str, method: &str, args: Value, named: Value) -> Value {
         let Kind::Real { administrator: Some(administrator), .. } = &self.kind else { panic!("nobody may do this") };
-        self.call(administrator, model, method, args, json!({})).await
+        self.call(administrator, model, method, args, named).await
     }
 
     async fn call(&self, user: &User, model: &str, method: &str, args: Value, kwargs: Value) -> Value {

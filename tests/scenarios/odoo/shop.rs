@@ -27,7 +27,8 @@ impl Shop {
                 let values = json!({"name": plant, "default_code": product});
                 let product_id = server.enter("product.product", values).await;
                 let order = format!("WH/MO/{plant}");
-                let made = server.enter("mrp.production", json!({"name": order, "product_id": product_id})).await;
+                let values = json!({"name": order, "product_id": product_id, "product_qty": 40, "qty_produced": 0.0});
+                let made = server.enter("mrp.production", values).await;
                 let values =
                     json!({"name": OPERATION, "production_id": made, "workcenter_id": center, "state": "ready"});
                 server.enter("mrp.workorder", values).await;
@@ -38,8 +39,15 @@ impl Shop {
                 let product_id = server.enter("product.product", values).await;
                 let read = json!([[product_id], ["product_tmpl_id"]]);
                 let template = server.administer("product.product", "read", read).await;
+                let template_id = template[0]["product_tmpl_id"][0].clone();
                 let operation = json!([0, 0, {"name": OPERATION, "workcenter_id": center}]);
-                let bom = json!({"product_tmpl_id": template[0]["product_tmpl_id"][0], "operation_ids": [operation]});
+                let steel = json!({"name": format!("{plant} steel"), "is_storable": true});
+                let steel =
+                    json!([0, 0, {"product_id": server.enter("product.product", steel).await, "product_qty": 2}]);
+                let bom = json!({
+                    "product_tmpl_id": template_id, "consumption": "warning", "operation_ids": [operation],
+                    "bom_line_ids": [steel],
+                });
                 server.enter("mrp.bom", bom).await;
                 let made = server.enter("mrp.production", json!({"product_id": product_id, "product_qty": 40})).await;
                 server.administer("mrp.production", "action_confirm", json!([[made]])).await;
@@ -56,5 +64,59 @@ impl Shop {
         let fields = ["state", "qty_producing", "date_start", "date_finished"];
         let found = server.look("mrp.workorder", mine, &fields).await;
         found.first().cloned().expect("the order has its work order")
+    }
+
+    /// The order, as far as it is made.
+    pub(crate) async fn order(&self, server: &Server) -> Value {
+        let found = server.look("mrp.production", self.me(), &["state", "qty_produced"]).await;
+        let order = found.first().expect("the order is there");
+        json!({"state": order["state"], "qty_produced": order["qty_produced"]})
+    }
+
+    /// A person finishes the work order, and enters that less was consumed than the quantity needs.
+    pub(crate) async fn finish_with_less(&self, server: &Server, quantity: u32) {
+        let done = json!({"qty_producing": quantity, "state": "done"});
+        let mine = json!([["production_id.name", "=", self.order]]);
+        let work_order = server.look("mrp.workorder", mine, &["id"]).await[0]["id"].clone();
+        match server.fake() {
+            Some(odoo) => {
+                let (id, work_order) = (self.id(server).await, work_order.as_i64().expect("an id"));
+                odoo.database(|db| {
+                    for (field, value) in done.as_object().into_iter().flatten() {
+                        db.change("mrp.workorder", work_order, field, value.clone());
+                    }
+                    db.change("mrp.production", id, "consumed", json!(1.0));
+                });
+            }
+            None => {
+                server.administer("mrp.workorder", "write", json!([[work_order], done])).await;
+                let domain = json!([[["raw_material_production_id.name", "=", self.order]]]);
+                let moves = server.administer("stock.move", "search", domain).await;
+                server.administer("stock.move", "write", json!([moves, {"quantity": 1}])).await;
+            }
+        }
+    }
+
+    /// A person closes the order, whatever Odoo asks.
+    pub(crate) async fn close(&self, server: &Server) {
+        let id = self.id(server).await;
+        match server.fake() {
+            Some(odoo) => odoo.database(|db| {
+                db.change("mrp.production", id, "qty_produced", json!(12.0));
+                db.change("mrp.production", id, "state", json!("done"));
+            }),
+            None => {
+                let context = json!({"context": {"skip_consumption": true, "skip_backorder": true}});
+                server.administer_with("mrp.production", "button_mark_done", json!([[id]]), context).await;
+            }
+        }
+    }
+
+    async fn id(&self, server: &Server) -> i64 {
+        server.look("mrp.production", self.me(), &["id"]).await[0]["id"].as_i64().expect("a record has an id")
+    }
+
+    fn me(&self) -> Value {
+        json!([["name", "=", self.order]])
     }
 }

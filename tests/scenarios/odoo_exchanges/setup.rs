@@ -40,10 +40,15 @@ pub(super) fn first_request_renamed_by_a_person(db: &mut Database, id: i64, next
     db.set_next_id("maintenance.request", next);
 }
 
-pub(super) fn order(db: &mut Database, producing: f64) {
+pub(super) fn order(db: &mut Database, consumed: f64) {
     db.set_next_id("product.product", 3);
     let product = db.insert("product.product", None, [("name", json!("Shaft"))]);
-    let values = [("product_id", json!(product)), ("product_qty", json!(5.0)), ("qty_producing", json!(producing))];
+    let values = [
+        ("product_id", json!(product)),
+        ("product_qty", json!(5.0)),
+        ("qty_producing", json!(5.0)),
+        ("consumed", json!(consumed)),
+    ];
     db.insert("mrp.production", None, values);
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::fault::Language;
+use super::order;
 
 /// A record's values by field; a many2one is the other record's database id.
 pub type Values = BTreeMap<String, Value>;
@@ -128,10 +129,15 @@ impl Database {
 
     /// A person changes one field of the record with this external id.
     pub fn edit(&mut self, external_id: &str, field: &str, value: Value) {
-        self.commits += 1;
         if let Some(to) = self.external_ids.get(external_id).cloned() {
-            self.write(&to.model, to.id, [(field.to_owned(), value)].into());
+            self.change(&to.model, to.id, field, value);
         }
+    }
+
+    /// A person changes one field of the record with this id.
+    pub fn change(&mut self, model: &str, id: i64, field: &str, value: Value) {
+        self.commits += 1;
+        self.write(model, id, [(field.to_owned(), value)].into());
     }
 
     /// A person deletes the record with this external id; the external id goes with it.
@@ -299,6 +305,9 @@ impl Database {
         if let Some(record) = self.records.get_mut(model).and_then(|records| records.get_mut(&id)) {
             record.values.extend(values);
             record.changed = self.commits;
+        }
+        if model == "mrp.workorder" {
+            order::follow(self, id);
         }
     }
 

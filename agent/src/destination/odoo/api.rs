@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plantlink_config::{OdooApi, OdooDestination};
+use plantlink_config::{Button, OdooApi, OdooDestination};
 use reqwest::Client;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ use super::model::Model;
 use super::record::{Load, Manner};
 use super::rule::Writer;
 use super::session::{Doorway, Session};
-use super::verdict::{Setback, of_load, of_reference};
+use super::verdict::{Setback, of_button, of_load, of_reference};
 use crate::destination::Expiry;
 use crate::http;
 
@@ -59,6 +59,9 @@ pub(crate) trait Server: Send + 'static {
         records: &[i64],
     ) -> impl Future<Output = Result<bool, Setback>> + Send;
 
+    /// Presses the button of one record.
+    fn press(&mut self, model: &str, id: i64, button: Button) -> impl Future<Output = Result<Pressed, Setback>> + Send;
+
     /// What some fields of records hold, by id; archived records too. A record that is not there is left out.
     fn read(
         &mut self,
@@ -73,6 +76,15 @@ pub(crate) trait Server: Send + 'static {
 pub(crate) struct Referent {
     pub(super) model: String,
     pub(super) id: i64,
+}
+
+/// What Odoo answers to a button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pressed {
+    /// It is done.
+    Done,
+    /// A person would now get this action, by its name: a dialog before anything is done, or a print after it.
+    Answers(String),
 }
 
 /// One database of one server, as one user.
@@ -217,6 +229,16 @@ impl Server for Api {
     async fn may(&mut self, model: &str, operation: &'static str, records: &[i64]) -> Result<bool, Setback> {
         let asked = Call::on(model, "has_access", records.to_vec()).argument("operation", operation);
         Ok(self.call(asked).await? == Value::Bool(true))
+    }
+
+    async fn press(&mut self, model: &str, id: i64, button: Button) -> Result<Pressed, Setback> {
+        let context = match button {
+            Button::ButtonMarkDone => {
+                json!({"skip_backorder": true, "tz": "UTC", "lang": "en_US", "tracking_disable": true})
+            }
+        };
+        let call = Call::on(model, button.method(), vec![id]).option("context", context);
+        Ok(of_button(&self.call(call).await?))
     }
 
     async fn read(

@@ -35,7 +35,7 @@ impl<S: Server> Clerk<S> {
         let Some(taken) = self.register.last(mapping.label()).await? else { return Ok(Barrier::Unknown) };
         let operation = match mapping.record().sharing {
             Sharing::Create { .. } | Sharing::Interval { .. } => "create",
-            Sharing::Update { .. } | Sharing::Existing { .. } => "write",
+            Sharing::Update { .. } | Sharing::Existing { .. } | Sharing::Press { .. } => "write",
         };
         match self.server.may(mapping.model(), operation, &[taken]).await {
             Ok(true) => Ok(Barrier::Record),

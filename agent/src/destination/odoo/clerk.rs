@@ -124,6 +124,9 @@ impl<S: Server> Clerk<S> {
             if !own.is_empty() {
                 self.create(mapping, &model, own, are_replayed).await?;
             }
+            let (presses, shared): (Vec<Case<'_>>, Vec<Case<'_>>) =
+                shared.into_iter().partition(|case| case.role == Role::Press);
+            self.press(mapping, presses).await?;
             let (updates, ends): (Vec<Case<'_>>, Vec<Case<'_>>) =
                 shared.into_iter().partition(|case| case.role == Role::Update);
             if !updates.is_empty() {

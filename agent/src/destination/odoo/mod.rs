@@ -24,6 +24,7 @@ mod model;
 mod offer;
 mod office;
 mod preflight;
+mod press;
 mod race;
 mod reconcile;
 mod reconciled;

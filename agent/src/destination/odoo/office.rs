@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use plantlink_buffer::Kept;
-use plantlink_config::OdooDestination;
+use plantlink_config::{Button, OdooDestination};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::api::{Api, Referent, Server};
+use super::api::{Api, Pressed, Referent, Server};
 use super::directory::Archived;
 use super::marker::{Marker, Save};
 use super::model::Model;
@@ -102,6 +102,10 @@ impl Server for Office {
 
     async fn may(&mut self, model: &str, operation: &'static str, records: &[i64]) -> Result<bool, Setback> {
         self.open().await?.api.may(model, operation, records).await
+    }
+
+    async fn press(&mut self, model: &str, id: i64, button: Button) -> Result<Pressed, Setback> {
+        self.open().await?.api.press(model, id, button).await
     }
 
     async fn read(

@@ -139,7 +139,7 @@ impl Preflight {
         let (rights, close_fields): (&[&'static str], &[Field]) = match &record.sharing {
             Sharing::Create { .. } => (&["create"], &[]),
             Sharing::Update { .. } => (&["create", "write"], &[]),
-            Sharing::Existing { .. } => (&["write"], &[]),
+            Sharing::Existing { .. } | Sharing::Press { .. } => (&["write"], &[]),
             Sharing::Interval { close_fields, .. } => (&["create", "write"], close_fields),
         };
         for right in rights {
@@ -153,7 +153,9 @@ impl Preflight {
             }
         }
         match &record.sharing {
-            Sharing::Existing { existing, .. } => self.existing(existing, &fields, at),
+            Sharing::Existing { existing, .. } | Sharing::Press { existing, .. } => {
+                self.existing(existing, &fields, at)
+            }
             Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Interval { .. } => {
                 self.required(record, &fields, &at.key("fields")).await?;
             }

@@ -35,6 +35,8 @@ pub(super) enum Role {
     Create,
     /// It brings the one that it shares up to date.
     Update,
+    /// It presses the button of one that is there.
+    Press,
     /// It begins an interval.
     Open,
     /// It ends one.
@@ -62,7 +64,7 @@ pub(crate) enum Manner {
 
 impl Mapping {
     pub(super) fn new(record: &Record) -> Self {
-        let maker = match existing(record).map(|existing| &existing.which) {
+        let maker = match record.sharing.existing().map(|existing| &existing.which) {
             Some(Which::Of { record: maker, .. }) => maker,
             Some(Which::Having(_)) | None => &record.name,
         };
@@ -91,13 +93,13 @@ impl Mapping {
     pub(super) fn close_fields(&self) -> &[Field] {
         match &self.record.sharing {
             Sharing::Interval { close_fields, .. } => close_fields,
-            Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Existing { .. } => &[],
+            Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Existing { .. } | Sharing::Press { .. } => &[],
         }
     }
 
     /// Which record it is, when that is there already.
     pub(super) fn existing(&self) -> Option<&Existing> {
-        existing(&self.record)
+        self.record.sharing.existing()
     }
 
     /// What the event is to this mapping, if it is anything. Only the begin of an interval has to meet the condition: an end
@@ -107,6 +109,7 @@ impl Mapping {
         let role = match &self.record.sharing {
             Sharing::Create { on, .. } => is(on).then_some(Role::Create),
             Sharing::Update { on, .. } | Sharing::Existing { on, .. } => is(on).then_some(Role::Update),
+            Sharing::Press { on, .. } => is(on).then_some(Role::Press),
             Sharing::Interval { open, .. } if is(open) => Some(Role::Open),
             Sharing::Interval { close, .. } => is(close).then_some(Role::Close),
         };
@@ -124,11 +127,13 @@ impl Mapping {
         let key: &Template = match &self.record.sharing {
             Sharing::Create { .. } => return None,
             Sharing::Update { key, .. } | Sharing::Interval { key, .. } => key,
-            Sharing::Existing { existing: Existing { which: Which::Of { key, .. }, .. }, .. } => key,
-            Sharing::Existing { existing: Existing { which: Which::Having(_), .. }, .. } => {
-                let having = self.having(event)?;
-                return Some(json!(having).to_string());
-            }
+            Sharing::Existing { existing, .. } | Sharing::Press { existing, .. } => match &existing.which {
+                Which::Of { key, .. } => key,
+                Which::Having(_) => {
+                    let having = self.having(event)?;
+                    return Some(json!(having).to_string());
+                }
+            },
         };
         text(key, event).filter(|key| !key.is_empty())
     }
@@ -183,7 +188,9 @@ impl Mapping {
     fn each(&self) -> Each {
         match self.record.sharing {
             Sharing::Create { each, .. } => each,
-            Sharing::Update { .. } | Sharing::Existing { .. } | Sharing::Interval { .. } => Each::Event,
+            Sharing::Update { .. } | Sharing::Existing { .. } | Sharing::Press { .. } | Sharing::Interval { .. } => {
+                Each::Event
+            }
         }
     }
 
@@ -201,13 +208,6 @@ fn meets(condition: &Condition, event: &impl Scope) -> bool {
         };
         found.is_some_and(|found| right.iter().any(|right| is_same(right, &found)))
     })
-}
-
-fn existing(record: &Record) -> Option<&Existing> {
-    match &record.sharing {
-        Sharing::Existing { existing, .. } => Some(existing),
-        Sharing::Create { .. } | Sharing::Update { .. } | Sharing::Interval { .. } => None,
-    }
 }
 
 /// A number is the same however it is written: 1 and 1.0.

@@ -1,5 +1,6 @@
 //! How batches are offered, halved and given up, against a scripted server and in paused time.
 
+mod press;
 mod records;
 mod rules;
 mod scripted;

@@ -10,7 +10,7 @@ use plantlink_config::OdooApi;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::api::Referent;
+use super::api::{Pressed, Referent};
 use super::denial::Denial;
 use super::race;
 use super::rule::Writer;
@@ -139,6 +139,19 @@ pub(super) fn of_reference(result: Result<Value, Setback>) -> Result<Option<Refe
     };
     let found = found.map(|(model, id)| Referent { model: model.to_owned(), id });
     found.map(Some).ok_or_else(|| unreachable(NoAnswer::Shape { text: quoted(&result.to_string()) }))
+}
+
+/// What the result of a button means. Some return nothing when they are done.
+pub(super) fn of_button(result: &Value) -> Pressed {
+    match result {
+        Value::Null | Value::Bool(true) => Pressed::Done,
+        Value::Object(action) => {
+            Pressed::Answers(action.get("name").and_then(Value::as_str).unwrap_or("an action").to_owned())
+        }
+        Value::Bool(false) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Pressed::Answers(quoted(&result.to_string()))
+        }
+    }
 }
 
 /// The cell of a refused row that names a record which is not there, if that is what the row was refused for.

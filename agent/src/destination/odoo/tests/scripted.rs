@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use plantlink_buffer::{Confirmed, Event, EventTime, ReadError, Recorded, Stamp, Stored};
 use plantlink_config::{
-    Condition, Each, EventPattern, Field, FieldValue, Http, Name, OdooDestination, Pacing, Part, Record, Reference,
-    Secret, Sharing, Template,
+    Button, Condition, Each, EventPattern, Field, FieldValue, Http, Name, OdooDestination, Pacing, Part, Record,
+    Reference, Secret, Sharing, Template,
 };
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::super::api::{Referent, Server};
+use super::super::api::{Pressed, Referent, Server};
 use super::super::book::Book;
 use super::super::directory::Archived;
 use super::super::model::Model;
@@ -45,6 +45,12 @@ pub(super) struct Script {
     pub(super) searches: usize,
     /// What every record holds that is read.
     pub(super) held: Map<String, Value>,
+    /// What every record holds once a button was pressed; nothing: it stays as it is.
+    pub(super) held_after: Map<String, Value>,
+    /// What every button answers; nothing: it is done.
+    pub(super) action: Option<&'static str>,
+    /// The buttons that were pressed.
+    pub(super) pressed: Vec<Button>,
     /// The model of the record that every external id leads to.
     pub(super) leads_to: Option<&'static str>,
     pub(super) references: usize,
@@ -120,6 +126,14 @@ impl Server for Scripted {
 
     async fn may(&mut self, _: &str, _: &'static str, _: &[i64]) -> Result<bool, Setback> {
         Ok(self.0.lock().unwrap().may)
+    }
+
+    async fn press(&mut self, _: &str, _: i64, button: Button) -> Result<Pressed, Setback> {
+        let mut script = self.0.lock().unwrap();
+        script.pressed.push(button);
+        let after = script.held_after.clone();
+        script.held.extend(after);
+        Ok(script.action.map_or(Pressed::Done, |action| Pressed::Answers(action.to_owned())))
     }
 
     async fn read(&mut self, _: &str, ids: &[i64], _: &[&str]) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
