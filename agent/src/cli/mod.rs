@@ -103,7 +103,13 @@ enum Command {
 #[derive(Args)]
 struct ConfigArgs {
     /// The configuration file
-    #[arg(long, env = "PLANTLINK_CONFIG", default_value = "/etc/plantlink/plantlink.toml", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "PLANTLINK_CONFIG",
+        default_value = "/etc/plantlink/plantlink.toml",
+        value_name = "FILE"
+    )]
     config: PathBuf,
 }
 
@@ -156,4 +162,20 @@ fn print(text: &str) -> ExitCode {
 fn failed(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("plantlink: {}", chain(error));
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_named_before_or_behind_the_word_that_says_what_to_do() {
+        for words in [["dead", "list"], ["flows", "drop"], ["odoo", "make-model"]] {
+            let [command, what] = words;
+            for line in [vec![command, "--config", "p.toml", what], vec![command, what, "--config", "p.toml"]] {
+                let line = ["plantlink"].into_iter().chain(line).chain((what != "list").then_some("erp"));
+                assert!(Cli::try_parse_from(line.clone()).is_ok(), "{:?}", line.collect::<Vec<_>>());
+            }
+        }
+    }
 }
