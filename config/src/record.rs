@@ -211,7 +211,7 @@ impl RecordTable {
         }
         let fields = match &self.fields {
             Some(fields) => Some(fields.check(&at.key("fields"), check)),
-            None if self.button.is_some() => Some(Vec::new()),
+            None if check.has_any(at, &["button"]) => Some(Vec::new()),
             None => {
                 required("fields", "what is written", at, check);
                 None
