@@ -129,10 +129,14 @@ impl<'a> Plant<'a> {
         self.link.set(Mode::StallAnswers);
     }
 
-    /// Ends what is under way without an answer. Only when the agent knows that it gets none, answers come back again.
+    /// Ends what is under way without an answer, or what begins only now. Only when the agent knows that it gets none, answers
+    /// come back again.
     pub(crate) async fn cut_and_mend(&self) {
-        self.link.cut(Cut::Reset);
-        self.is("down", SOON).await;
+        let is_down = |status: &Value| {
+            self.link.cut(Cut::Reset);
+            entry(status, "destinations", "erp")["state"] == "down"
+        };
+        self.agent.wait_until("the destination to be down", SOON, is_down).await;
         self.link.set(Mode::Pass);
     }
 
