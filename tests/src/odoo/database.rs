@@ -140,10 +140,14 @@ impl Database {
         self.write(model, id, [(field.to_owned(), value)].into());
     }
 
-    /// A person deletes the record with this external id; the external id goes with it.
+    /// A person deletes the record with this external id; the external id goes with it, and no other record gets its id.
     pub fn delete(&mut self, external_id: &str) {
         if let Some(to) = self.external_ids.remove(external_id) {
-            self.records.entry(to.model).or_default().remove(&to.id);
+            let records = self.records.entry(to.model.clone()).or_default();
+            let after_last = records.last_key_value().map_or(1, |(id, _)| id + 1);
+            records.remove(&to.id);
+            let next_id = self.next_ids.entry(to.model).or_insert(after_last);
+            *next_id = after_last.max(*next_id);
         }
     }
 
