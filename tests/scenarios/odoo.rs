@@ -6,6 +6,7 @@ mod access;
 mod campaign;
 mod demo;
 mod doubt;
+mod gone_intervals;
 mod plant;
 mod plantfiles;
 mod ready_plant;

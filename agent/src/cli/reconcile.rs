@@ -23,7 +23,7 @@ pub(super) struct ReconcileArgs {
     /// is remembered
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Records that Odoo had confirmed and that are gone are made again, as far as their events are kept
+    /// Records that Odoo had confirmed and that are gone are made again, intervals with their end, as far as their events are kept
     #[arg(long)]
     resend_gone: bool,
     /// The database is the right one although it was restored, copied or replaced: its flows go on
@@ -75,9 +75,9 @@ fn screen(told: &Value, resend_gone: bool) -> String {
     }
     for (key, words) in [
         ("on_the_way", "of those never confirmed are on their way"),
-        ("found", "of those never confirmed were there all the same"),
+        ("found", "were to be made now and there all the same"),
         ("resent", "made now"),
-        ("not_resent", "could not be made now: refused, an interval, or no longer kept"),
+        ("not_resent", "could not be made now: refused, or no longer kept"),
     ] {
         if number(key) > 0 {
             let _ = writeln!(out, "  {} {words}", number(key));

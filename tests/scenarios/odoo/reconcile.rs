@@ -15,14 +15,14 @@ use super::{assert_once, with_a_lost_answer};
 use crate::plant::{LATER, SOON, entry};
 
 /// Has it compared, and gives what is told of it.
-fn reconcile(plant: &Plant<'_>, options: &[&str]) -> Value {
+pub(super) fn reconcile(plant: &Plant<'_>, options: &[&str]) -> Value {
     let printed = plant.agent.run(&[&["reconcile", "erp", "--json"], options].concat());
     assert!(printed.status.success(), "{printed:?}");
     printed.json()
 }
 
 /// The counts that a comparison ends with.
-fn counts(told: &Value) -> [u64; 5] {
+pub(super) fn counts(told: &Value) -> [u64; 5] {
     ["confirmed", "present", "gone", "never_confirmed", "resent"].map(|key| told[key].as_u64().expect("a count"))
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 /// One request for each order: made when the order pauses, written to when it is finished.
-const INTERVAL: &str = r#"
+pub(super) const INTERVAL: &str = r#"
 [[destination.odoo.record]]
 name = "pause"
 open = "workorder.paused"
@@ -42,7 +42,7 @@ fn raised(number: usize, priority: &str) -> Message {
     Message::new("mes/L3/alarms", alarm.to_string())
 }
 
-async fn plant<'a>(server: &'a Server, record: &str) -> Plant<'a> {
+pub(super) async fn plant<'a>(server: &'a Server, record: &str) -> Plant<'a> {
     Plant::start_with(server, new_id(), Setup { record: Some(record.to_owned()), ..Setup::default() }).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use plantlink_buffer::Kept;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::envelope::Envelope;
 
 /// So many records are remembered at once. Beyond that, those that nothing has happened to for the longest go: at worst
 /// something is written once more that was written before.
-const MEMOS_MAX: usize = 10_000;
+pub(super) const MEMOS_MAX: usize = 10_000;
 /// So many go at once, so that this is seldom.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
 
@@ -95,6 +96,11 @@ impl Book {
         Book { memos: kept.into_iter().filter_map(memo).collect(), changed: HashSet::new(), save }
     }
 
+    /// One in which nothing stands yet, and which is kept nowhere.
+    pub(super) fn blank() -> Self {
+        Book::new(Vec::new(), Arc::new(|_| ()))
+    }
+
     pub(super) fn get(&self, record: &str, key: &str) -> Option<&Memo> {
         self.memos.get(&(record.to_owned(), key.to_owned()))
     }
@@ -143,7 +149,7 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 

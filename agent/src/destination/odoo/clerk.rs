@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::api::Server;
 use super::book::Book;
 use super::cell;
+use super::create::Made;
 use super::directory::{Directory, Found, Wanted};
 use super::model::Model;
 use super::record::{Load, Mapping, Role};
@@ -48,6 +49,16 @@ pub(super) struct Case<'a> {
     pub(super) number: Option<(String, Value)>,
     pub(super) role: Role,
     pub(super) fate: &'a mut Fate,
+}
+
+/// What came of offering some events.
+pub(super) struct Written {
+    /// In the order of the events.
+    pub(super) fates: Vec<Fate>,
+    /// Records that are an event's own, and intervals.
+    pub(super) made: Made,
+    /// What the longest call took.
+    pub(super) took: Duration,
 }
 
 /// What becomes of an event, the worst that any of its records says last.
@@ -100,18 +111,18 @@ impl<S: Server> Clerk<S> {
         }
     }
 
-    /// Writes all records of some events, a few calls a mapping. Says what becomes of each event, and what the longest call
-    /// took. Where a mapping fails, its place is in `failed`.
+    /// Writes all records of some events, a few calls a mapping. Where a mapping fails, its place is in `failed`.
     pub(super) async fn write(
         &mut self,
         mappings: &[Mapping],
         events: &[Envelope],
         are_replayed: bool,
         failed: &mut Option<usize>,
-    ) -> Result<(Vec<Fate>, Duration), Setback> {
+    ) -> Result<Written, Setback> {
         self.longest = Duration::ZERO;
         let now = Time::now();
         let mut fates = vec![Fate::Unused; events.len()];
+        let mut made = Made::default();
         for (place, mapping) in mappings.iter().enumerate() {
             *failed = Some(place);
             let cases = self.cases(mapping, events, &mut fates, now);
@@ -122,7 +133,7 @@ impl<S: Server> Clerk<S> {
             let (shared, own): (Vec<Case<'_>>, Vec<Case<'_>>) =
                 cases.into_iter().partition(|case| case.role != Role::Create);
             if !own.is_empty() {
-                self.create(mapping, &model, own, are_replayed).await?;
+                made += self.create(mapping, &model, own, are_replayed).await?;
             }
             let (presses, shared): (Vec<Case<'_>>, Vec<Case<'_>>) =
                 shared.into_iter().partition(|case| case.role == Role::Press);
@@ -133,11 +144,11 @@ impl<S: Server> Clerk<S> {
                 self.update(mapping, &model, updates).await?;
             }
             if !ends.is_empty() {
-                self.interval(mapping, &model, ends, are_replayed).await?;
+                made += self.interval(mapping, &model, ends, are_replayed).await?;
             }
         }
         *failed = None;
-        Ok((fates, self.longest))
+        Ok(Written { fates, made, took: self.longest })
     }
 
     /// The events that the mapping is for.

@@ -1,18 +1,27 @@
 //! Records of one event each: made once, and never touched again.
 
+use std::ops::AddAssign;
+
 use super::api::Server;
 use super::clerk::{Case, Clerk};
 use super::model::Model;
 use super::record::{Load, Manner, Mapping, columns};
 use super::verdict::Setback;
 
-/// What came of some events.
+/// The records that came of some events.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     /// Rows that Odoo has taken; it leaves those alone whose records are there.
     pub(super) rows: u64,
-    /// Records of events that are offered again, which Odoo had.
+    /// Records that Odoo was asked about and had.
     pub(super) found: u64,
+}
+
+impl AddAssign for Made {
+    fn add_assign(&mut self, more: Made) {
+        self.rows += more.rows;
+        self.found += more.found;
+    }
 }
 
 impl<S: Server> Clerk<S> {

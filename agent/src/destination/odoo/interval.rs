@@ -2,7 +2,8 @@
 //!
 //! The begin makes the record once, as any event does, and never over one that is there. The end is written by the record's
 //! database id, which makes no record, and only while what it writes is still as it was when the interval was opened:
-//! whoever has changed that has ended it otherwise.
+//! whoever has changed that has ended it otherwise. Of a record that somebody has deleted and that was made again, the id is
+//! another one, which the external id leads to.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::api::Server;
 use super::book::{Memo, Origin, State};
 use super::clerk::{Case, Clerk, Fate};
+use super::create::Made;
 use super::model::Model;
 use super::record::{Load, Manner, Mapping, Role, columns};
 use super::verdict::Setback;
@@ -42,15 +44,16 @@ impl<S: Server> Clerk<S> {
         model: &Model,
         cases: Vec<Case<'_>>,
         are_replayed: bool,
-    ) -> Result<(), Setback> {
+    ) -> Result<Made, Setback> {
         let (opens, closes): (Vec<Case<'_>>, Vec<Case<'_>>) =
             cases.into_iter().partition(|case| case.role == Role::Open);
-        let begun = self.open(mapping, model, opens, are_replayed).await?;
+        let (begun, made) = self.open(mapping, model, opens, are_replayed).await?;
         let mut ends = self.note_open(mapping, begun).await?;
         for case in closes {
             ends.extend(self.end(mapping, model, case).await?);
         }
-        self.close(mapping, ends).await
+        self.close(mapping, ends).await?;
+        Ok(made)
     }
 
     /// Makes the records of the intervals that have none.
@@ -60,11 +63,11 @@ impl<S: Server> Clerk<S> {
         model: &Model,
         cases: Vec<Case<'_>>,
         are_replayed: bool,
-    ) -> Result<Vec<Begin>, Setback> {
+    ) -> Result<(Vec<Begin>, Made), Setback> {
         let fields = &mapping.record().fields;
         let mut begun: Vec<Begin> = Vec::new();
         let mut rows = Vec::new();
-        let mut made = Vec::new();
+        let mut missing = Vec::new();
         for mut case in cases {
             let Some(key) = self.key(mapping, &mut case) else { continue };
             let end = match self.book.get(&mapping.record().name, &key).map(|memo| &memo.state) {
@@ -72,7 +75,7 @@ impl<S: Server> Clerk<S> {
                 Some(State::Ended { cells }) => Some(cells.clone()),
                 Some(State::Written { .. }) | None => None,
             };
-            if begun.iter().chain(&made).any(|begin| begin.key == key) {
+            if begun.iter().chain(&missing).any(|begin| begin.key == key) {
                 continue;
             }
             let event = case.event.id();
@@ -94,17 +97,18 @@ impl<S: Server> Clerk<S> {
                 }
                 None => {
                     rows.push(std::iter::once(external_id).chain(cells).collect());
-                    made.push(begin);
+                    missing.push(begin);
                 }
             }
         }
         let columns = columns("id", fields);
         let ids = self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::CreateOnce }).await?;
-        begun.extend(made.into_iter().zip(ids).map(|(begin, id)| Begin { id, ..begin }));
+        let made = Made { rows: ids.len() as u64, found: begun.len() as u64 };
+        begun.extend(missing.into_iter().zip(ids).map(|(begin, id)| Begin { id, ..begin }));
         for begin in &begun {
             self.register.confirm(mapping.label(), begin.event, begin.id);
         }
-        Ok(begun)
+        Ok((begun, made))
     }
 
     /// Remembers what ends will be held against. Gives the intervals whose end is known already.
@@ -141,20 +145,34 @@ impl<S: Server> Clerk<S> {
 
     /// An interval that Odoo has and nobody remembers here: it is open if nothing stands yet where its end is written.
     async fn forgotten(&mut self, mapping: &Mapping, key: &str) -> Result<Option<(i64, Map<String, Value>)>, Setback> {
-        let external_id = mapping.id_of_key(&self.module, key);
-        let found = self.server.reference(&external_id).await?;
-        let Some(referent) = found.filter(|referent| referent.model == mapping.model()) else { return Ok(None) };
+        let Some(id) = self.standing_id(mapping, key).await? else { return Ok(None) };
         let mut values = Map::new();
         for field in mapping.close_fields() {
             values.insert(field.name().to_owned(), Value::Bool(false));
         }
-        Ok(Some((referent.id, values)))
+        Ok(Some((id, values)))
+    }
+
+    /// The record that an interval has in Odoo now.
+    async fn standing_id(&mut self, mapping: &Mapping, key: &str) -> Result<Option<i64>, Setback> {
+        let external_id = mapping.id_of_key(&self.module, key);
+        let found = self.server.reference(&external_id).await?;
+        Ok(found.filter(|referent| referent.model == mapping.model()).map(|referent| referent.id))
     }
 
     /// Ends the intervals that are still as they were opened.
-    async fn close(&mut self, mapping: &Mapping, ends: Vec<End>) -> Result<(), Setback> {
+    async fn close(&mut self, mapping: &Mapping, mut ends: Vec<End>) -> Result<(), Setback> {
         let ids: Vec<i64> = ends.iter().map(|end| end.id).collect();
-        let found = self.as_closed_by(mapping, &ids).await?;
+        let mut found = self.as_closed_by(mapping, &ids).await?;
+        let mut others = Vec::new();
+        for end in ends.iter_mut().filter(|end| !found.contains_key(&end.id)) {
+            // What somebody has deleted may have been made again since, as it was opened the first time.
+            if let Some(id) = self.standing_id(mapping, &end.key).await? {
+                end.id = id;
+                others.push(id);
+            }
+        }
+        found.extend(self.as_closed_by(mapping, &others).await?);
         let still_open = |end: &&End| found.get(&end.id) == Some(&end.opened);
         let row = |end: &End| std::iter::once(end.id.to_string()).chain(end.cells.iter().cloned()).collect();
         let rows = ends.iter().filter(still_open).map(row).collect();

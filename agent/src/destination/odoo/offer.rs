@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Odoo;
 use super::api::Server;
-use super::clerk::{Fate, RACE_PAUSE};
+use super::clerk::{Fate, RACE_PAUSE, Written};
 use super::verdict::{Setback, names_nothing};
 use crate::destination::{Batch, DeliverError, Delivery, Outcome};
 use crate::envelope::Envelope;
@@ -51,7 +51,7 @@ impl<S: Server> Odoo<S> {
             let (offered, _) = open.split_at(self.pace.next(open.len()));
             let mut failed = None;
             let judged = match self.clerk.write(&self.mappings, offered, batch.is_replay, &mut failed).await {
-                Ok((fates, took)) => {
+                Ok(Written { fates, took, .. }) => {
                     refusals = 0;
                     self.stored(fates, took, &mut outcomes);
                     continue;

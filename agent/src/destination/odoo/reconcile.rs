@@ -4,7 +4,8 @@
 //! has removed can mislead. What is sent again is written as by any delivery: nothing is made twice, and nothing that is
 //! there is touched.
 
-use std::collections::BTreeMap;
+mod resend;
+
 use std::sync::Arc;
 
 use plantlink_buffer::{Confirmed, FlowId, ReadError, Reader, Readers};
@@ -13,27 +14,24 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::api::Server as _;
-use super::book::Book;
-use super::clerk::{Case, Clerk, Fate};
 use super::diary::{Diary, SPREAD};
 use super::holdings::Holdings;
 use super::office::Office;
 use super::reconciled::{Asked, Gone, ReconcileError, Reconciled, Tally, Visitors, Wish};
-use super::record::{Mapping, Role, module};
-use super::register::{Register, Shelf};
-use super::survey::{Place, Stand, Survey, Surveyed};
-use super::verdict::Setback;
+use super::record::Mapping;
+use super::register::Shelf;
+use super::stand::Stand;
+use super::survey::{Survey, Surveyed};
 use crate::aside::aside;
 use crate::chain::chain;
 use crate::clock::Time;
-use crate::envelope::{Envelope, Site};
+use crate::envelope::Site;
 use crate::health::Health;
 use crate::slot::Slot;
+use resend::Resend;
 
 /// So many records are asked for at once, which takes a server some 30 ms.
 const IDS_AT_ONCE: usize = 1_000;
-/// So many are sent at once.
-const EVENTS_AT_ONCE: usize = 100;
 /// The number of no record: Odoo counts from one.
 const NO_RECORD: i64 = 0;
 /// So many of those that are gone are named.
@@ -48,7 +46,6 @@ pub(crate) struct Reconciler {
     shelf: Arc<dyn Shelf>,
     mappings: Arc<[Mapping]>,
     office: Office,
-    clerk: Clerk<Office>,
     health: Health,
 }
 
@@ -62,15 +59,12 @@ impl Reconciler {
         office: Office,
         health: Health,
     ) -> Self {
-        let register = Register::ignoring_what_was(shelf.clone());
-        let book = Book::new(Vec::new(), Arc::new(|_| ()));
         Reconciler {
             config: config.clone(),
             flows,
             readers,
             shelf,
             mappings: config.records.iter().map(Mapping::new).collect(),
-            clerk: Clerk::new(office.clone(), module(&site.plant), book, register),
             site,
             office,
             health,
@@ -78,7 +72,7 @@ impl Reconciler {
     }
 
     /// Compares whenever somebody asks, and at the moment of the configuration. Never ends by itself.
-    pub(crate) async fn serve(mut self, mut visitors: Visitors) {
+    pub(crate) async fn serve(self, mut visitors: Visitors) {
         let slot = Slot::new(&self.site.plant, &self.site.gateway, &format!("reconcile {}", self.config.name), SPREAD);
         let mut diary = Diary::new(self.config.reconcile, slot);
         loop {
@@ -110,7 +104,7 @@ impl Reconciler {
         }
     }
 
-    async fn reconcile(&mut self, wish: Wish) -> Result<Reconciled, ReconcileError> {
+    async fn reconcile(&self, wish: Wish) -> Result<Reconciled, ReconcileError> {
         let since_us = wish.since_us.unwrap_or(i64::MIN);
         let (reader, stands, mut holdings) = self.read().await?;
         let mut tally = Tally::default();
@@ -120,20 +114,21 @@ impl Reconciler {
         if wish.accept_database {
             self.bury(&holdings);
             let accepted = self.office.accept().await;
-            accepted.map_err(|setback| self.error(setback))?;
+            accepted.map_err(|setback| ReconcileError::of(setback, &self.config))?;
         }
         let gone_records = self.named(&holdings);
         let wants_gone = wish.resend_gone && tally.gone > 0;
-        let (reader, surveyed) = self.survey(reader, stands, holdings, since_us, wants_gone).await?;
-        let Surveyed { on_the_way, never, gone, .. } = surveyed;
+        let surveyed = self.survey(reader, stands, holdings, since_us, wants_gone).await?;
+        let Surveyed { on_the_way, never, gone, gone_intervals, .. } = surveyed;
         tally.on_the_way = on_the_way;
         tally.never_confirmed = on_the_way + never.len() as u64;
         if wants_gone {
-            tally.not_resent = tally.gone.saturating_sub(gone.len() as u64);
+            tally.not_resent = tally.gone.saturating_sub((gone.len() + gone_intervals.len()) as u64);
         }
-        let sent = self.send([never, gone].concat(), reader, &mut tally).await;
-        self.clerk.finish();
-        sent.map(|()| Reconciled { tally, gone_records })
+        let mut resend = Resend::new(self, &mut tally);
+        resend.singles([never, gone].concat()).await?;
+        resend.intervals(gone_intervals).await?;
+        Ok(Reconciled { tally, gone_records })
     }
 
     /// How far each flow is, and then what was confirmed.
@@ -163,7 +158,8 @@ impl Reconciler {
         let mut office = if wish.accept_database { self.office.to_look() } else { self.office.clone() };
         for holdings in holdings.confirmed(record, since_us).chunks_mut(IDS_AT_ONCE) {
             let ids: Vec<i64> = holdings.iter().filter_map(|holding| holding.id).collect();
-            let found = office.read(&model, &ids, &["id"]).await.map_err(|setback| self.error(setback))?;
+            let found = office.read(&model, &ids, &["id"]).await;
+            let found = found.map_err(|setback| ReconcileError::of(setback, &self.config))?;
             for holding in holdings {
                 holding.is_gone = holding.id.is_none_or(|id| !found.contains_key(&id));
                 *(if holding.is_gone { &mut tally.gone } else { &mut tally.present }) += 1;
@@ -203,7 +199,7 @@ impl Reconciler {
         holdings: Holdings,
         since_us: i64,
         wants_gone: bool,
-    ) -> Result<(Reader, Surveyed), ReconcileError> {
+    ) -> Result<Surveyed, ReconcileError> {
         let (site, mappings, now) = (self.site.clone(), self.mappings.clone(), Time::now());
         let survey = Survey { site, mappings, holdings, now, since_us, wants_gone };
         let surveyed = aside(move || {
@@ -211,112 +207,8 @@ impl Reconciler {
             for stand in &stands {
                 survey.flow(stand, &mut reader, &mut found)?;
             }
-            Ok::<_, ReadError>((reader, found))
+            Ok::<_, ReadError>(found)
         });
         Ok(surveyed.await?)
-    }
-
-    /// Makes the records of these events.
-    async fn send(&mut self, places: Vec<Place>, mut reader: Reader, tally: &mut Tally) -> Result<(), ReconcileError> {
-        let mut by_record: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
-        for place in places {
-            by_record.entry(place.record).or_default().push(place);
-        }
-        for (record, places) in by_record {
-            for places in places.chunks(EVENTS_AT_ONCE) {
-                let wanted = places.to_vec();
-                let (back, events) = self.events(reader, wanted).await?;
-                reader = back;
-                tally.not_resent += places.len().saturating_sub(events.len()) as u64;
-                self.write(record, &events, tally).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn events(&self, mut reader: Reader, places: Vec<Place>) -> Result<(Reader, Vec<Envelope>), ReconcileError> {
-        let (site, flows) = (self.site.clone(), self.flows.clone());
-        let read = aside(move || {
-            let mut events = Vec::with_capacity(places.len());
-            for Place { flow, sequence, .. } in places {
-                let Some((_, name)) = flows.iter().find(|(id, _)| *id == flow) else { continue };
-                let stored = reader.read(flow, sequence, 1, 0)?;
-                let stored = stored.into_iter().find(|stored| stored.sequence == sequence);
-                if let Some(stored) = stored {
-                    let recorded = reader.recorded(&stored)?;
-                    events.push(Envelope::new(site.clone(), name.clone(), stored, recorded));
-                }
-            }
-            Ok::<_, ReadError>((reader, events))
-        });
-        Ok(read.await?)
-    }
-
-    /// Sends the rows together, or one by one where they are refused together.
-    async fn write(&mut self, record: usize, events: &[Envelope], tally: &mut Tally) -> Result<(), ReconcileError> {
-        let Err(refused) = self.offer(record, events, tally).await else { return Ok(()) };
-        let (Setback::Refused { .. } | Setback::Barred { .. } | Setback::TooLarge, true) = (&refused, events.len() > 1)
-        else {
-            return self.refused(refused, tally);
-        };
-        for event in events {
-            if let Err(refused) = self.offer(record, std::slice::from_ref(event), tally).await {
-                self.refused(refused, tally)?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn offer(&mut self, record: usize, events: &[Envelope], tally: &mut Tally) -> Result<(), Setback> {
-        let Some(mapping) = self.mappings.get(record) else { return Ok(()) };
-        let model = self.clerk.server.model(mapping.model()).await?;
-        let mut fates = vec![Fate::Done; events.len()];
-        let cases =
-            events.iter().zip(&mut fates).map(|(event, fate)| Case { event, number: None, role: Role::Create, fate });
-        let made = self.clerk.create(mapping, &model, cases.collect(), true).await?;
-        tally.resent += made.rows;
-        tally.found += made.found;
-        for fate in fates {
-            match fate {
-                Fate::Done | Fate::Unused => {}
-                Fate::Waits(reason) | Fate::Rejected(reason) => {
-                    tally.not_resent += 1;
-                    tally.last_refusal = Some(reason);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// One row was refused; or nothing more can be done now.
-    fn refused(&self, setback: Setback, tally: &mut Tally) -> Result<(), ReconcileError> {
-        match setback {
-            Setback::Refused { reason } | Setback::Barred { reason } => {
-                tally.not_resent += 1;
-                tally.last_refusal = Some(reason);
-                Ok(())
-            }
-            other @ (Setback::Race { .. }
-            | Setback::TooLarge
-            | Setback::Unanswered(_)
-            | Setback::Unreachable(_)
-            | Setback::Busy { .. }
-            | Setback::Denied(_)
-            | Setback::Paused { .. }) => Err(self.error(other)),
-        }
-    }
-
-    fn error(&self, setback: Setback) -> ReconcileError {
-        match setback {
-            Setback::Unreachable(cause) | Setback::Unanswered(cause) => ReconcileError::Unreachable(cause),
-            Setback::Busy { .. } | Setback::Race { .. } => ReconcileError::Busy,
-            Setback::Denied(denial) => ReconcileError::Refused(denial.told(&self.config)),
-            Setback::Refused { reason } | Setback::Barred { reason } | Setback::Paused { reason } => {
-                ReconcileError::Refused(reason)
-            }
-            Setback::TooLarge => {
-                ReconcileError::Refused("the request is too large for a proxy before Odoo (413)".to_owned())
-            }
-        }
     }
 }

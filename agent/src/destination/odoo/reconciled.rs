@@ -1,12 +1,13 @@
 //! What a comparison with Odoo is asked for and what it comes to.
 
 use plantlink_buffer::ReadError;
-use plantlink_config::Name;
+use plantlink_config::{Name, OdooDestination};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::verdict::Setback;
 use crate::destination::Cause;
 
 /// What somebody wants to have done.
@@ -33,13 +34,13 @@ pub(crate) struct Tally {
     pub(super) never_confirmed: u64,
     /// Of these, they are still to be delivered.
     pub(super) on_the_way: u64,
-    /// Of these, Odoo had them all the same.
+    /// Records that should have been made now, and that Odoo had all the same.
     pub(super) found: u64,
     /// Records that were made now, because they were never confirmed or because that was asked for.
     pub(super) resent: u64,
     /// Records that should have been made now, and could not be: refused, or their events are kept no longer.
     pub(super) not_resent: u64,
-    /// Why the last of those was refused.
+    /// Why the last of those was refused, or the end of an interval that was made again.
     pub(super) last_refusal: Option<String>,
 }
 
@@ -72,6 +73,22 @@ pub(crate) enum ReconcileError {
     Refused(String),
     #[error("cannot read the buffer")]
     Read(#[from] ReadError),
+}
+
+impl ReconcileError {
+    pub(super) fn of(setback: Setback, config: &OdooDestination) -> Self {
+        match setback {
+            Setback::Unreachable(cause) | Setback::Unanswered(cause) => ReconcileError::Unreachable(cause),
+            Setback::Busy { .. } | Setback::Race { .. } => ReconcileError::Busy,
+            Setback::Denied(denial) => ReconcileError::Refused(denial.told(config)),
+            Setback::Refused { reason } | Setback::Barred { reason } | Setback::Paused { reason } => {
+                ReconcileError::Refused(reason)
+            }
+            Setback::TooLarge => {
+                ReconcileError::Refused("the request is too large for a proxy before Odoo (413)".to_owned())
+            }
+        }
+    }
 }
 
 /// Where a comparison is asked for. Cheap to clone.

@@ -1,5 +1,6 @@
 //! How batches are offered, halved and given up, against a scripted server and in paused time.
 
+mod intervals;
 mod press;
 mod records;
 mod rules;

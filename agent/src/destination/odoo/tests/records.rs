@@ -178,12 +178,12 @@ async fn a_row_that_names_a_record_which_is_gone_waits_with_odoos_words_and_its_
 #[tokio::test(start_paused = true)]
 async fn a_row_that_is_refused_though_its_record_is_there_is_delivered() {
     let (server, mut odoo) = naming();
-    server.set(|script| script.leads_to = Some("maintenance.request"));
+    server.set(|script| script.leads_to = Some(("maintenance.request", 1)));
     let gone = || batch("alarm.raised", ["gone".to_owned()]);
     assert_eq!(odoo.deliver(&gone()).await.outcomes, [Outcome::Delivered]);
     server.set(|script| script.refusal = Some("Value 'x' not found in selection field 'Priority'".to_owned()));
     assert_eq!(odoo.deliver(&gone()).await.outcomes, [Outcome::Delivered]);
-    server.set(|script| script.leads_to = Some("maintenance.equipment"));
+    server.set(|script| script.leads_to = Some(("maintenance.equipment", 1)));
     assert!(matches!(odoo.deliver(&gone()).await.outcomes[..], [Outcome::Rejected(_)]), "that is another record");
 }
 
@@ -191,7 +191,7 @@ async fn a_row_that_is_refused_though_its_record_is_there_is_delivered() {
 async fn a_record_that_is_there_needs_nothing_of_what_it_points_to() {
     for missing in [Missing::Wait, Missing::DeadLetter] {
         let (server, mut odoo) = pointing(missing);
-        server.set(|script| script.leads_to = Some("maintenance.request"));
+        server.set(|script| script.leads_to = Some(("maintenance.request", 1)));
         assert_eq!(odoo.deliver(&alarms(1)).await.outcomes, [Outcome::Delivered]);
         assert_eq!(server.calls(), []);
     }

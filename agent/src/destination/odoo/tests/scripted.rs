@@ -51,11 +51,15 @@ pub(super) struct Script {
     pub(super) action: Option<&'static str>,
     /// The buttons that were pressed.
     pub(super) pressed: Vec<Button>,
-    /// The model of the record that every external id leads to.
-    pub(super) leads_to: Option<&'static str>,
+    /// Records that are not there.
+    pub(super) gone: HashSet<i64>,
+    /// The model and the id of the record that every external id leads to.
+    pub(super) leads_to: Option<(&'static str, i64)>,
     pub(super) references: usize,
     /// What every model has.
     pub(super) model: Arc<Model>,
+    /// The ids of the rows, in order.
+    pub(super) ids: Vec<String>,
     /// Model and cells behind the id, call by call.
     calls: Vec<(String, Vec<String>)>,
 }
@@ -96,6 +100,7 @@ impl Server for Scripted {
         let rows: Vec<String> = load.rows.iter().map(|row| row[1].clone()).collect();
         let (takes, verdict) = {
             let mut script = self.0.lock().unwrap();
+            script.ids.extend(load.rows.iter().map(|row| row[0].clone()));
             script.calls.push((load.model.to_owned(), rows.clone()));
             let bad = rows.iter().any(|row| script.bad.contains(row));
             let verdict = match script.ahead.pop_front() {
@@ -115,7 +120,7 @@ impl Server for Scripted {
     async fn reference(&mut self, _: &str) -> Result<Option<Referent>, Setback> {
         let mut script = self.0.lock().unwrap();
         script.references += 1;
-        Ok(script.leads_to.map(|model| Referent { model: model.to_owned(), id: 1 }))
+        Ok(script.leads_to.map(|(model, id)| Referent { model: model.to_owned(), id }))
     }
 
     async fn search(&mut self, _: &str, _: Value, _: Archived) -> Result<Vec<i64>, Setback> {
@@ -137,8 +142,9 @@ impl Server for Scripted {
     }
 
     async fn read(&mut self, _: &str, ids: &[i64], _: &[&str]) -> Result<HashMap<i64, Map<String, Value>>, Setback> {
-        let held = self.0.lock().unwrap().held.clone();
-        Ok(ids.iter().map(|id| (*id, held.clone())).collect())
+        let script = self.0.lock().unwrap();
+        let there = ids.iter().filter(|id| !script.gone.contains(*id));
+        Ok(there.map(|id| (*id, script.held.clone())).collect())
     }
 }
 
