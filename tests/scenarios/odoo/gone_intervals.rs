@@ -126,3 +126,33 @@ async fn an_interval_whose_end_was_lost_while_it_was_made_again_gets_it_the_next
     assert_eq!(held(&server, &plant).await, [(1, OVER.to_owned())]);
     assert_eq!(counts(&reconcile(&plant, &[])), [1, 1, 0, 0, 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_restored_database_no_interval_is_ended_in_the_record_that_got_the_id_of_its_own() {
+    let server = Place::Fake.open().await;
+    let odoo = server.fake().expect("this scenario restores a backup");
+    let mut plant = plant(&server, INTERVAL).await;
+    plant.publish(&[paused(1)]).await;
+    plant.settled(1, 0).await;
+    let backup = odoo.database(|db| db.clone());
+    // The marker counts on whenever the agent comes in.
+    restart(&mut plant).await;
+    plant.publish(&[paused(2)]).await;
+    plant.settled(2, 0).await;
+
+    plant.agent.terminate().await;
+    odoo.database(|db| *db = backup);
+    plant.agent.restart();
+    plant.publish(&[paused(3)]).await;
+    let is_paused = |reason: &str| reason.contains("restored");
+    plant.shows("the pause", |flow| flow["paused"]["reason"].as_str().is_some_and(is_paused)).await;
+    assert_eq!(counts(&reconcile(&plant, &["--accept-database"])), [2, 1, 1, 0, 0]);
+    plant.settled(3, 0).await;
+    plant.publish(&[finished(2)]).await;
+    plant.settled(4, 0).await;
+    assert_eq!(held(&server, &plant).await, [1, 3].map(|number| (number, OPEN.to_owned())));
+
+    assert_eq!(counts(&reconcile(&plant, &["--resend-gone"])), [3, 2, 1, 0, 1]);
+    let expected = [(1, OPEN), (2, OVER), (3, OPEN)].map(|(number, priority)| (number, priority.to_owned()));
+    assert_eq!(held(&server, &plant).await, expected);
+}

@@ -1,7 +1,9 @@
 //! What the fake Odoo holds: users, records, external ids, and which commit touched them last.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fault::Language;
@@ -55,6 +57,8 @@ impl User {
 #[derive(Debug, Clone)]
 struct Record {
     values: Values,
+    /// `YYYY-MM-DD HH:MM:SS`, at another second for each record, also in a copy of the database.
+    made_at: String,
     /// The commit that wrote it last, its counters included.
     changed: u64,
 }
@@ -256,6 +260,10 @@ impl Database {
         Some(&self.records.get(model)?.get(&id)?.values)
     }
 
+    pub(super) fn made_at(&self, model: &str, id: i64) -> Option<&str> {
+        Some(&self.records.get(model)?.get(&id)?.made_at)
+    }
+
     pub(super) fn records(&self, model: &str) -> impl Iterator<Item = (i64, &Values)> {
         self.records.get(model).into_iter().flatten().map(|(id, record)| (*id, &record.values))
     }
@@ -297,7 +305,7 @@ impl Database {
         let records = self.records.entry(model.to_owned()).or_default();
         let after_last = records.last_key_value().map_or(1, |(id, _)| id + 1);
         let id = self.next_ids.remove(model).unwrap_or(after_last).max(after_last);
-        records.insert(id, Record { values, changed: self.commits });
+        records.insert(id, Record { values, made_at: a_second_later(), changed: self.commits });
         if let Some(name) = external_id {
             let to = ExternalId { model: model.to_owned(), id, noupdate, made: self.commits };
             self.external_ids.insert(name.to_owned(), to);
@@ -318,4 +326,12 @@ impl Database {
     fn user_mut(&mut self, login: &str) -> Option<&mut User> {
         self.users.iter_mut().find(|user| user.login == login)
     }
+}
+
+/// A moment that nobody else was told.
+fn a_second_later() -> String {
+    static SECONDS: AtomicI64 = AtomicI64::new(1_767_225_600);
+    let second = SECONDS.fetch_add(1, Ordering::Relaxed);
+    let moment = Timestamp::from_second(second).expect("it lies between the years 2026 and 9999");
+    moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -150,7 +150,10 @@ fn search_read(database: &Database, model: &Model, execute: &Execute) -> Value {
         let asked: Vec<String> = if fields.is_empty() { values.keys().cloned().collect() } else { fields.clone() };
         // Odoo shows nothing as false.
         let shown = asked.into_iter().filter(|field| field != "id").map(|field| {
-            let value = values.get(&field).filter(|value| !value.is_null()).cloned().unwrap_or(json!(false));
+            let value = match field.as_str() {
+                "create_date" => json!(database.made_at(model.name, id)),
+                _ => values.get(&field).filter(|value| !value.is_null()).cloned().unwrap_or(json!(false)),
+            };
             (field, value)
         });
         Some(Value::Object(std::iter::once(("id".to_owned(), json!(id))).chain(shown).collect()))

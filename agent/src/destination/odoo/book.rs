@@ -30,12 +30,27 @@ pub(super) struct Memo {
 pub(super) enum State {
     /// These cells were written last.
     Written { cells: Vec<String> },
-    /// The interval is open. What its end will write was so when it was opened; whoever changes that has closed it.
-    Open { id: i64, values: Map<String, Value> },
+    /// The interval is open, and its record was so when that began.
+    Open {
+        id: i64,
+        #[serde(flatten)]
+        opened: Contents,
+    },
     /// The end of the interval came before its begin, and waits for it with these cells.
     Ended { cells: Vec<String> },
     /// The interval is over.
     Closed,
+}
+
+/// What is in the record of an interval.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Contents {
+    /// When the record was made, as Odoo says; `None`: nobody has looked. A database that was restored may give its id to
+    /// another one.
+    #[serde(default)]
+    pub(super) made_at: Option<Value>,
+    /// What stands where the end of the interval is written. Whoever changes that has ended it.
+    pub(super) values: Map<String, Value>,
 }
 
 /// Where an event stands among the others.
@@ -176,14 +191,14 @@ mod tests {
         let log = saved.clone();
         let mut book = Book::new(Vec::new(), Arc::new(move |rows| log.lock().unwrap().extend(rows)));
         let memo = |state, at| Memo { state, by: origin("e", "f", at, at as i64) };
-        book.set("r", "open", memo(State::Open { id: 1, values: Map::new() }, 0));
+        book.set("r", "open", memo(State::Open { id: 1, opened: Contents::default() }, 0));
         for number in 0..MEMOS_MAX as u64 {
             book.set("r", &number.to_string(), memo(State::Closed, number + 1));
         }
         book.save();
         assert!(book.get("r", "open").is_some() && book.get("r", "0").is_none() && book.get("r", "9999").is_some());
         let rows = std::mem::take(&mut *saved.lock().unwrap());
-        book.set("r", "open", memo(State::Open { id: 1, values: Map::new() }, 0));
+        book.set("r", "open", memo(State::Open { id: 1, opened: Contents::default() }, 0));
         book.save();
         assert_eq!(*saved.lock().unwrap(), []);
         let again = Book::new(rows, Arc::new(|_| ()));

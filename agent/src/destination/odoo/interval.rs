@@ -2,19 +2,24 @@
 //!
 //! The begin makes the record once, as any event does, and never over one that is there. The end is written by the record's
 //! database id, which makes no record, and only while what it writes is still as it was when the interval was opened:
-//! whoever has changed that has ended it otherwise. Of a record that somebody has deleted and that was made again, the id is
-//! another one, which the external id leads to.
+//! whoever has changed that has ended it otherwise. A record that somebody has deleted or a backup has lost may have been made
+//! again: the external id leads to it, while the old id may be that of another one by now.
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::api::Server;
-use super::book::{Memo, Origin, State};
+use super::book::{Contents, Memo, Origin, State};
 use super::clerk::{Case, Clerk, Fate};
 use super::create::Made;
 use super::model::Model;
 use super::record::{Load, Manner, Mapping, Role, columns};
 use super::verdict::Setback;
+
+/// The field in which Odoo keeps when a record was made.
+const MADE_AT: &str = "create_date";
 
 /// An interval to end.
 struct End {
@@ -22,7 +27,7 @@ struct End {
     by: Origin,
     id: i64,
     /// As it was when the interval was opened.
-    opened: Map<String, Value>,
+    opened: Contents,
     cells: Vec<String>,
 }
 
@@ -114,11 +119,11 @@ impl<S: Server> Clerk<S> {
     /// Remembers what ends will be held against. Gives the intervals whose end is known already.
     async fn note_open(&mut self, mapping: &Mapping, begun: Vec<Begin>) -> Result<Vec<End>, Setback> {
         let ids: Vec<i64> = begun.iter().map(|begin| begin.id).collect();
-        let mut found = self.as_closed_by(mapping, &ids).await?;
+        let mut found = self.contents(mapping, &ids).await?;
         let mut ends = Vec::new();
         for Begin { key, by, event: _, id, end } in begun {
             let opened = found.remove(&id).unwrap_or_default();
-            let state = State::Open { id, values: opened.clone() };
+            let state = State::Open { id, opened: opened.clone() };
             self.book.set(&mapping.record().name, &key, Memo { state, by: by.clone() });
             ends.extend(end.map(|cells| End { key, by, id, opened, cells }));
         }
@@ -131,7 +136,7 @@ impl<S: Server> Clerk<S> {
         let known = self.book.get(&mapping.record().name, &key).map(|memo| memo.state.clone());
         let opened = match known {
             Some(State::Closed | State::Ended { .. }) => return Ok(None),
-            Some(State::Open { id, values }) => Some((id, values)),
+            Some(State::Open { id, opened }) => Some((id, opened)),
             Some(State::Written { .. }) | None => self.forgotten(mapping, &key).await?,
         };
         let Some(cells) = self.cells(mapping.close_fields(), model, &mut case).await? else { return Ok(None) };
@@ -144,13 +149,13 @@ impl<S: Server> Clerk<S> {
     }
 
     /// An interval that Odoo has and nobody remembers here: it is open if nothing stands yet where its end is written.
-    async fn forgotten(&mut self, mapping: &Mapping, key: &str) -> Result<Option<(i64, Map<String, Value>)>, Setback> {
+    async fn forgotten(&mut self, mapping: &Mapping, key: &str) -> Result<Option<(i64, Contents)>, Setback> {
         let Some(id) = self.standing_id(mapping, key).await? else { return Ok(None) };
         let mut values = Map::new();
         for field in mapping.close_fields() {
             values.insert(field.name().to_owned(), Value::Bool(false));
         }
-        Ok(Some((id, values)))
+        Ok(Some((id, Contents { made_at: None, values })))
     }
 
     /// The record that an interval has in Odoo now.
@@ -161,21 +166,22 @@ impl<S: Server> Clerk<S> {
     }
 
     /// Ends the intervals that are still as they were opened.
-    async fn close(&mut self, mapping: &Mapping, mut ends: Vec<End>) -> Result<(), Setback> {
+    async fn close(&mut self, mapping: &Mapping, ends: Vec<End>) -> Result<(), Setback> {
         let ids: Vec<i64> = ends.iter().map(|end| end.id).collect();
-        let mut found = self.as_closed_by(mapping, &ids).await?;
-        let mut others = Vec::new();
-        for end in ends.iter_mut().filter(|end| !found.contains_key(&end.id)) {
-            // What somebody has deleted may have been made again since, as it was opened the first time.
-            if let Some(id) = self.standing_id(mapping, &end.key).await? {
-                end.id = id;
-                others.push(id);
-            }
+        let mut found = self.contents(mapping, &ids).await?;
+        let mut standing = Vec::with_capacity(ends.len());
+        for end in &ends {
+            let is_same = found.get(&end.id).is_some_and(|now| is_same_record(now, &end.opened));
+            standing.push(if is_same { Some(end.id) } else { self.standing_id(mapping, &end.key).await? });
         }
-        found.extend(self.as_closed_by(mapping, &others).await?);
-        let still_open = |end: &&End| found.get(&end.id) == Some(&end.opened);
-        let row = |end: &End| std::iter::once(end.id.to_string()).chain(end.cells.iter().cloned()).collect();
-        let rows = ends.iter().filter(still_open).map(row).collect();
+        let others: Vec<i64> = standing.iter().flatten().copied().filter(|id| !found.contains_key(id)).collect();
+        found.extend(self.contents(mapping, &others).await?);
+        let rows = ends.iter().zip(&standing).filter_map(|(end, id)| {
+            let id = (*id)?;
+            let is_open = found.get(&id)?.values == end.opened.values;
+            is_open.then(|| std::iter::once(id.to_string()).chain(end.cells.iter().cloned()).collect())
+        });
+        let rows = rows.collect();
         let columns = columns(".id", mapping.close_fields());
         self.load(&Load { model: mapping.model(), columns, rows, manner: Manner::KeepInStep }).await?;
         for End { key, by, .. } in ends {
@@ -184,23 +190,26 @@ impl<S: Server> Clerk<S> {
         Ok(())
     }
 
-    /// What stands in the fields that the end of an interval writes, by record.
-    async fn as_closed_by(
-        &mut self,
-        mapping: &Mapping,
-        ids: &[i64],
-    ) -> Result<std::collections::HashMap<i64, Map<String, Value>>, Setback> {
+    /// What is in the records that are there.
+    async fn contents(&mut self, mapping: &Mapping, ids: &[i64]) -> Result<HashMap<i64, Contents>, Setback> {
         if ids.is_empty() {
-            return Ok(std::collections::HashMap::new());
+            return Ok(HashMap::new());
         }
-        let fields: Vec<&str> = mapping.close_fields().iter().map(plantlink_config::Field::name).collect();
-        let mut found = self.server.read(mapping.model(), ids, &fields).await?;
-        for values in found.values_mut() {
-            values.retain(|field, _| fields.contains(&field.as_str()));
+        let ended: Vec<&str> = mapping.close_fields().iter().map(plantlink_config::Field::name).collect();
+        let fields = [ended.as_slice(), &[MADE_AT]].concat();
+        let found = self.server.read(mapping.model(), ids, &fields).await?;
+        let contents = found.into_iter().map(|(id, mut values)| {
+            let made_at = values.remove(MADE_AT);
+            values.retain(|field, _| ended.contains(&field.as_str()));
             values.values_mut().for_each(without_name);
-        }
-        Ok(found)
+            (id, Contents { made_at, values })
+        });
+        Ok(contents.collect())
     }
+}
+
+fn is_same_record(now: &Contents, opened: &Contents) -> bool {
+    opened.made_at.is_none() || opened.made_at == now.made_at
 }
 
 /// A record that a field points to comes with its name, which may change.

@@ -27,28 +27,36 @@ fn interval() -> Record {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interval_is_ended_in_the_record_that_was_made_again_unless_that_was_changed_since() {
+async fn an_interval_is_ended_in_its_own_record_unless_that_was_changed_since() {
     let request = "maintenance.request";
-    for (leads_to, state, written) in [
-        (Some((request, 2)), "new", vec!["2"]),
-        (Some((request, 2)), "another", vec![]),
-        (Some(("maintenance.equipment", 2)), "new", vec![]),
-        (None, "new", vec![]),
+    let (at_first, later) = ("2026-11-20 08:00:00", "2026-11-21 08:00:00");
+    // When what has the old id by then was made, where the external id leads, and what is written to.
+    for (made_at, leads_to, state, written) in [
+        (None, Some((request, 2)), "new", vec!["2"]),
+        (None, Some((request, 2)), "another", vec![]),
+        (None, Some(("maintenance.equipment", 2)), "new", vec![]),
+        (None, None, "new", vec![]),
+        (Some(later), Some((request, 2)), "new", vec!["2"]),
+        (Some(later), None, "new", vec![]),
+        (Some(at_first), None, "new", vec!["1"]),
     ] {
         let (server, mut odoo) = odoo(vec![interval()]);
-        let holds = |state| Map::from_iter([("state".to_owned(), json!(state))]);
-        server.set(|script| script.held = holds("new"));
+        let holds = |state, made_at| {
+            let values = [("state", state), ("create_date", made_at)];
+            Map::from_iter(values.map(|(field, value)| (field.to_owned(), json!(value))))
+        };
+        server.set(|script| script.held = holds("new", at_first));
         let begun = odoo.deliver(&batch("alarm.raised", ["a".to_owned()])).await;
         assert_eq!(begun.outcomes, [Outcome::Delivered]);
         server.set(|script| {
             script.ids.clear();
-            script.gone = [1].into();
+            script.gone = made_at.is_none().then_some(1).into_iter().collect();
             script.leads_to = leads_to;
-            script.held = holds(state);
+            script.held = holds(state, made_at.unwrap_or(later));
         });
         let ended = odoo.deliver(&batch("alarm.cleared", ["a".to_owned()])).await;
         assert_eq!(ended.outcomes, [Outcome::Delivered]);
-        assert_eq!(server.look(|script| script.ids.clone()), written, "{leads_to:?} {state}");
+        assert_eq!(server.look(|script| script.ids.clone()), written, "{made_at:?} {leads_to:?} {state}");
     }
 }
 
