@@ -213,9 +213,9 @@ async fn twenty_refusals_in_a_row_pause_the_flow_and_it_goes_on_when_the_cause_i
 async fn a_dead_letter_has_the_attempts_of_its_event_and_not_of_its_batch() {
     let answers = vec![(vec![Outcome::Delivered; 2], unreachable()), (refused(1), Ok(())), (refused(1), unreachable())];
     let mut office = Office::open(answers, 3, 0).await;
+    assert_eq!(office.next_offer().await.1, [1, 2, 3]);
     office.append("plant.order", 2).await;
     wait_for(&office.store, |levels| levels.iter().any(|level| level.dead == 2)).await;
-    assert_eq!(office.next_offer().await.1, [1, 2, 3]);
     let letters = office.reader.dead_letters(None, 10).unwrap();
     let attempts = letters.iter().map(|letter| match &letter.content {
         DeadContent::Event { stored, attempts, .. } => (stored.sequence, *attempts),
