@@ -60,6 +60,16 @@ async fn an_interval_is_ended_in_its_own_record_unless_that_was_changed_since() 
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_two_ends_in_one_batch_the_first_counts() {
+    let (server, mut odoo) = odoo(vec![interval()]);
+    odoo.deliver(&batch("alarm.raised", ["a".to_owned()])).await;
+    server.set(|script| script.ids.clear());
+    let ended = odoo.deliver(&batch("alarm.cleared", ["a", "a"].map(str::to_owned))).await;
+    assert_eq!(ended.outcomes, vec![Outcome::Delivered; 2]);
+    assert_eq!(server.look(|script| script.ids.clone()), ["1"]);
+}
+
 #[test]
 fn the_end_of_an_interval_is_the_first_in_any_flow_that_was_not_given_up() {
     let directory = tempfile::tempdir().unwrap();
