@@ -147,18 +147,11 @@ pub(crate) fn stands(
     use crate::destination::DeliverError::{Broken, Busy, Paused, Refused, Unreachable};
     match answer {
         Ok(()) => {
-            if health.destination_up(name) == Turned::Yes {
-                info!(destination = %name, "destination is up");
-            }
-            // Whoever lets one flow in lets in those that stood still because nobody was let in.
-            let resumed = if schedule.is_refused() { schedule.flows().collect() } else { flows.to_vec() };
-            for flow in resumed {
-                if health.flow_resumed(flow) == Turned::Yes {
-                    info!(%flow, destination = %name, "flow resumes");
-                }
-            }
+            lets_in(name, flows, schedule, health);
+            resume(name, flows, health);
         }
         Err(Paused { reason }) => {
+            lets_in(name, flows, schedule, health);
             for flow in flows {
                 if health.flow_paused(flow, reason) == Turned::Yes {
                     warn!(%flow, destination = %name, %reason, "flow is paused");
@@ -182,6 +175,26 @@ pub(crate) fn stands(
             if health.destination_down(name, Trouble::Busy, &chain(error)) == Turned::Yes {
                 warn!(destination = %name, ?retry_after, "destination is busy");
             }
+        }
+    }
+}
+
+/// Whoever lets these flows in, or only has something against them, lets in the others that stood still because nobody was
+/// let in.
+fn lets_in(name: &Name, asked: &[&Name], schedule: &Schedule, health: &Health) {
+    if health.destination_up(name) == Turned::Yes {
+        info!(destination = %name, "destination is up");
+    }
+    if !schedule.is_let_in() {
+        let others: Vec<&Name> = schedule.flows().filter(|flow| !asked.contains(flow)).collect();
+        resume(name, &others, health);
+    }
+}
+
+fn resume(name: &Name, flows: &[&Name], health: &Health) {
+    for flow in flows {
+        if health.flow_resumed(flow) == Turned::Yes {
+            info!(%flow, destination = %name, "flow resumes");
         }
     }
 }

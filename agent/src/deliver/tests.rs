@@ -17,6 +17,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::destination::{Batch, DeliverError};
 use crate::envelope::Site;
+use crate::health::{Picture, State};
 use crate::mapping::Entry;
 use crate::provenance::Provenance;
 use crate::routes::Routes;
@@ -142,6 +143,16 @@ impl Office {
             .await;
     }
 
+    /// Waits until the picture of what works is so.
+    async fn shows(&self, is_so: impl Fn(&Picture) -> bool) {
+        let looking = async {
+            while !is_so(&self.health.picture()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, looking).await.unwrap();
+    }
+
     async fn close(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
@@ -232,14 +243,11 @@ async fn a_paused_flow_is_probed_with_one_event_while_its_neighbor_goes_on() {
     assert_eq!(office.next_offer().await, ("orders".into(), vec![1, 2, 3]));
     assert_eq!(office.next_offer().await, ("notes".into(), vec![1, 2, 3]));
     office.delivered("notes", 3).await;
-    assert_eq!(
-        office.health.picture().flows[&Name::new("orders").unwrap()].paused.as_ref().unwrap().reason,
-        "not authorized"
-    );
+    assert_eq!(office.health.picture().flows[&name("orders")].paused.as_ref().unwrap().reason, "not authorized");
     assert_eq!(office.next_offer().await, ("orders".into(), vec![1]));
     assert_eq!(office.next_offer().await, ("orders".into(), vec![2, 3]));
     office.delivered("orders", 3).await;
-    assert!(office.health.picture().flows[&Name::new("orders").unwrap()].paused.is_none());
+    office.shows(|picture| picture.flows[&name("orders")].paused.is_none()).await;
     office.close().await;
 }
 
@@ -258,24 +266,42 @@ async fn a_destination_that_lets_nobody_in_pauses_all_its_flows_and_all_resume_t
     let refused = (Vec::new(), Err(DeliverError::Refused { reason: "bad password".into() }));
     let mut office = Office::open(vec![refused], 3, 3).await;
     assert_eq!(office.next_offer().await.1, [1, 2, 3]);
-    let paused = |office: &Office| office.health.picture().flows.values().filter(|flow| flow.paused.is_some()).count();
-    let mut levels = office.store.levels();
-    timeout(LIMIT, async {
-        while paused(&office) < 2 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
-    assert_eq!(levels.borrow_and_update().iter().map(|level| level.delivered).sum::<u64>(), 0);
+    office.shows(|picture| picture.flows.values().all(|flow| flow.paused.is_some())).await;
+    assert_eq!(office.store.levels().borrow().iter().map(|level| level.delivered).sum::<u64>(), 0);
     office.delivered("orders", 3).await;
     office.delivered("notes", 3).await;
-    timeout(LIMIT, async {
-        while paused(&office) > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    office.shows(|picture| picture.flows.values().all(|flow| flow.paused.is_none())).await;
+    office.close().await;
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// The loop before was ended by a change of the password, and had said of both flows that they stand still.
+#[tokio::test]
+async fn a_flow_that_has_nothing_to_deliver_resumes_with_its_neighbor_when_another_loop_is_let_in() {
+    let mut office = Office::open(Vec::new(), 0, 0).await;
+    for flow in ["orders", "notes"] {
+        office.health.flow_paused(&name(flow), "bad password");
+    }
+    office.append("plant.order", 3).await;
+    assert_eq!(office.next_offer().await.0, "orders");
+    office.shows(|picture| picture.flows.values().all(|flow| flow.paused.is_none())).await;
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_destination_that_has_something_against_one_flow_is_up_and_lets_the_others_in() {
+    let paused = (Vec::new(), Err(DeliverError::Paused { reason: "no right to write".into() }));
+    let mut office = Office::open(vec![paused], 0, 0).await;
+    office.health.destination_down(&name("central"), Trouble::Refused, "bad password");
+    office.health.flow_paused(&name("notes"), "bad password");
+    office.append("plant.order", 3).await;
+    assert_eq!(office.next_offer().await.0, "orders");
+    office.shows(|picture| picture.flows[&name("orders")].paused.is_some()).await;
+    let picture = office.health.picture();
+    assert_eq!(picture.destinations[&name("central")].condition.state, State::Up);
+    assert!(picture.flows[&name("notes")].paused.is_none());
     office.close().await;
 }

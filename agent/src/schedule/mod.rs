@@ -171,9 +171,9 @@ impl Schedule {
         })
     }
 
-    /// Whether the destination did not let us in at the turn before this one.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.recovery.is_refused()
+    /// Whether the destination has let us in since the start, and not sent us away after that.
+    pub(crate) fn is_let_in(&self) -> bool {
+        self.recovery.is_let_in()
     }
 
     /// Until when the destination is left alone, and whether its breaker is open.

@@ -29,15 +29,15 @@ pub(super) struct Recovery {
     breaker: Breaker,
     /// Nothing is offered before.
     not_before: Option<Instant>,
-    /// The destination did not let us in at the last turn.
-    is_refused: bool,
+    /// Whether the destination lets us in, as far as it was asked last; not before the first answer since the start.
+    is_let_in: bool,
     /// How it will be back; nothing has been answered since the start or the last failure.
     away: Option<Return>,
 }
 
 impl Recovery {
     pub(super) fn new(retry: Retry) -> Self {
-        Recovery { retry, breaker: Breaker::default(), not_before: None, is_refused: false, away: Some(Return::AtOnce) }
+        Recovery { retry, breaker: Breaker::default(), not_before: None, is_let_in: false, away: Some(Return::AtOnce) }
     }
 
     pub(super) fn not_before(&self) -> Option<Instant> {
@@ -48,8 +48,8 @@ impl Recovery {
         self.not_before = None;
     }
 
-    pub(super) fn is_refused(&self) -> bool {
-        self.is_refused
+    pub(super) fn is_let_in(&self) -> bool {
+        self.is_let_in
     }
 
     pub(super) fn breaker_is_open(&self) -> bool {
@@ -68,12 +68,12 @@ impl Recovery {
         if has_answered {
             self.breaker.answered();
         }
-        self.is_refused = matches!(delivery.rest, Err(DeliverError::Refused { .. }))
-            || (self.is_refused
-                && matches!(
-                    delivery.rest,
-                    Err(DeliverError::Unreachable(_) | DeliverError::Broken(_) | DeliverError::Busy { .. })
-                ));
+        self.is_let_in = match &delivery.rest {
+            Ok(()) | Err(DeliverError::Paused { .. }) => true,
+            Err(DeliverError::Refused { .. }) => false,
+            // Nobody was at the door.
+            Err(DeliverError::Unreachable(_) | DeliverError::Broken(_) | DeliverError::Busy { .. }) => self.is_let_in,
+        };
         let pause = match &delivery.rest {
             Ok(()) => {
                 self.retry.reset();
