@@ -94,8 +94,16 @@ pub(crate) fn tell(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &mut
     }
 }
 
+/// What came of asking whether a destination lets us in, with nothing to offer: told in the same way.
+pub(crate) fn tell_welcome(name: &Name, welcome: Result<(), DeliverError>, schedule: &mut Schedule, health: &Health) {
+    let flows: Vec<&Name> = schedule.flows().collect();
+    stands(name, &flows, &welcome, schedule, health);
+    schedule.greeted(welcome);
+    rests(name, schedule, health);
+}
+
 /// Until when a destination is left alone.
-pub(crate) fn rests(name: &Name, schedule: &Schedule, health: &Health) {
+fn rests(name: &Name, schedule: &Schedule, health: &Health) {
     let (until, breaker_is_open) = schedule.standing();
     health.destination_rests(name, until.map(|until| until.saturating_duration_since(Instant::now())), breaker_is_open);
 }
@@ -137,13 +145,7 @@ fn report(name: &Name, turn: &Turn, delivery: &Delivery, schedule: &Schedule, he
 }
 
 /// How a destination stands after it was asked for these flows.
-pub(crate) fn stands(
-    name: &Name,
-    flows: &[&Name],
-    answer: &Result<(), DeliverError>,
-    schedule: &Schedule,
-    health: &Health,
-) {
+fn stands(name: &Name, flows: &[&Name], answer: &Result<(), DeliverError>, schedule: &Schedule, health: &Health) {
     use crate::destination::DeliverError::{Broken, Busy, Paused, Refused, Unreachable};
     match answer {
         Ok(()) => {

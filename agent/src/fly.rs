@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::trip::{Answered, Phase, Trip, Verdict};
 use crate::clock::Time;
-use crate::deliver::{Ended, GOODBYE, overdue, tell, unreadable};
+use crate::deliver::{Ended, GOODBYE, overdue, tell, tell_welcome, unreadable};
 use crate::destination::mqtt::{interrupted, unanswered, verdict};
 use crate::destination::{DeliverError, Delivery, Outcome};
 use crate::health::Health;
@@ -74,18 +74,7 @@ pub(crate) async fn fly(
     health: Health,
     stop: CancellationToken,
 ) -> Result<(), Ended> {
-    let last_packet_id = recorded.flights.last().and_then(|flight| flight.packet_ids().last()).unwrap_or(0);
-    let mut airline = Airline {
-        config,
-        link: None,
-        session: recorded.session,
-        trips: VecDeque::new(),
-        gone: Vec::new(),
-        last_packet_id,
-        schedule,
-        store,
-        health,
-    };
+    let mut airline = Airline::new(config, &recorded, schedule, store, health);
     airline.recover(recorded.flights).await?;
     // After a stop what is open is brought to its end, as long as the connection lasts.
     while !stop.is_cancelled() || (airline.link.is_some() && airline.has_work()) {
@@ -115,6 +104,21 @@ pub(crate) async fn fly(
 }
 
 impl Airline {
+    /// Nothing is on its way yet.
+    fn new(config: MqttDestination, recorded: &Recorded, schedule: Schedule, store: Store, health: Health) -> Self {
+        Airline {
+            config,
+            link: None,
+            session: recorded.session.clone(),
+            trips: VecDeque::new(),
+            gone: Vec::new(),
+            last_packet_id: recorded.flights.last().and_then(|flight| flight.packet_ids().last()).unwrap_or(0),
+            schedule,
+            store,
+            health,
+        }
+    }
+
     /// The next events to offer. Waits for them unless something else is to be done; `None` when there is room for none.
     async fn next(&mut self) -> Result<Option<Turn>, UnreadableFlow> {
         let window = self.window().into();
@@ -314,12 +318,14 @@ impl Airline {
     /// Nothing can be offered for a while.
     fn down(&mut self, turn: Option<&Turn>, error: DeliverError) {
         self.link = None;
-        let delivery = Delivery { outcomes: Vec::new(), rest: Err(error) };
-        if let Some(trip) = self.trips.pop_front() {
-            self.tell(&trip.turn, &delivery);
+        let trip = self.trips.pop_front();
+        match trip.as_ref().map(|trip| &trip.turn).or(turn) {
+            Some(turn) => self.tell(turn, &Delivery { outcomes: Vec::new(), rest: Err(error) }),
+            // The session alone was to be taken up.
+            None => tell_welcome(&self.config.name, Err(error), &mut self.schedule, &self.health),
+        }
+        if let Some(trip) = trip {
             self.trips.push_front(trip);
-        } else if let Some(turn) = turn {
-            self.tell(turn, &delivery);
         }
     }
 

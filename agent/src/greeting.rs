@@ -3,7 +3,7 @@
 use plantlink_config::Name;
 use tokio_util::sync::CancellationToken;
 
-use crate::deliver::{expires, rests, stands};
+use crate::deliver::{expires, tell_welcome};
 use crate::destination::{Destination, Greet};
 use crate::health::Health;
 use crate::schedule::Schedule;
@@ -20,11 +20,8 @@ pub(crate) async fn greet(
         loop {
             schedule.rest().await;
             let welcome = destination.greet().await;
-            let flows: Vec<&Name> = schedule.flows().collect();
-            stands(name, &flows, &welcome, schedule, health);
             let is_welcome = welcome.is_ok();
-            schedule.greeted(welcome);
-            rests(name, schedule, health);
+            tell_welcome(name, welcome, schedule, health);
             if is_welcome {
                 break;
             }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::clock::Clock;
 use crate::envelope::Site;
+use crate::health::State;
 use crate::mapping::Entry;
 use crate::provenance::Provenance;
 use crate::routes::Routes;
@@ -116,8 +117,18 @@ struct Life {
     task: JoinHandle<Result<(), Ended>>,
 }
 
-impl Life {
-    fn begin(dir: &Path) -> Life {
+/// What a life begins with.
+struct Beginning {
+    central: MqttDestination,
+    recorded: Recorded,
+    schedule: Schedule,
+    store: Store,
+    health: Health,
+    writer: Writer,
+}
+
+impl Beginning {
+    fn at(dir: &Path) -> Beginning {
         let config = load(&dir.join("plantlink.toml"), Environment::Check).config.unwrap();
         let buffer = buffer(dir);
         let states = buffer.flows();
@@ -135,10 +146,17 @@ impl Life {
         let store = Store::new(writer.handle(), routes, Provenance::Plant, Clock::default(), states.clone());
         let Destination::Mqtt(central) = &config.destinations[0] else { panic!("no broker") };
         let served = [(states[0].id, flow)];
-        let (health, stop) = (Health::new(&config), CancellationToken::new());
+        let health = Health::new(&config);
         let (name, pacing, levels) = (central.name.clone(), &central.pacing, store.levels());
         let schedule = Schedule::new(name, Arc::new(site), &served, reader, levels, pacing, health.clone());
-        let task = tokio::spawn(fly(central.clone(), recorded, schedule, store.clone(), health, stop));
+        Beginning { central: central.clone(), recorded, schedule, store, health, writer }
+    }
+}
+
+impl Life {
+    fn begin(dir: &Path) -> Life {
+        let Beginning { central, recorded, schedule, store, health, writer } = Beginning::at(dir);
+        let task = tokio::spawn(fly(central, recorded, schedule, store.clone(), health, CancellationToken::new()));
         Life { store, writer, task }
     }
 
@@ -360,4 +378,20 @@ async fn a_broker_that_hangs_up_for_want_of_rights_gets_the_messages_one_by_one_
     connection.receive(ids[2]).await;
     connection.complete(ids[2]).await;
     life.crash().await;
+}
+
+/// Its flow may be paused, so that nothing is on its way and nothing is to be offered.
+#[tokio::test]
+async fn a_broker_that_is_gone_while_only_an_ended_flight_is_to_be_written_down_is_left_alone() {
+    let (_dir, path, center) = center(MqttVersion::V5).await;
+    let Beginning { central, recorded, schedule, store, health, writer } = Beginning::at(&path);
+    let mut airline = Airline::new(central, &recorded, schedule, store, health.clone());
+    airline.gone.push(7);
+    let hangs_up = async { drop(center.listener.accept().await.unwrap()) };
+    let (stepped, ()) = tokio::join!(airline.step(None), hangs_up);
+    stepped.unwrap();
+    assert!(airline.schedule.standing().0.is_some(), "it is asked again after a pause");
+    assert_eq!(health.picture().destinations[&airline.config.name].condition.state, State::Down);
+    drop(airline);
+    writer.stop().unwrap();
 }

@@ -193,10 +193,7 @@ impl Schedule {
 
     /// Takes in whether the destination lets us in, when it was asked without a turn.
     pub(crate) fn greeted(&mut self, welcome: Result<(), DeliverError>) {
-        let now = Instant::now();
-        if let Some(how) = self.recovery.learn(&Delivery { outcomes: Vec::new(), rest: welcome }, now) {
-            self.limits.returned(how, now);
-        }
+        self.recover(&Delivery { outcomes: Vec::new(), rest: welcome }, Instant::now());
     }
 
     /// Where too many events of the flow wait already, it stops before the next one that would.
@@ -218,11 +215,16 @@ impl Schedule {
     /// Takes in what came of a turn: how long to wait, and for whom.
     pub(crate) fn learn(&mut self, turn: &Turn, delivery: &Delivery) {
         let now = Instant::now();
-        if let Some(how) = self.recovery.learn(delivery, now) {
-            self.limits.returned(how, now);
-        }
+        self.recover(delivery, now);
         if let Some(outlet) = self.outlet(turn.flow) {
             outlet.learn(turn, delivery, now);
+        }
+    }
+
+    /// Takes in whether the destination is there, is back or is gone.
+    fn recover(&mut self, delivery: &Delivery, now: Instant) {
+        if let Some(how) = self.recovery.learn(delivery, now) {
+            self.limits.returned(how, now);
         }
         match &delivery.rest {
             Ok(()) | Err(DeliverError::Paused { .. }) => {}
