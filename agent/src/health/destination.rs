@@ -100,6 +100,12 @@ impl DestinationHealth {
         if is_soon && !was_soon { Turned::Yes } else { Turned::No }
     }
 
+    /// What it lets us in by and when that ends, once a person should do something.
+    pub(crate) fn ends_soon(&self) -> Option<(&str, &str)> {
+        let Expires { of, at, .. } = self.expires.as_ref().filter(|expires| expires.soon)?;
+        Some((of, at))
+    }
+
     pub(crate) fn reconciled(&mut self, outcome: Result<Tally, String>) {
         let (counts, error) = match outcome {
             Ok(counts) => (Some(counts), None),

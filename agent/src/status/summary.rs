@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::certificates::{CertificateStatus, Role, Validity};
 use super::{FlowStatus, Named, Status};
 use crate::health::{DestinationHealth, DeviceHealth, State, Trouble};
-use crate::human::{count, millis, seconds};
+use crate::human::{count, millis, moment, seconds};
 use crate::opened::Stop;
 use crate::schedule::Limit;
 
@@ -103,7 +103,8 @@ fn delivery(destination: &Named<DestinationHealth>, flows: &[FlowStatus]) -> Opt
 fn flows(status: &Status) -> impl Iterator<Item = String> {
     let paused = status.flows.iter().filter_map(|flow| {
         let reason = &flow.paused.as_ref()?.reason;
-        Some(format!("flow {} is paused ({reason})", flow.name))
+        let is_told = status.destinations.iter().any(|destination| stops(destination, flow));
+        (!is_told).then(|| format!("flow {} is paused ({reason})", flow.name))
     });
     let late = status.flows.iter().filter(|flow| flow.late_since.is_some()).map(|flow| {
         let oldest = flow.oldest_age_s.map_or_else(String::new, |age| format!("oldest {}, ", seconds(age)));
@@ -117,10 +118,20 @@ fn flows(status: &Status) -> impl Iterator<Item = String> {
     paused.chain(late).chain(dead)
 }
 
+/// Whether the flow stands still because its destination lets nobody in, which is told of the destination.
+fn stops(destination: &Named<DestinationHealth>, flow: &FlowStatus) -> bool {
+    let Named { name, what: health } = destination;
+    flow.to.as_ref() == Some(name) && health.trouble == Some(Trouble::Refused)
+}
+
 /// Sources and devices.
 fn plant(status: &Status) -> impl Iterator<Item = String> {
-    let sources = status.sources.iter().filter(|source| source.what.condition.state == State::Down);
-    let sources = sources.map(|source| (&*source.name, source.what.condition.error.clone()));
+    let sources = |state: State| {
+        let are_so = status.sources.iter().filter(move |source| source.what.condition.state == state);
+        are_so.map(|source| (&*source.name, source.what.condition.error.clone()))
+    };
+    // What its broker does not let it subscribe to.
+    let partial = sources(State::Up).filter(|(_, error)| error.is_some());
     let is_down = |device: &&Named<DeviceHealth>| device.what.condition.state == State::Down;
     let down = status.devices.iter().filter(is_down);
     let down = down.map(|device| (&*device.name, device.what.condition.error.clone()));
@@ -138,7 +149,8 @@ fn plant(status: &Status) -> impl Iterator<Item = String> {
     });
     let devices = ["device", "devices"];
     [
-        several(["source", "sources"], sources, ["is down", "are down"]),
+        several(["source", "sources"], sources(State::Down), ["is down", "are down"]),
+        several(["source", "sources"], partial, ["gets only a part", "get only a part"]),
         several(devices, down, ["is down", "are down"]),
         several(devices, stale, ["is stale", "are stale"]),
         several(devices, strange, ["has an unexpected firmware", "have an unexpected firmware"]),
@@ -147,14 +159,21 @@ fn plant(status: &Status) -> impl Iterator<Item = String> {
     .flatten()
 }
 
-/// The agent itself: its heartbeats, its certificates, its clock.
+/// The agent itself: its heartbeats, its certificates and keys, its configuration, its clock.
 fn gateway(status: &Status) -> impl Iterator<Item = String> {
     let unheard = status.heartbeats.iter().filter(|heartbeat| heartbeat.what.state == State::Down);
     let unheard = unheard.map(|heartbeat| (&*heartbeat.name, heartbeat.what.error.clone()));
     let certificates = status.certificates.iter().filter_map(expiry);
     let clock = status.clock_doubt.as_ref().map(|doubt| format!("the clock is not set ({doubt})"));
     let unheard = several(["heartbeat to", "heartbeats to"], unheard, ["is not heard", "are not heard"]);
-    unheard.into_iter().chain(certificates).chain(clock)
+    let keys = status.destinations.iter().filter_map(|destination| {
+        let (key, at) = destination.what.ends_soon()?;
+        Some(format!("{key} of {} ends at {}", destination.name, moment(at)))
+    });
+    let refused = status.reload.as_ref().filter(|reload| !reload.applied);
+    let refused = refused
+        .map(|reload| format!("the configuration file was not taken up at {} and is not in force", moment(&reload.at)));
+    unheard.into_iter().chain(certificates).chain(keys).chain(refused).chain(clock)
 }
 
 fn expiry(certificate: &CertificateStatus) -> Option<String> {

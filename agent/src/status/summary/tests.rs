@@ -4,8 +4,10 @@ use super::super::BufferStatus;
 use super::super::flash::Flash;
 use super::super::process::ProcessStatus;
 use super::*;
+use crate::destination::Expiry;
 use crate::health::{Condition, Pause, Remark, SourceHealth, TagFault};
 use crate::opened::Opened;
+use crate::reload::Reload;
 use crate::source::modbus::fake;
 
 fn name(text: &str) -> Name {
@@ -168,6 +170,16 @@ const CASES: &[Case] = &[
         "erp refuses us (the broker does not authorize us); nothing lost.",
         Level::Attention,
     ),
+    // All its flows stand still, and the reason is told once.
+    (
+        |status| {
+            let reason = "bad user name or password".to_owned();
+            status.destinations[0].what.down(Trouble::Refused, &reason);
+            status.flows[0].paused = Some(Pause { reason, since: "2026-11-21T08:00:00Z".to_owned() });
+        },
+        "erp refuses us (bad user name or password); nothing lost.",
+        Level::Attention,
+    ),
     (
         |status| {
             status.destinations[0].what.down(Trouble::Busy, "429");
@@ -240,6 +252,11 @@ const CASES: &[Case] = &[
         "source mes is down (connection refused); nothing lost.",
         Level::Attention,
     ),
+    (
+        |status| status.sources[0].what.condition.error = Some("`mes/#`: not authorized (0x87)".to_owned()),
+        "source mes gets only a part (`mes/#`: not authorized (0x87)); nothing lost.",
+        Level::Attention,
+    ),
     // What is down is told once.
     (
         |status| {
@@ -297,6 +314,23 @@ const CASES: &[Case] = &[
     (
         |status| status.certificates = vec![certificate(Validity::Expired, 0)],
         "the client certificate of destination erp has expired; nothing lost.",
+        Level::Attention,
+    ),
+    (
+        |status| {
+            status.destinations[0].what.expires(Some(Expiry { of: "API key `gw`".to_owned(), at_us: 0 }));
+        },
+        "API key `gw` of erp ends at 1970-01-01T00:00:00Z; nothing lost.",
+        Level::Attention,
+    ),
+    (
+        |status| {
+            let at = "2026-11-21T07:00:00.125Z".to_owned();
+            let problems = vec!["plantlink.toml:31:1  unknown key".to_owned()];
+            let by = "SIGHUP".to_owned();
+            status.reload = Some(Reload { at, by, applied: false, changed: Vec::new(), problems });
+        },
+        "the configuration file was not taken up at 2026-11-21T07:00:00Z and is not in force; nothing lost.",
         Level::Attention,
     ),
     (doubt_clock, "the clock is not set (it stopped); nothing lost.", Level::Attention),
