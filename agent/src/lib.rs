@@ -6,6 +6,7 @@
 
 mod aside;
 mod backoff;
+mod buffer_terms;
 mod catalog;
 mod chain;
 mod cli;
@@ -18,6 +19,7 @@ mod deliver;
 mod demo;
 mod destination;
 mod envelope;
+mod flow_ids;
 mod fly;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -54,6 +56,5 @@ mod tap;
 mod template;
 mod tls;
 mod unknown;
-mod wiring;
 
 pub use cli::main;

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::aside::aside;
 use crate::chain::chain;
 use crate::clock::{Clock, Time};
+use crate::flow_ids::routes;
 use crate::mapping::Entry;
 use crate::own_event::audit::{self, Act};
 use crate::premises::Premises;
@@ -21,7 +22,6 @@ use crate::running::Running;
 use crate::signals::ReloadSignal;
 use crate::systemd;
 use crate::template::rfc3339;
-use crate::wiring::routes;
 
 /// Who asks where a signal does: it does not tell.
 const BY_SIGNAL: &str = "SIGHUP";

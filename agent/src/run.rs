@@ -10,10 +10,12 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::buffer_terms::{forget_unfinishable, options, yielding};
 use crate::clock::{self, Clock};
 use crate::control::{Control, ControlError, FrontDesk};
 use crate::deliver::Ended;
 use crate::envelope::Site;
+use crate::flow_ids::routes;
 use crate::health::{Health, Turned};
 use crate::opened::Opened;
 use crate::own_event::{overflow, started};
@@ -26,7 +28,6 @@ use crate::status::Reporter;
 use crate::store::{Stopped, Store};
 use crate::systemd;
 use crate::tap::Tap;
-use crate::wiring::{forget_unfinishable, options, routes, yielding};
 
 /// Why the agent could not start, or had to end.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use plantlink_buffer::{
 use plantlink_config::{Config, Name, Stage};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::buffer_terms::{options, yielding};
 use crate::clock::Clock;
 use crate::destination::Outcome;
 use crate::fly::UNUSABLE;
@@ -19,7 +20,6 @@ use crate::mapping::Entry;
 use crate::provenance::Provenance;
 use crate::routes::Routes;
 use crate::schedule::{Part, Turn};
-use crate::wiring::{options, yielding};
 
 /// How much may be on its way to the disk: memory stays bounded while the disk is slow.
 const WAITING_BYTES_MAX: usize = 8 << 20;

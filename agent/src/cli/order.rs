@@ -7,10 +7,11 @@ use plantlink_buffer::Buffer;
 use plantlink_config::{Config, Environment, load};
 use serde_json::Value;
 
+use crate::buffer_terms::{forget_unfinishable, options};
 use crate::clock::Clock;
 use crate::control::{ControlError, Order, Request, ask, own};
+use crate::flow_ids::routes;
 use crate::opened::Opened;
-use crate::wiring::{forget_unfinishable, options, routes};
 
 /// The configuration, as far as it can be read: it says where the buffer is.
 pub(super) fn configuration(path: &Path) -> Option<Config> {

@@ -1,12 +1,16 @@
-//! Events in which the agent tells of itself.
+//! Events of the agent's own: in which it tells of itself, and the samples that a full buffer is thinned to.
 
 pub(crate) mod audit;
+mod editor;
 pub(crate) mod overflow;
 pub(crate) mod started;
+mod thinned;
 
 use plantlink_buffer::{Event, EventTime, Stamp};
 use serde_json::Value;
 use uuid::Uuid;
+
+pub(crate) use editor::Editor;
 
 /// Who says so: no device and no source of messages.
 pub(crate) const SOURCE: &str = "agent";

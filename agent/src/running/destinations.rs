@@ -16,13 +16,13 @@ use crate::deliver::deliver;
 use crate::destination::mqtt::Broker;
 use crate::destination::odoo::{Desk, Odoo, Office, Reconciler, Save, Shelf, Visitors, desk};
 use crate::destination::webhook::Webhook;
+use crate::flow_ids::served;
 use crate::fly::{Recorded, fly};
 use crate::greeting::greet;
 use crate::premises::Premises;
 use crate::run::RunError;
 use crate::schedule::Schedule;
 use crate::store::Store;
-use crate::wiring::served;
 
 /// All that a destination's task depends on.
 #[derive(Clone, PartialEq)]

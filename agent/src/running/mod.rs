@@ -15,11 +15,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{Lines, Reconcilers};
+use crate::flow_ids::configured;
 use crate::health::service_level;
 use crate::premises::Premises;
 use crate::run::RunError;
 use crate::status::Reporter;
-use crate::wiring::configured;
 pub(crate) use crew::Crew;
 use destinations::Destinations;
 use seal::Sealer;

@@ -18,11 +18,13 @@ use tokio_util::sync::CancellationToken;
 use turmoil::net::TcpStream;
 
 use super::service::Service;
+use crate::buffer_terms::options;
 use crate::clock::Clock;
 use crate::collect::{Audience, collect};
 use crate::deliver::deliver;
 use crate::destination::mqtt::Broker;
 use crate::envelope::Site;
+use crate::flow_ids::{routes, served};
 use crate::health::Health;
 use crate::mapping::remembered_filters;
 use crate::mqtt::Network;
@@ -33,7 +35,6 @@ use crate::schedule::Schedule;
 use crate::source::mqtt::Subscription;
 use crate::store::Store;
 use crate::tap::Tap;
-use crate::wiring::{options, routes, served};
 
 /// Of both links.
 pub(super) const WINDOW: u16 = 8;

@@ -1,12 +1,12 @@
-//! The flows of the file and those of the buffer, brought together by their names.
+//! What a configuration asks of the buffer: which flows it keeps and how much, what may be given up, and whose flights go on.
 
-use plantlink_buffer::{Author, Buffer, FlowId, FlowSpec, FlowState, Options, WriteError, Yielding};
-use plantlink_config::{Config, Destination, Flow, MqttQos, Name};
+use plantlink_buffer::{Author, Buffer, FlowId, FlowSpec, FlowState, Options, WriteError, Yielding, Yields};
+use plantlink_config::{Config, Destination, Flow, MqttQos, Name, Priority, WhenFull};
 
 use crate::clock::{Clock, boot_id};
-use crate::own_event::overflow::{self, Editor};
+use crate::flow_ids::configured;
+use crate::own_event::Editor;
 use crate::provenance::Provenance;
-use crate::routes::Routes;
 
 /// What the buffer of this configuration is opened for.
 pub(crate) fn options(config: &Config) -> Options {
@@ -31,22 +31,25 @@ pub(crate) fn yielding(
     clock: Clock,
 ) -> (Vec<Yielding>, Box<dyn Author>) {
     let configured = configured(config, flows);
-    (overflow::yielding(&configured), Box::new(Editor::new(flows, &configured, provenance, clock)))
+    (giving_up(&configured), Box::new(Editor::new(flows, &configured, provenance, clock)))
 }
 
-/// The flows of the file, in its order.
-pub(crate) fn configured<'a>(config: &'a Config, flows: &[FlowState]) -> Vec<(FlowId, &'a Flow)> {
-    let id = |name: &Name| flows.iter().find(|flow| *flow.name == **name).map(|flow| flow.id);
-    config.flows.iter().filter_map(|flow| Some((id(&flow.name)?, flow))).collect()
-}
-
-/// The flows of one destination.
-pub(crate) fn served<'a>(config: &'a Config, destination: &Name, flows: &[FlowState]) -> Vec<(FlowId, &'a Flow)> {
-    configured(config, flows).into_iter().filter(|(_, flow)| flow.to == *destination).collect()
-}
-
-pub(crate) fn routes(config: &Config, flows: &[FlowState]) -> Routes {
-    Routes::new(configured(config, flows).into_iter().map(|(id, flow)| (id, flow.clone())).collect())
+/// The flows that give up something.
+fn giving_up(configured: &[(FlowId, &Flow)]) -> Vec<Yielding> {
+    let yields = |flow: &Flow| match flow.when_full {
+        WhenFull::Refuse => None,
+        WhenFull::DropOldest => Some(Yields::Oldest),
+        WhenFull::Thin => Some(Yields::Detail),
+    };
+    let rank = |flow: &Flow| match flow.priority {
+        Priority::Bulk => 0,
+        Priority::Normal => 1,
+        Priority::Critical => 2,
+    };
+    configured
+        .iter()
+        .filter_map(|(id, flow)| Some(Yielding { flow: *id, first: yields(flow)?, rank: rank(flow) }))
+        .collect()
 }
 
 /// What is in flight where nobody can finish it is forgotten.
