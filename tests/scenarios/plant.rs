@@ -3,7 +3,7 @@
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
-use plantlink_tests::ledger::Ledger;
+use plantlink_tests::ledger::{Arrival, Ledger};
 use plantlink_tests::proxy::Proxy;
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
@@ -100,6 +100,12 @@ url = "{scheme}://localhost:{port}"
     pub(crate) fn publisher(&self) -> Publisher {
         let options: Options = self.mes.back_door("mes-sender", Version::V311);
         Publisher::new(options)
+    }
+
+    /// Waits for the event that has this place, from 0, among those of its type at the centre.
+    pub(crate) async fn nth(&self, event_type: &str, place: usize) -> Value {
+        let what = format!("{event_type} number {place}");
+        wait::until(&what, LATER, async || self.ledger().events(event_type).nth(place).map(Arrival::envelope)).await
     }
 
     /// Waits until a source of the agent has subscribed at the plant's broker: what is published from now on waits for it.

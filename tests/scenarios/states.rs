@@ -1,21 +1,15 @@
 //! The states and alarms of a machine, over kills of the agent and silences of the device.
 
-use crate::plant::{LATER, Plant, SOON, entry};
+use crate::plant::{Plant, SOON, entry};
 use plantlink_tests::agent::Agent;
-use plantlink_tests::ledger::Arrival;
 use plantlink_tests::modbus::{ModbusLine, Table};
-use plantlink_tests::wait;
 use serde_json::{Value, json};
 
 const STATE_CHANGED: &str = "machine.state_changed";
 
 /// The data of the event of a type that has this place among them.
-async fn nth(plant: &Plant, event_type: &str, place: usize) -> Value {
-    let what = format!("{event_type} number {place}");
-    wait::until(&what, LATER, async || {
-        plant.ledger().events(event_type).nth(place).map(Arrival::envelope).map(|event| event["data"].clone())
-    })
-    .await
+async fn data(plant: &Plant, event_type: &str, place: usize) -> Value {
+    plant.nth(event_type, place).await["data"].take()
 }
 
 /// A press that shows its state in the first register and its alarms in the second.
@@ -59,7 +53,7 @@ async fn states_and_alarms_are_each_told_once_over_kills_and_a_silence() {
     line.set(1, Table::Holding, 0, &[3, 0, 50]).await;
     let plant = Plant::start().await;
     let mut agent = Agent::start(&config(&plant, &line));
-    let run = nth(&plant, STATE_CHANGED, 0).await;
+    let run = data(&plant, STATE_CHANGED, 0).await;
     assert_eq!([&run["state"], &run["mode"], &run["vendor_state"]], ["executing", "processing", "run"]);
     assert_eq!(run.get("previous"), None);
 
@@ -67,13 +61,13 @@ async fn states_and_alarms_are_each_told_once_over_kills_and_a_silence() {
     agent.kill();
     line.set(1, Table::Holding, 0, &[7, 0b101, 120]).await;
     agent.restart();
-    let fault = nth(&plant, STATE_CHANGED, 1).await;
+    let fault = data(&plant, STATE_CHANGED, 1).await;
     assert_eq!((&fault["state"], &fault["previous"]["interval_id"]), (&json!("out_of_service"), &run["interval_id"]));
     assert!(fault["previous"]["duration_s"].as_f64() > Some(0.0), "{fault}");
     let raised = [
-        nth(&plant, "alarm.raised", 0).await,
-        nth(&plant, "alarm.raised", 1).await,
-        nth(&plant, "alarm.raised", 2).await,
+        data(&plant, "alarm.raised", 0).await,
+        data(&plant, "alarm.raised", 1).await,
+        data(&plant, "alarm.raised", 2).await,
     ];
     let codes = raised.each_ref().map(|raised| [&raised["code"], &raised["severity"]]);
     assert_eq!(codes, [["E100", "fault"], ["bit2", "warning"], ["pressure", "warning"]]);
@@ -84,8 +78,8 @@ async fn states_and_alarms_are_each_told_once_over_kills_and_a_silence() {
     agent.restart();
     is_read(&agent).await;
     line.silence(1, true).await;
-    let gone = nth(&plant, STATE_CHANGED, 2).await;
-    let offline = nth(&plant, "device.offline", 0).await;
+    let gone = data(&plant, STATE_CHANGED, 2).await;
+    let offline = data(&plant, "device.offline", 0).await;
     assert_eq!([&gone["state"], &gone["mode"]], ["not_available", "none"]);
     assert_eq!((&gone["since_at"], &gone["previous"]["vendor_state"]), (&offline["last_good_at"], &json!("fault")));
     agent.kill();
@@ -96,11 +90,11 @@ async fn states_and_alarms_are_each_told_once_over_kills_and_a_silence() {
 
     line.set(1, Table::Holding, 0, &[7, 0, 90]).await;
     line.silence(1, false).await;
-    let back = nth(&plant, STATE_CHANGED, 3).await;
+    let back = data(&plant, STATE_CHANGED, 3).await;
     assert_eq!([&back["vendor_state"], &back["previous"]["state"]], ["fault", "not_available"]);
     assert_ne!(back["interval_id"], fault["interval_id"]);
     for (place, raised) in raised.iter().enumerate() {
-        let cleared = nth(&plant, "alarm.cleared", place).await;
+        let cleared = data(&plant, "alarm.cleared", place).await;
         assert_eq!([&cleared["alarm_id"], &cleared["code"]], [&raised["alarm_id"], &raised["code"]]);
         assert!(cleared["duration_s"].as_f64() > Some(0.0), "{cleared}");
     }

@@ -11,6 +11,7 @@ use plantlink_config::Config;
 use serde_json::Value;
 
 use super::answer::number;
+use super::form::Form;
 use super::order::{configuration, obeyed};
 use super::{ConfigArgs, failed, print};
 use crate::control::{ControlError, Dead, Order, Request, Selection, Wording, ask};
@@ -85,11 +86,12 @@ impl From<Which> for Selection {
 
 pub(super) async fn dead(args: DeadArgs) -> ExitCode {
     let config = configuration(&args.config.config);
+    let form = Form::wanted(args.json);
     let done = match args.command {
-        DeadCommand::List(which) => list(config.as_ref(), which.into(), args.json).await,
-        DeadCommand::Show { id } => show(config.as_ref(), id, args.json).await,
-        DeadCommand::Retry(meant) => retry(config.as_ref(), meant, args.json).await,
-        DeadCommand::Drop(meant) => give_up(config.as_ref(), meant, args.json).await,
+        DeadCommand::List(which) => list(config.as_ref(), which.into(), form).await,
+        DeadCommand::Show { id } => show(config.as_ref(), id, form).await,
+        DeadCommand::Retry(meant) => retry(config.as_ref(), meant, form).await,
+        DeadCommand::Drop(meant) => give_up(config.as_ref(), meant, form).await,
     };
     match done {
         Ok(text) => print(&text),
@@ -97,9 +99,9 @@ pub(super) async fn dead(args: DeadArgs) -> ExitCode {
     }
 }
 
-async fn list(config: Option<&Config>, selection: Selection, json: bool) -> Result<String, Box<dyn Error>> {
+async fn list(config: Option<&Config>, selection: Selection, form: Form) -> Result<String, Box<dyn Error>> {
     let mut out = String::new();
-    if !json {
+    if form == Form::People {
         // Writing into a String cannot fail.
         let _ = writeln!(
             out,
@@ -111,7 +113,10 @@ async fn list(config: Option<&Config>, selection: Selection, json: bool) -> Resu
     loop {
         let mut answer = answered(config, Dead::List { selection: selection.clone(), before }).await?;
         for letter in answer["letters"].as_array().into_iter().flatten() {
-            let _ = if json { writeln!(out, "{letter}") } else { writeln!(out, "{}", line(letter)) };
+            let _ = match form {
+                Form::Scripts => writeln!(out, "{letter}"),
+                Form::People => writeln!(out, "{}", line(letter)),
+            };
         }
         before = answer["before"].take().as_i64();
         if before.is_none() {
@@ -120,12 +125,12 @@ async fn list(config: Option<&Config>, selection: Selection, json: bool) -> Resu
     }
 }
 
-async fn show(config: Option<&Config>, id: i64, json: bool) -> Result<String, Box<dyn Error>> {
+async fn show(config: Option<&Config>, id: i64, form: Form) -> Result<String, Box<dyn Error>> {
     let letter = answered(config, Dead::Show { id }).await?;
     if letter.is_null() {
         return Err(DeadError::None(id).into());
     }
-    if json {
+    if form == Form::Scripts {
         return Ok(format!("{letter}\n"));
     }
     let mut out = String::new();
@@ -140,21 +145,24 @@ async fn show(config: Option<&Config>, id: i64, json: bool) -> Result<String, Bo
     Ok(out)
 }
 
-async fn retry(config: Option<&Config>, meant: Meant, json: bool) -> Result<String, Box<dyn Error>> {
+async fn retry(config: Option<&Config>, meant: Meant, form: Form) -> Result<String, Box<dyn Error>> {
     let outcome = obeyed(config, Order::Retry(meant.selection()?)).await?;
     let (retried, left) = (number(&outcome, "retried"), number(&outcome, "left"));
     let rest = match left {
         0 => String::new(),
         left => format!("; {left} are left: messages that were never events, or of flows that are not configured"),
     };
-    Ok(if json { format!("{outcome}\n") } else { format!("{retried} events go out again{rest}\n") })
+    Ok(match form {
+        Form::Scripts => format!("{outcome}\n"),
+        Form::People => format!("{retried} events go out again{rest}\n"),
+    })
 }
 
-async fn give_up(config: Option<&Config>, meant: Meant, json: bool) -> Result<String, Box<dyn Error>> {
+async fn give_up(config: Option<&Config>, meant: Meant, form: Form) -> Result<String, Box<dyn Error>> {
     let outcome = obeyed(config, Order::Discard(meant.selection()?)).await?;
-    Ok(match json {
-        true => format!("{outcome}\n"),
-        false => format!("{} dead letters were dropped\n", number(&outcome, "dropped")),
+    Ok(match form {
+        Form::Scripts => format!("{outcome}\n"),
+        Form::People => format!("{} dead letters were dropped\n", number(&outcome, "dropped")),
     })
 }
 

@@ -11,6 +11,7 @@ use plantlink_config::Config;
 use serde_json::Value;
 
 use super::answer::{items, number, text};
+use super::form::Form;
 use super::order::{configuration, obeyed};
 use super::{ConfigArgs, failed, print};
 use crate::clock::Time;
@@ -53,9 +54,10 @@ enum Unconfirmed {
 
 pub(super) async fn flows(args: FlowsArgs) -> ExitCode {
     let config = configuration(&args.config.config);
+    let form = Form::wanted(args.json);
     let done = match &args.command {
-        None => list(config.as_ref(), args.json).await,
-        Some(FlowsCommand::Drop { name, yes }) => drop_flow(config.as_ref(), name, *yes, args.json).await,
+        None => list(config.as_ref(), form).await,
+        Some(FlowsCommand::Drop { name, yes }) => drop_flow(config.as_ref(), name, *yes, form).await,
     };
     match done {
         Ok(text) => print(&text),
@@ -63,24 +65,24 @@ pub(super) async fn flows(args: FlowsArgs) -> ExitCode {
     }
 }
 
-async fn list(config: Option<&Config>, json: bool) -> Result<String, Box<dyn Error>> {
+async fn list(config: Option<&Config>, form: Form) -> Result<String, Box<dyn Error>> {
     let flows = found(config).await?;
-    Ok(match json {
-        true => flows.iter().map(|flow| format!("{flow}\n")).collect(),
-        false => table(&flows),
+    Ok(match form {
+        Form::Scripts => flows.iter().map(|flow| format!("{flow}\n")).collect(),
+        Form::People => table(&flows),
     })
 }
 
-async fn drop_flow(config: Option<&Config>, name: &str, yes: bool, json: bool) -> Result<String, Box<dyn Error>> {
+async fn drop_flow(config: Option<&Config>, name: &str, yes: bool, form: Form) -> Result<String, Box<dyn Error>> {
     if !yes {
         let flows = found(config).await?;
         let depth = flows.iter().find(|flow| text(flow, "name") == name).map_or(0, |flow| number(flow, "depth"));
         confirm(&format!("Give up {depth} events of {name} that were never delivered? [y/N] "))?;
     }
     let outcome = obeyed(config, Order::Drop { flow: name.to_owned() }).await?;
-    Ok(match json {
-        true => format!("{outcome}\n"),
-        false => format!("{name}: {} events were dropped\n", number(&outcome, "dropped")),
+    Ok(match form {
+        Form::Scripts => format!("{outcome}\n"),
+        Form::People => format!("{name}: {} events were dropped\n", number(&outcome, "dropped")),
     })
 }
 

@@ -7,6 +7,7 @@ mod columns;
 mod dead;
 mod event_text;
 mod flows;
+mod form;
 mod gone;
 mod identify;
 mod init;

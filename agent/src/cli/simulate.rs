@@ -9,6 +9,7 @@ use clap::Args;
 use plantlink_config::{Config, Environment, load};
 
 use super::event_text::event_text;
+use super::form::Form;
 use super::{ConfigArgs, EXIT_CONFIG, check, failed};
 use crate::recording::{Brought, Line, LineError, Plan, PlanError};
 use crate::rehearsal::{Enacted, Rehearsal};
@@ -67,7 +68,7 @@ pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
         eprintln!("{}; nothing was simulated", check::tally(&loaded.problems));
         return ExitCode::from(EXIT_CONFIG);
     };
-    let form = if args.json || !io::stdout().is_terminal() { Form::Envelopes } else { Form::People };
+    let form = Form::wanted(args.json || !io::stdout().is_terminal());
     let mut play = Play { name: args.file.display().to_string(), form, tally: Tally::default() };
     match play.run(&config, args) {
         Ok(()) => play.tally.told(),
@@ -75,12 +76,6 @@ pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
         Err(SimulateError::Write(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Form {
-    People,
-    Envelopes,
 }
 
 /// One run of `simulate`.
@@ -150,7 +145,7 @@ impl Play {
         self.tally.untaken += usize::from(flows.is_empty());
         let envelopes = rehearsal.envelopes(enacted);
         match self.form {
-            Form::Envelopes => envelopes.iter().try_for_each(|envelope| writeln!(out, "{envelope}")),
+            Form::Scripts => envelopes.iter().try_for_each(|envelope| writeln!(out, "{envelope}")),
             Form::People => {
                 let flows = if flows.is_empty() { "no flow takes it".to_owned() } else { flows.join(", ") };
                 envelopes.first().map_or(Ok(()), |envelope| out.write_all(event_text(envelope, &flows).as_bytes()))

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::event_text::event_text;
+use super::form::Form;
 use super::order::configuration;
 use super::{ConfigArgs, failed};
 use crate::control::{ControlError, Follow, Followed, Tail};
@@ -49,7 +50,7 @@ enum TailError {
 
 pub(super) async fn tail(args: TailArgs) -> ExitCode {
     let buffer = configuration(&args.config.config).map(|config| config.buffer.path);
-    let is_as_it_is = args.readings || args.json || !std::io::stdout().is_terminal();
+    let form = Form::wanted(args.readings || args.json || !io::stdout().is_terminal());
     let follow = match args.readings {
         true => Follow::Readings { device: args.device },
         false => Follow::Events(Tail {
@@ -59,7 +60,7 @@ pub(super) async fn tail(args: TailArgs) -> ExitCode {
             last: args.lines.into(),
         }),
     };
-    match shown(buffer.as_deref(), follow, is_as_it_is).await {
+    match shown(buffer.as_deref(), follow, form).await {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read it has read enough.
         Err(TailError::Print(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -68,7 +69,7 @@ pub(super) async fn tail(args: TailArgs) -> ExitCode {
 }
 
 /// Shows what comes until Ctrl-C.
-async fn shown(buffer: Option<&Path>, follow: Follow, is_as_it_is: bool) -> Result<(), TailError> {
+async fn shown(buffer: Option<&Path>, follow: Follow, form: Form) -> Result<(), TailError> {
     let mut followed = Followed::begin(buffer, follow).await?;
     loop {
         let line = tokio::select! {
@@ -81,12 +82,15 @@ async fn shown(buffer: Option<&Path>, follow: Follow, is_as_it_is: bool) -> Resu
         }
         if let Some(skipped) = told.get("skipped").and_then(Value::as_u64) {
             eprintln!("{skipped} skipped: more came than was read");
-        } else if is_as_it_is {
-            write(format!("{line}\n"))?;
-        } else {
-            let flow = told.pointer("/metadata/flow").and_then(Value::as_str).unwrap_or_default();
-            write(event_text(&told, flow))?;
+            continue;
         }
+        write(match form {
+            Form::Scripts => format!("{line}\n"),
+            Form::People => {
+                let flow = told.pointer("/metadata/flow").and_then(Value::as_str).unwrap_or_default();
+                event_text(&told, flow)
+            }
+        })?;
     }
 }
 

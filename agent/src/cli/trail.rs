@@ -7,10 +7,11 @@ use plantlink_buffer::Reader;
 use plantlink_config::{Config, Stage as PlantStage};
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::gone;
 use crate::control::{ControlError, Found, Gone, Request, Stage, Trail, Whereabouts, ask};
 
-pub(super) async fn trail(config: &Config, trail: Trail, is_json: bool) -> Result<String, Box<dyn Error>> {
+pub(super) async fn trail(config: &Config, trail: Trail, form: Form) -> Result<String, Box<dyn Error>> {
     let buffer = config.buffer.path.as_path();
     let (mut whereabouts, status) = match ask(Some(buffer), &Request::Trail(trail)).await {
         Ok(mut answer) => {
@@ -24,9 +25,9 @@ pub(super) async fn trail(config: &Config, trail: Trail, is_json: bool) -> Resul
     let found = &whereabouts.found;
     whereabouts.gone.retain(|gone| may_have_had(gone, found, config));
     let blocks: Vec<Option<String>> = found.iter().map(|found| block(found, config, status.as_ref())).collect();
-    Ok(match is_json {
-        true => format!("{}\n", object(trail, &whereabouts, &blocks, config)?),
-        false => text(trail, &whereabouts, &blocks, config),
+    Ok(match form {
+        Form::Scripts => format!("{}\n", object(trail, &whereabouts, &blocks, config)?),
+        Form::People => text(trail, &whereabouts, &blocks, config),
     })
 }
 

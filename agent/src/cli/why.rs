@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::{Access, AccessError};
+use super::form::Form;
 use super::order::configuration;
 use super::read::{plain, quality};
 use super::subject::Subject;
@@ -53,8 +54,9 @@ pub(super) async fn why(args: WhyArgs) -> ExitCode {
 
 async fn told(args: &WhyArgs) -> Result<String, Box<dyn Error>> {
     let config = configuration(&args.config.config).ok_or(TargetError::NoConfiguration)?;
+    let form = Form::wanted(args.json);
     if let Ok(event_id) = args.subject.parse::<Uuid>() {
-        return trail(&config, Trail { event_id }, args.json).await;
+        return trail(&config, Trail { event_id }, form).await;
     }
     let subject = Subject::find(&args.subject, &config)?;
     let keys = subject.keys();
@@ -62,9 +64,9 @@ async fn told(args: &WhyArgs) -> Result<String, Box<dyn Error>> {
     let live = subject.live(&config).await.map_err(|error| chain(&error));
     let carriers = carriers(&config, Carried { device: subject.device.name.to_string(), keys: keys.clone() }).await;
     let way = Way { live, carriers: carriers.map_err(|error| chain(error.as_ref())) };
-    Ok(match args.json {
-        true => format!("{}\n", subject.object(&way)),
-        false => subject.text(&way, &keys),
+    Ok(match form {
+        Form::Scripts => format!("{}\n", subject.object(&way)),
+        Form::People => subject.text(&way, &keys),
     })
 }
 
