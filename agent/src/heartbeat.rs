@@ -2,6 +2,7 @@
 //!
 //! Sent now or not at all: a late heartbeat lies. It has a connection of its own, never behind data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use plantlink_config::{MqttDestination, Name};
@@ -36,7 +37,7 @@ pub(crate) struct Heartbeat {
     pub(crate) destination: MqttDestination,
     pub(crate) client_id: String,
     pub(crate) every: Duration,
-    pub(crate) site: std::sync::Arc<Site>,
+    pub(crate) site: Arc<Site>,
     pub(crate) reporter: Reporter,
     pub(crate) health: Health,
 }

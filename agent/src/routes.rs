@@ -14,7 +14,7 @@ type Decided<Id> = HashMap<(Arc<str>, Arc<str>, Stage), Arc<[Id]>>;
 /// have other ids than the buffer's.
 pub(crate) struct Routes<Id = FlowId> {
     flows: Vec<(Id, Flow)>,
-    /// Types and sources come from the configuration, so this stays as small as it is.
+    /// Stays small: types and sources come from the configuration, but for the nodes and devices of Sparkplug, which are only so many.
     decided: Mutex<Decided<Id>>,
 }
 

@@ -36,7 +36,6 @@ pub enum Severity {
     Warning,
 }
 
-/// `file:line:column  path: message (help)`, a warning with that word before the path.
 /// A place in the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Spot {
@@ -70,6 +69,7 @@ impl Problem {
     }
 }
 
+/// `file:line:column  path: message (help)`, a warning with that word before the path.
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}:{}  ", self.file, self.line, self.column)?;

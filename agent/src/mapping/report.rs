@@ -1,5 +1,7 @@
 //! Report by exception: whether a reading of a tag is worth a report, after the one before.
 
+use std::time::Duration;
+
 use plantlink_config::{Deadband, TagType};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +46,7 @@ pub(super) struct Rule {
 impl Rule {
     pub(super) fn new(tag: &MappedTag) -> Self {
         let reporting = tag.reporting;
-        let micros = |interval: std::time::Duration| i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
+        let micros = |interval: Duration| i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
         Rule {
             deadband: reporting.deadband,
             rounding: if tag.kind == TagType::F32 { f32::EPSILON.into() } else { 4.0 * f64::EPSILON },

@@ -134,7 +134,12 @@ fn flow(flow: &Value) -> String {
 fn remarks(flow: &Value) -> Vec<String> {
     let reason = |at: &str| flow.pointer(at).and_then(Value::as_str);
     let mut remarks = Vec::new();
-    for (count, word) in [("replaying", "to go out again"), ("replay_lost", "gone before they could go out again")] {
+    for (count, word) in [
+        ("replaying", "to go out again"),
+        ("replay_lost", "gone before they could go out again"),
+        ("unused", "that no record takes"),
+        ("unheard", "while nobody was subscribed"),
+    ] {
         if number(flow, count) > 0 {
             remarks.push(format!("{} {word}", number(flow, count)));
         }
