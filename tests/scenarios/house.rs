@@ -114,8 +114,8 @@ fn the_two_halves_never_name_each_other() {
 #[test]
 fn the_pure_files_take_time_as_an_argument() {
     for file in [
-        "source/modbus/plan.rs",
-        "source/modbus/decode.rs",
+        "source/modbus/plan/mod.rs",
+        "source/modbus/decode/mod.rs",
         "source/modbus/scaling.rs",
         "backoff.rs",
         "template.rs",
