@@ -71,7 +71,8 @@ pub(super) fn of(answer: &Answer, posted: &[Uuid]) -> Result<Taken, Setback> {
             let location = location.clone().unwrap_or_else(|| "another address".to_owned());
             undecided(Undecided::Redirect { location })
         }
-        401 | 403 | 404 | 405 | 407 => Setback::Denied { reason: refusal() },
+        // 410 is an address that is gone, and 415 a format or a compression that it does not take: no other event fares better.
+        401 | 403 | 404 | 405 | 407 | 410 | 415 => Setback::Denied { reason: refusal() },
         // How nginx refuses a client's certificate, or that there is none.
         400 if text().contains("SSL certificate") => Setback::Denied { reason: refusal() },
         413 => Setback::TooLarge { reason: refusal() },
