@@ -1,11 +1,15 @@
 //! The buffer: where it is, how large it may become and how long events may wait for a commit.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{check::Check, interval::Interval, path::Path, size::Size};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::path::Path;
+use crate::size::Size;
 
 /// The buffer on disk.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{check::Check, path::Path, report::code};
+use crate::check::Check;
+use crate::path::Path;
+use crate::report::code;
 
 /// A button whose second press does nothing more: of all that Odoo has, only such a one may be pressed without knowing whether the
 /// first press was heard.

@@ -1,6 +1,9 @@
 //! What differs between two configurations, by the names of the tables.
 
-use crate::{Config, destination::Destination, name::Name, source::Source};
+use crate::Config;
+use crate::destination::Destination;
+use crate::name::Name;
+use crate::source::Source;
 
 impl Config {
     /// The tables that are new, gone or different in `next`, as people name them: `source mes`, `flow orders`, `buffer`.

@@ -1,27 +1,24 @@
 //! What every check needs: the report, the files, the plant's names and the world the agent will run in.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    env,
-    path::{Path as FilePath, PathBuf},
-};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::env;
+use std::path::{Path as FilePath, PathBuf};
 
-use crate::{
-    Environment,
-    document::Place,
-    files::Files,
-    locations::Locations,
-    name::{EventType, Name, TagName},
-    path::Path,
-    places::spot,
-    plant::Plant,
-    problem::Spot,
-    profile::Profile,
-    report::{Report, code},
-    service_user::{ServiceUser, Wanted},
-    spelling::nearest,
-    template::{FORMATS, Template, TemplateFault},
-};
+use crate::Environment;
+use crate::document::Place;
+use crate::files::Files;
+use crate::locations::Locations;
+use crate::name::{EventType, Name, TagName};
+use crate::path::Path;
+use crate::places::spot;
+use crate::plant::Plant;
+use crate::problem::Spot;
+use crate::profile::Profile;
+use crate::report::{Report, code};
+use crate::service_user::{ServiceUser, Wanted};
+use crate::spelling::nearest;
+use crate::template::{FORMATS, Template, TemplateFault};
 
 /// Handed from table to table.
 pub(crate) struct Check<'a> {

@@ -1,8 +1,12 @@
 //! Who speaks to which broker under which client id. A broker lets only one in at a time under the same.
 
-use crate::{
-    Config, check::Check, destination::Destination, mqtt_link::MqttLink, path::Path, report::code, source::Source,
-};
+use crate::Config;
+use crate::check::Check;
+use crate::destination::Destination;
+use crate::mqtt_link::MqttLink;
+use crate::path::Path;
+use crate::report::code;
+use crate::source::Source;
 
 /// Reports every client id that two clients of one broker share, the heartbeat's own connection among them.
 pub(crate) fn check_clients(config: &Config, check: &mut Check<'_>) {

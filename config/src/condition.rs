@@ -6,14 +6,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    check::Check,
-    lookup::Lookup,
-    path::Path,
-    record_field::technical,
-    report::code,
-    template::{Part, Reference, Template},
-};
+use crate::check::Check;
+use crate::lookup::Lookup;
+use crate::path::Path;
+use crate::record_field::technical;
+use crate::report::code;
+use crate::template::{Part, Reference, Template};
 
 /// What an event has to say. All of it has to hold; where nothing is asked, every event is meant.
 #[derive(Debug, Clone, PartialEq, Default)]

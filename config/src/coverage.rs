@@ -1,10 +1,19 @@
 //! What can never have an effect: events that no flow takes, flows that get none, records and destinations without work.
 
-use crate::{
-    Config, check::Check, derivation::Derivation, destination::Destination, flow::Flow, name::Name,
-    odoo::OdooDestination, path::Path, pattern::EventPattern, record::Record, report::code, source::Source,
-    spelling::nearest, stage::Stage, when_full,
-};
+use crate::check::Check;
+use crate::derivation::Derivation;
+use crate::destination::Destination;
+use crate::flow::Flow;
+use crate::name::Name;
+use crate::odoo::OdooDestination;
+use crate::path::Path;
+use crate::pattern::EventPattern;
+use crate::record::Record;
+use crate::report::code;
+use crate::source::Source;
+use crate::spelling::nearest;
+use crate::stage::Stage;
+use crate::{Config, when_full};
 
 /// A kind of event that a source makes, and where the file says so.
 struct Made<'a> {

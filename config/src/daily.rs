@@ -3,10 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    path::Path,
-    report::{Report, code},
-};
+use crate::path::Path;
+use crate::report::{Report, code};
 
 /// A moment of every day, in the gateway's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

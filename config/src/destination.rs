@@ -5,18 +5,16 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    envelope_format::EnvelopeFormat,
-    items::Items,
-    mqtt_destination::{MqttDestination, MqttDestinationTable},
-    name::Name,
-    odoo::{OdooDestination, OdooTable},
-    pacing::Pacing,
-    path::Path,
-    secret::Secret,
-    webhook::{WebhookDestination, WebhookTable},
-};
+use crate::check::Check;
+use crate::envelope_format::EnvelopeFormat;
+use crate::items::Items;
+use crate::mqtt_destination::{MqttDestination, MqttDestinationTable};
+use crate::name::Name;
+use crate::odoo::{OdooDestination, OdooTable};
+use crate::pacing::Pacing;
+use crate::path::Path;
+use crate::secret::Secret;
+use crate::webhook::{WebhookDestination, WebhookTable};
 
 /// Where events go.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,27 +1,27 @@
 //! A device: one unit on a Modbus line, with its tags and what is derived from them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    address::Numbering,
-    check::Check,
-    derivation::{Derivation, EventTable, Sole},
-    identity::{Identity, IdentityTable},
-    interval::Interval,
-    items::Items,
-    known_tags::{KnownTag, KnownTags},
-    name::{Name, TagName},
-    path::Path,
-    problem::Spot,
-    profile::Profile,
-    report::code,
-    stage::Stage,
-    tag::{DeviceTraits, Tag, TagTable},
-    word_order::{WordOrder, WordOrderName},
-};
+use crate::address::Numbering;
+use crate::check::Check;
+use crate::derivation::{Derivation, EventTable, Sole};
+use crate::identity::{Identity, IdentityTable};
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::known_tags::{KnownTag, KnownTags};
+use crate::name::{Name, TagName};
+use crate::path::Path;
+use crate::problem::Spot;
+use crate::profile::Profile;
+use crate::report::code;
+use crate::stage::Stage;
+use crate::tag::{DeviceTraits, Tag, TagTable};
+use crate::word_order::{WordOrder, WordOrderName};
 
 /// One unit on a line.
 #[derive(Debug, Clone, PartialEq)]

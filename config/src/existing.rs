@@ -1,22 +1,21 @@
 //! A record that is changed and never made: how it is found, and until when it may be changed.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    check::Check,
-    lookup::Lookup,
-    name::Name,
-    path::Path,
-    record::{Record, Sharing},
-    record_field::technical,
-    report::code,
-    spelling::nearest,
-    template::Template,
-};
+use crate::check::Check;
+use crate::lookup::Lookup;
+use crate::name::Name;
+use crate::path::Path;
+use crate::record::{Record, Sharing};
+use crate::record_field::technical;
+use crate::report::code;
+use crate::spelling::nearest;
+use crate::template::Template;
 
 /// A record that is there already, made by a person or by another mapping.
 #[derive(Debug, Clone, PartialEq)]

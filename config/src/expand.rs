@@ -1,25 +1,21 @@
 //! Profiles and sheets become tags, events and alarms of the devices that name them, and sets of records become those of the
 //! destinations. Every value keeps its place in its own file, and what is checked later knows devices and destinations only.
 
-use std::{
-    fs,
-    path::{Path as FilePath, PathBuf},
-    sync::LazyLock,
-};
+use std::fs;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::LazyLock;
 
-use crate::{
-    derivation::AlarmTable,
-    document::{Entry, Node, Value},
-    files::Files,
-    include::Tree,
-    path::Path,
-    record_set,
-    report::{Report, code},
-    shape::{Shape, schema_of},
-    sheet::{self, RowShape},
-    spelling::nearest,
-    tag::TagTable,
-};
+use crate::derivation::AlarmTable;
+use crate::document::{Entry, Node, Value};
+use crate::files::Files;
+use crate::include::Tree;
+use crate::path::Path;
+use crate::record_set;
+use crate::report::{Report, code};
+use crate::shape::{Shape, schema_of};
+use crate::sheet::{self, RowShape};
+use crate::spelling::nearest;
+use crate::tag::TagTable;
 
 /// What a tag is.
 static TAG: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema_of::<TagTable>()));

@@ -5,24 +5,22 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    Config,
-    buffer::BufferTable,
-    check::Check,
-    clients::check_clients,
-    clock::Clock,
-    coverage::{RecordSet, check_coverage},
-    destination::DestinationTables,
-    flow::{FlowTable, flows},
-    heartbeat::HeartbeatTable,
-    items::Items,
-    path::Path,
-    plant::PlantTable,
-    profile::ProfileTable,
-    record::RecordTable,
-    report::code,
-    source::SourceTables,
-};
+use crate::Config;
+use crate::buffer::BufferTable;
+use crate::check::Check;
+use crate::clients::check_clients;
+use crate::clock::Clock;
+use crate::coverage::{RecordSet, check_coverage};
+use crate::destination::DestinationTables;
+use crate::flow::{FlowTable, flows};
+use crate::heartbeat::HeartbeatTable;
+use crate::items::Items;
+use crate::path::Path;
+use crate::plant::PlantTable;
+use crate::profile::ProfileTable;
+use crate::record::RecordTable;
+use crate::report::code;
+use crate::source::SourceTables;
 
 /// The configuration of a plantlink gateway.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

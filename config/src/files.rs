@@ -1,9 +1,7 @@
 //! The files that were read: their names, their texts, and where a byte of them is for a person.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use crate::document::{FileId, Place};
 

@@ -1,24 +1,23 @@
 //! A flow: which events go to which destination.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    check::Check,
-    destination::DestinationNames,
-    interval::Interval,
-    items::Items,
-    name::Name,
-    path::Path,
-    pattern::{EventPattern, NamePattern},
-    record::event_patterns,
-    report::code,
-    spelling::nearest,
-    stage::Stage,
-    when_full::WhenFull,
-};
+use crate::check::Check;
+use crate::destination::DestinationNames;
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::name::Name;
+use crate::path::Path;
+use crate::pattern::{EventPattern, NamePattern};
+use crate::record::event_patterns;
+use crate::report::code;
+use crate::spelling::nearest;
+use crate::stage::Stage;
+use crate::when_full::WhenFull;
 
 /// Which events go where. Within one destination the first flow that matches takes an event.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,14 +1,19 @@
 //! The sign of life: where it goes and how often.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check, destination::DestinationNames, flow::destination, interval::Interval, items::Items, name::Name,
-    path::Path, report::code,
-};
+use crate::check::Check;
+use crate::destination::DestinationNames;
+use crate::flow::destination;
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::name::Name;
+use crate::path::Path;
+use crate::report::code;
 
 /// Where the heartbeat goes and how often.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    endpoint::{Endpoint, EndpointError},
-    path::Path,
-    report::code,
-    secret::{Secret, SecretTable},
-    tls::{Tls, TlsTable},
-};
+use crate::check::Check;
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::path::Path;
+use crate::report::code;
+use crate::secret::{Secret, SecretTable};
+use crate::tls::{Tls, TlsTable};
 
 /// How an HTTP server is reached.
 #[derive(Debug, Clone, PartialEq)]

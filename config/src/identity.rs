@@ -3,16 +3,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    items::Items,
-    name::TagName,
-    path::Path,
-    report::code,
-    tag::{DeviceTraits, Tag, TagTable},
-    tag_type::{TagType, TypeName},
-    word_order::WordOrderName,
-};
+use crate::check::Check;
+use crate::items::Items;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
+use crate::tag::{DeviceTraits, Tag, TagTable};
+use crate::tag_type::{TagType, TypeName};
+use crate::word_order::WordOrderName;
 
 /// Where a device says what it is, and what it may say.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,18 +1,14 @@
 //! Reads the file that was asked for and the ones it includes, and makes one tree of them.
 
-use std::{
-    fs, io,
-    path::{Path as FilePath, PathBuf},
-};
+use std::path::{Path as FilePath, PathBuf};
+use std::{fs, io};
 
-use crate::{
-    document::{self, Node, Place, Value},
-    files::Files,
-    merge::merge,
-    path::Path,
-    pattern::wild,
-    report::{Report, code},
-};
+use crate::document::{self, Node, Place, Value};
+use crate::files::Files;
+use crate::merge::merge;
+use crate::path::Path;
+use crate::pattern::wild;
+use crate::report::{Report, code};
 
 /// Everything that was read.
 pub(crate) struct Tree {

@@ -5,10 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    path::Path,
-    report::{Report, code},
-};
+use crate::path::Path;
+use crate::report::{Report, code};
 
 /// A length of time as it was written: a whole number and `ms`, `s`, `m`, `h` or `d`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]

@@ -1,15 +1,19 @@
 //! The tags of a device, for who refers to them by name.
 
-use std::{
-    cell::Cell,
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use crate::{
-    check::Check, items::Items, labels::Labels, name::TagName, path::Path, report::code, sparkplug::MetricTag,
-    spelling::nearest, tag::Tag, tag_type::TagType,
-};
+use crate::check::Check;
+use crate::items::Items;
+use crate::labels::Labels;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
+use crate::sparkplug::MetricTag;
+use crate::spelling::nearest;
+use crate::tag::Tag;
+use crate::tag_type::TagType;
 
 /// For so many unknown names the nearest spelling is looked for, which takes a while among thousands of tags. Where there
 /// are more, the spelling is not the mistake.

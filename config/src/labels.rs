@@ -1,11 +1,12 @@
 //! Names of a register's values or bits: `{ 0 = "stopped", 3 = "run" }`.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
-};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
-use crate::{check::Check, path::Path, report::code};
+use crate::check::Check;
+use crate::path::Path;
+use crate::report::code;
 
 /// What the vendor calls the values of an enum, or the bits of a word. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,18 +1,18 @@
 //! Where a Modbus line is: behind a TCP port, speaking TCP's framing or the serial one, or at a serial port.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::fs::{Access, access};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    endpoint::{Endpoint, EndpointError},
-    path::Path,
-    report::code,
-    service_user::Wanted,
-};
+use crate::check::Check;
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::path::Path;
+use crate::report::code;
+use crate::service_user::Wanted;
 
 /// Where a line is, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]

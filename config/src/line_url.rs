@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::{
-    endpoint::{Endpoint, EndpointError},
-    line_address::{ALLOWED, BAUD, LineAddress, PORT, Parity, SerialPort},
-};
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::line_address::{ALLOWED, BAUD, LineAddress, PORT, Parity, SerialPort};
 
 /// Why a text is no line's address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

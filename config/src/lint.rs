@@ -4,14 +4,12 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use crate::{
-    document::{Entry, Node, Value},
-    path::Path,
-    report::{Report, code},
-    shape::{Shape, TableShape},
-    spelling::nearest,
-    synonym::meant,
-};
+use crate::document::{Entry, Node, Value};
+use crate::path::Path;
+use crate::report::{Report, code};
+use crate::shape::{Shape, TableShape};
+use crate::spelling::nearest;
+use crate::synonym::meant;
 
 /// Goes through the tables once.
 pub(crate) struct Lint<'a> {

@@ -2,10 +2,8 @@
 
 use std::iter::successors;
 
-use crate::{
-    document::{Node, Place},
-    path::Path,
-};
+use crate::document::{Node, Place};
+use crate::path::Path;
 
 /// Where each value of the merged files stands: the tree itself, in which every value knows its place.
 #[derive(Debug)]

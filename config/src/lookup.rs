@@ -2,14 +2,12 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    check::Check,
-    path::Path,
-    report::code,
-    spelling::nearest,
-    template::{DataTemplate, Template},
-    topic_filter::TopicFilter,
-};
+use crate::check::Check;
+use crate::path::Path;
+use crate::report::code;
+use crate::spelling::nearest;
+use crate::template::{DataTemplate, Template};
+use crate::topic_filter::TopicFilter;
 
 /// What is known where a template is filled. `plant` and `gateway` are known everywhere.
 #[derive(Debug, Clone, Copy)]

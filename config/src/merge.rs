@@ -1,10 +1,8 @@
 //! Several files as one: lists of tables are appended, and nothing is defined twice.
 
-use crate::{
-    document::{Entry, Node, Place, Value},
-    path::Path,
-    report::{Report, code},
-};
+use crate::document::{Entry, Node, Place, Value};
+use crate::path::Path;
+use crate::report::{Report, code};
 
 /// Adds the tables of another file. `place_of` shows a place to people.
 pub(crate) fn merge(into: &mut Node, from: Node, report: &mut Report, place_of: &impl Fn(Place) -> String) {

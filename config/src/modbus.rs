@@ -6,18 +6,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    address::Address,
-    check::Check,
-    device::{Device, DeviceTable},
-    interval::Interval,
-    items::Items,
-    line_address::{AddressKeys, BAUD, LineAddress, Parity},
-    name::Name,
-    path::Path,
-    report::code,
-    tag_type::TagType,
-};
+use crate::address::Address;
+use crate::check::Check;
+use crate::device::{Device, DeviceTable};
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::line_address::{AddressKeys, BAUD, LineAddress, Parity};
+use crate::name::Name;
+use crate::path::Path;
+use crate::report::code;
+use crate::tag_type::TagType;
 
 /// One connection with the units behind it, asked one after the other.
 #[derive(Debug, Clone, PartialEq)]

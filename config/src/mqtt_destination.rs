@@ -3,20 +3,18 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    envelope_format::EnvelopeFormat,
-    lookup::Lookup,
-    mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW},
-    mqtt_qos::{MqttQos, QOS},
-    name::Name,
-    pacing::{DrainTable, Pacing, RateTable, pacing},
-    path::Path,
-    report::code,
-    secret::SecretTable,
-    template::{Part, Template},
-    tls::TlsTable,
-};
+use crate::check::Check;
+use crate::envelope_format::EnvelopeFormat;
+use crate::lookup::Lookup;
+use crate::mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW};
+use crate::mqtt_qos::{MqttQos, QOS};
+use crate::name::Name;
+use crate::pacing::{DrainTable, Pacing, RateTable, pacing};
+use crate::path::Path;
+use crate::report::code;
+use crate::secret::SecretTable;
+use crate::template::{Part, Template};
+use crate::tls::TlsTable;
 
 /// A broker that events are published to, each as one JSON object.
 #[derive(Debug, Clone, PartialEq)]

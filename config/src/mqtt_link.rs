@@ -3,16 +3,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    endpoint::{Endpoint, EndpointError},
-    path::Path,
-    plant::Plant,
-    report::code,
-    secret::{Secret, SecretTable},
-    template::{Part, Reference, Template},
-    tls::{Tls, TlsTable},
-};
+use crate::check::Check;
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::path::Path;
+use crate::plant::Plant;
+use crate::report::code;
+use crate::secret::{Secret, SecretTable};
+use crate::template::{Part, Reference, Template};
+use crate::tls::{Tls, TlsTable};
 
 /// How a broker is reached and who asks.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,24 +6,22 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    check::Check,
-    interval::Interval,
-    items::Items,
-    lookup::Lookup,
-    mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW},
-    mqtt_qos::{MqttQos, QOS},
-    name::{EventType, Name},
-    path::Path,
-    report::code,
-    secret::SecretTable,
-    sparkplug::{SparkplugMapping, SparkplugTable, mappings},
-    sparkplug_topics::check_apart,
-    stage::Stage,
-    template::{DataTemplate, Template, is_pointer},
-    tls::TlsTable,
-    topic_filter::TopicFilter,
-};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::lookup::Lookup;
+use crate::mqtt_link::{LinkKeys, MqttLink, MqttVersion, WINDOW};
+use crate::mqtt_qos::{MqttQos, QOS};
+use crate::name::{EventType, Name};
+use crate::path::Path;
+use crate::report::code;
+use crate::secret::SecretTable;
+use crate::sparkplug::{SparkplugMapping, SparkplugTable, mappings};
+use crate::sparkplug_topics::check_apart;
+use crate::stage::Stage;
+use crate::template::{DataTemplate, Template, is_pointer};
+use crate::tls::TlsTable;
+use crate::topic_filter::TopicFilter;
 
 /// A broker that messages come from.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,9 @@
 //! Names: of plants, gateways, sources, devices, destinations, records and flows; and of tags.
 
-use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,25 +1,24 @@
 //! An Odoo database that events go to.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    daily::{Daily, DailyText},
-    existing::check_of,
-    http::{HeaderTable, Http, HttpKeys, Names, ProxyTable},
-    interval::Interval,
-    items::Items,
-    name::Name,
-    pacing::{DrainTable, Pacing, RateTable, pacing},
-    path::Path,
-    record::{Record, RecordTable},
-    report::code,
-    secret::{Secret, SecretTable},
-    tls::TlsTable,
-};
+use crate::check::Check;
+use crate::daily::{Daily, DailyText};
+use crate::existing::check_of;
+use crate::http::{HeaderTable, Http, HttpKeys, Names, ProxyTable};
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::name::Name;
+use crate::pacing::{DrainTable, Pacing, RateTable, pacing};
+use crate::path::Path;
+use crate::record::{Record, RecordTable};
+use crate::report::code;
+use crate::secret::{Secret, SecretTable};
+use crate::tls::TlsTable;
 
 /// An Odoo database and the records that events become in it.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{check::Check, interval::Interval, path::Path, report::code};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::path::Path;
+use crate::report::code;
 
 /// How fast a destination may be offered events.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -1,6 +1,7 @@
 //! Patterns in which `*` stands for any text: which events, and whose.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 /// Which event types: `workorder.*`, `production.counted`, `*`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! Where things stand in the files, for who finds something wrong only by asking the plant.
 
-use crate::{files::Files, locations::Locations, path::Path, problem::Spot};
+use crate::files::Files;
+use crate::locations::Locations;
+use crate::path::Path;
+use crate::problem::Spot;
 
 /// The files with the place of every value in them.
 #[derive(Debug, Default)]

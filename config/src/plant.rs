@@ -5,13 +5,11 @@ use std::{fs, io};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    name::Name,
-    path::Path,
-    report::code,
-    template::{Part, Reference},
-};
+use crate::check::Check;
+use crate::name::Name;
+use crate::path::Path;
+use crate::report::code;
+use crate::template::{Part, Reference};
 
 /// Which plant this is, and which gateway in it.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,9 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check, derivation::EventTable, identity::IdentityTable, items::Items, name::Name, path::Path, tag::TagTable,
-};
+use crate::check::Check;
+use crate::derivation::EventTable;
+use crate::identity::IdentityTable;
+use crate::items::Items;
+use crate::name::Name;
+use crate::path::Path;
+use crate::tag::TagTable;
 
 /// Which profile a device has. Shown as in `press-4000 3`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,21 +5,19 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    button::Button,
-    check::Check,
-    condition::{Condition, ConditionTable},
-    existing::{Absent, ByTable, Existing, Which},
-    interval::Interval,
-    items::{Items, OneOrMany},
-    lookup::Lookup,
-    name::Name,
-    path::Path,
-    pattern::EventPattern,
-    record_field::{Field, Fields, technical},
-    report::code,
-    template::Template,
-};
+use crate::button::Button;
+use crate::check::Check;
+use crate::condition::{Condition, ConditionTable};
+use crate::existing::{Absent, ByTable, Existing, Which};
+use crate::interval::Interval;
+use crate::items::{Items, OneOrMany};
+use crate::lookup::Lookup;
+use crate::name::Name;
+use crate::path::Path;
+use crate::pattern::EventPattern;
+use crate::record_field::{Field, Fields, technical};
+use crate::report::code;
+use crate::template::Template;
 
 /// What events become in one model of Odoo.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,14 +6,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    check::Check,
-    lookup::Lookup,
-    path::Path,
-    related::{Related, RelatedTable},
-    report::code,
-    template::{Part, Template},
-};
+use crate::check::Check;
+use crate::lookup::Lookup;
+use crate::path::Path;
+use crate::related::{Related, RelatedTable};
+use crate::report::code;
+use crate::template::{Part, Template};
 
 /// One column.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,12 +1,10 @@
 //! Sets of records: what a file of its own makes of events in Odoo, for every destination that names it.
 
-use crate::{
-    document::{Entry, Node, Value},
-    expand::{list_mut, set_list},
-    path::Path,
-    report::{Report, code},
-    spelling::nearest,
-};
+use crate::document::{Entry, Node, Value};
+use crate::expand::{list_mut, set_list};
+use crate::path::Path;
+use crate::report::{Report, code};
+use crate::spelling::nearest;
 
 /// Puts the records of the sets that a destination names before its own. Every value keeps its place in its own file.
 pub(crate) fn join(root: &mut Node, report: &mut Report, report_missing: bool) {

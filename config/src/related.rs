@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{check::Check, lookup::Lookup, path::Path, record_field::technical, report::code, template::Template};
+use crate::check::Check;
+use crate::lookup::Lookup;
+use crate::path::Path;
+use crate::record_field::technical;
+use crate::report::code;
+use crate::template::Template;
 
 /// A record that has to be found before another can point to it.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::{
-    document::{FileId, Place},
-    files::Files,
-    locations::Locations,
-    path::Path,
-    problem::{Problem, Severity},
-};
+use crate::document::{FileId, Place};
+use crate::files::Files;
+use crate::locations::Locations;
+use crate::path::Path;
+use crate::problem::{Problem, Severity};
 
 /// The kinds of problem, as scripts see them.
 pub(crate) mod code {

@@ -5,7 +5,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{check::Check, interval::Interval, path::Path, report::code, tag_type::TagType};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::path::Path;
+use crate::report::code;
+use crate::tag_type::TagType;
 
 /// When a reading is reported. The default: whenever it differs from what was reported last.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

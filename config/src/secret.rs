@@ -1,11 +1,15 @@
 //! Where a secret is read from, and the secret once it was read. The file itself never holds one.
 
-use std::{env, fmt, fs, io, path::PathBuf};
+use std::path::PathBuf;
+use std::{env, fmt, fs, io};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Environment, check::Check, path::Path, report::code};
+use crate::Environment;
+use crate::check::Check;
+use crate::path::Path;
+use crate::report::code;
 
 /// Where a secret is read from, each time it is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

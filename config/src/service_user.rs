@@ -1,10 +1,8 @@
 //! What the service's user may do with a file, when root checks the configuration for it: root itself may do everything.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use rustix::process::geteuid;
 use serde::Serialize;

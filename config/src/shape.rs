@@ -1,6 +1,8 @@
 //! What may stand in the file, read from the JSON Schema of the TOML types.
 
-use schemars::{JsonSchema, generate::SchemaSettings, transform::RecursiveTransform};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use serde_json::Value as Json;
 
 /// What may stand at one place.

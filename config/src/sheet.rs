@@ -5,15 +5,13 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    csv::{self, Cell, Row, Unclosed},
-    document::{Entry, FileId, Node, Place, Value},
-    files::Files,
-    path::Path,
-    report::{Report, code},
-    shape::{Shape, TableShape},
-    spelling::nearest,
-};
+use crate::csv::{self, Cell, Row, Unclosed};
+use crate::document::{Entry, FileId, Node, Place, Value};
+use crate::files::Files;
+use crate::path::Path;
+use crate::report::{Report, code};
+use crate::shape::{Shape, TableShape};
+use crate::spelling::nearest;
 
 /// For people; it means nothing here.
 const NOTE: &str = "note";

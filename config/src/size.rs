@@ -3,10 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    path::Path,
-    report::{Report, code},
-};
+use crate::path::Path;
+use crate::report::{Report, code};
 
 /// An amount as it was written: a whole number and `kB`, `MB`, `GB` or `TB`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]

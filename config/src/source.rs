@@ -5,16 +5,14 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    items::Items,
-    modbus::{ModbusLine, ModbusTable},
-    mqtt_source::{MqttSource, MqttSourceTable},
-    name::Name,
-    path::Path,
-    report::code,
-    secret::Secret,
-};
+use crate::check::Check;
+use crate::items::Items;
+use crate::modbus::{ModbusLine, ModbusTable};
+use crate::mqtt_source::{MqttSource, MqttSourceTable};
+use crate::name::Name;
+use crate::path::Path;
+use crate::report::code;
+use crate::secret::Secret;
 
 /// Where events come from.
 #[derive(Debug, Clone, PartialEq)]

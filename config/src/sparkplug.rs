@@ -5,25 +5,23 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    address::Table,
-    check::Check,
-    derivation::{Derivation, EventTable},
-    device::Asset,
-    interval::Interval,
-    items::Items,
-    known_tags::{KnownTag, KnownTags},
-    labels::LabelTable,
-    name::{Name, TagName},
-    path::Path,
-    profile::Profile,
-    report::code,
-    reporting::{DeadbandValue, Reporting, ReportingKeys},
-    sparkplug_topics,
-    stage::Stage,
-    tag_type::{TagType, TypeKeys, TypeName},
-    topic_filter::TopicFilter,
-};
+use crate::address::Table;
+use crate::check::Check;
+use crate::derivation::{Derivation, EventTable};
+use crate::device::Asset;
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::known_tags::{KnownTag, KnownTags};
+use crate::labels::LabelTable;
+use crate::name::{Name, TagName};
+use crate::path::Path;
+use crate::profile::Profile;
+use crate::report::code;
+use crate::reporting::{DeadbandValue, Reporting, ReportingKeys};
+use crate::sparkplug_topics;
+use crate::stage::Stage;
+use crate::tag_type::{TagType, TypeKeys, TypeName};
+use crate::topic_filter::TopicFilter;
 
 /// The longest text of a tag, as for registers. A metric's own text may be longer.
 const TEXT_BYTES: u16 = 250;

@@ -1,6 +1,10 @@
 //! The topics of Sparkplug B: what a table subscribes to, and what mappings of other messages should leave alone.
 
-use crate::{check::Check, path::Path, report::code, sparkplug::SparkplugMapping, topic_filter::TopicFilter};
+use crate::check::Check;
+use crate::path::Path;
+use crate::report::code;
+use crate::sparkplug::SparkplugMapping;
+use crate::topic_filter::TopicFilter;
 
 /// The first level of every topic (Sparkplug 3.0, 4.1).
 const NAMESPACE: &str = "spBv1.0";

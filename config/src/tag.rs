@@ -5,19 +5,17 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    address::{Address, AddressError, Numbering},
-    check::Check,
-    interval::Interval,
-    items::Items,
-    labels::LabelTable,
-    name::TagName,
-    path::Path,
-    report::code,
-    reporting::{DeadbandValue, Reporting, ReportingKeys},
-    tag_type::{Byte, TagType, TypeKeys, TypeName},
-    word_order::{WordOrder, WordOrderName},
-};
+use crate::address::{Address, AddressError, Numbering};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::labels::LabelTable;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
+use crate::reporting::{DeadbandValue, Reporting, ReportingKeys};
+use crate::tag_type::{Byte, TagType, TypeKeys, TypeName};
+use crate::word_order::{WordOrder, WordOrderName};
 
 /// A named signal of a device. Value = raw x `scale` x 10^`scale_from` + `offset`.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,13 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    address::Table,
-    check::Check,
-    labels::{LabelTable, Labels},
-    path::Path,
-    report::code,
-};
+use crate::address::Table;
+use crate::check::Check;
+use crate::labels::{LabelTable, Labels};
+use crate::path::Path;
+use crate::report::code;
 
 /// How raw bits are read. The registers of a value lie side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check,
-    path::Path,
-    report::code,
-    secret::{PemSource, Secret},
-};
+use crate::check::Check;
+use crate::path::Path;
+use crate::report::code;
+use crate::secret::{PemSource, Secret};
 
 /// TLS as a link uses it.
 #[derive(Debug, Clone, PartialEq, Default)]

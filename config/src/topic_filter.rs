@@ -1,6 +1,7 @@
 //! MQTT topic filters whose levels may be named: `mes/{line}/orders/+`.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 /// A topic filter in which `{name}` is a `+` whose text can be looked up by that name.
 #[derive(Clone, PartialEq, Eq)]

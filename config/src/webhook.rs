@@ -5,18 +5,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    check::Check,
-    envelope_format::EnvelopeFormat,
-    http::{HeaderTable, Http, HttpKeys, Names, ProxyTable},
-    interval::Interval,
-    name::Name,
-    pacing::{DrainTable, Pacing, RateTable, pacing},
-    path::Path,
-    report::code,
-    secret::{Secret, SecretTable},
-    tls::TlsTable,
-};
+use crate::check::Check;
+use crate::envelope_format::EnvelopeFormat;
+use crate::http::{HeaderTable, Http, HttpKeys, Names, ProxyTable};
+use crate::interval::Interval;
+use crate::name::Name;
+use crate::pacing::{DrainTable, Pacing, RateTable, pacing};
+use crate::path::Path;
+use crate::report::code;
+use crate::secret::{Secret, SecretTable};
+use crate::tls::TlsTable;
 
 /// The longest that a request may be waited for.
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);

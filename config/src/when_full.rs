@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, check::Check, flow::Flow, path::Path, pattern::EventPattern, report::code};
+use crate::Config;
+use crate::check::Check;
+use crate::flow::Flow;
+use crate::path::Path;
+use crate::pattern::EventPattern;
+use crate::report::code;
 
 /// The one type that can be thinned.
 const SAMPLED: &str = "measurement.sampled";

@@ -5,12 +5,13 @@
 //! scans ask for more, so that the start is not in it. `PLANTLINK_BIN` names a release binary,
 //! `PLANTLINK_SCANS` how many scans of 20 tags (100,000).
 
+use std::fmt::Write as _;
+use std::time::Instant;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::allocations::{AllocationCounter, Allocations};
 use plantlink_tests::usage::children_cpu_s;
 use plantlink_tests::workload::setting;
-use std::fmt::Write as _;
-use std::time::Instant;
 
 const TAGS: usize = 20;
 

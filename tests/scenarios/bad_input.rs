@@ -1,13 +1,15 @@
 //! What is wrong from outside has its own message, is counted, is visible, and costs nothing else.
 
-use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Rules, Tls};
 use plantlink_tests::certificates::Authority;
 use plantlink_tests::client::Message;
 use plantlink_tests::random::Random;
 use serde_json::Value;
-use std::time::Duration;
+
+use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payloads_that_cannot_be_read_are_rejected_with_the_reason_and_cost_no_other_message() {

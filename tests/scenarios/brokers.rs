@@ -1,6 +1,7 @@
 //! Brokers as plants have them: TLS, passwords, MQTT 3.1.1 and 5, and restarts.
 
-use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, entry, finished, number};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Rules, Tls};
 use plantlink_tests::certificates::Authority;
@@ -8,7 +9,8 @@ use plantlink_tests::client::{Message, Subscriber, Version};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::Value;
-use std::time::Duration;
+
+use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, entry, finished, number};
 
 const MESSAGES: usize = 300;
 

@@ -1,17 +1,19 @@
 //! At the cabinet: what the commands for a person with a laptop say of a real Modbus server, beside a running agent and
 //! without one.
 
-use crate::plant::{LATER, Plant};
+use std::process::Stdio;
+
 use plantlink_tests::agent::{Agent, program};
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::{signals, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
+
+use crate::plant::{LATER, Plant};
 
 /// A machine as unit 3: a float in 40013, its words swapped, and a signed number in 30005.
 async fn machine() -> ModbusLine {

@@ -1,14 +1,15 @@
 //! The folders of `cases/`: what a configuration makes of a recording, without a line of code (`cases/README.md`).
 
-use plantlink_tests::agent::program;
-use plantlink_tests::client::Message;
-use plantlink_tests::schemas;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use plantlink_tests::agent::program;
+use plantlink_tests::client::Message;
+use plantlink_tests::schemas;
+use serde_json::{Value, json};
 
 /// What a restart may change in the data of a type: it is known less exactly then, or said that it was counted meanwhile.
 const CHANGED_BY_A_RESTART: [(&str, &str); 5] = [

@@ -1,14 +1,16 @@
 //! Clocks of gateways: one that begins in 1970, one that goes on where the power went, one that jumps, and one that is
 //! never set. What was recorded under them says so, and keeps its order.
 
-use crate::plant::{FINISHED, LATER, Plant, SOON, entry, finished};
+use std::ops::Range;
+
 use jiff::Timestamp;
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::clock::Clock;
 use plantlink_tests::proxy::{Cut, Mode};
 use serde_json::Value;
-use std::ops::Range;
+
+use crate::plant::{FINISHED, LATER, Plant, SOON, entry, finished};
 
 const DAY_S: i64 = 86_400;
 const TEN_YEARS_S: i64 = 3_653 * DAY_S;

@@ -1,9 +1,10 @@
 //! Promise 1, seen by the operating system: the database is synced before the plant's broker is told that it may forget.
 
-use crate::plant::{LATER, Plant, finished, number};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::exchange;
 use plantlink_tests::trace::{self, Change, Step};
+
+use crate::plant::{LATER, Plant, finished, number};
 
 const MESSAGES: usize = 20;
 

@@ -1,11 +1,12 @@
 //! Delivery under control: the rate, the breaker, the drain after an outage, and the service level of a flow.
 
-use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::wait;
 use serde_json::Value;
+
+use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number};
 
 /// Orders of the MES to the center; further keys of the destination and of the flow.
 fn config(plant: &Plant, destination: &str, flow: &str) -> String {

@@ -1,15 +1,17 @@
 //! Counters that run while the agent is killed between and in its scans: what is told adds up to what was made.
 
-use crate::ledger_under_kills::{kills, pause};
-use crate::plant::{LATER, Plant, SITE, assert_accounted, depth, sum};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::ledger::Ledger;
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
+
+use crate::ledger_under_kills::{kills, pause};
+use crate::plant::{LATER, Plant, SITE, assert_accounted, depth, sum};
 
 /// Where the counter starts: it rolls over soon.
 const FIRST: u16 = 65_400;

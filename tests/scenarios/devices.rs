@@ -1,10 +1,11 @@
 //! What is told of machines themselves: that they are silent, are back, are other ones, and no more of their values than asked.
 
-use crate::plant::{Plant, SOON, assert_accounted, entry};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::ledger::Arrival;
 use plantlink_tests::modbus::{ModbusLine, Table};
 use serde_json::{Value, json};
+
+use crate::plant::{Plant, SOON, assert_accounted, entry};
 
 /// The events of one type, in the order of their arrival.
 fn told(plant: &Plant, event_type: &str) -> Vec<Arrival> {

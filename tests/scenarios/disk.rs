@@ -1,14 +1,16 @@
 //! Bounded disk: what happens when the limit is reached, when the disk is really full, and when the file is not ours.
 
-use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, finished, number, sum};
+use std::path::Path;
+use std::process::ExitStatus;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::random::Random;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::ExitStatus;
+
+use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, finished, number, sum};
 
 /// The smallest limit there is.
 const LIMIT: u64 = 32_000_000;

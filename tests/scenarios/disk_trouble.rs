@@ -1,13 +1,14 @@
 //! A disk that fails or hesitates for a while: the agent waits and says so once, and nothing is lost, repeated or given up.
 
-use crate::disk::refuse;
-use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, finished, number, sum};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Publisher;
 use plantlink_tests::proxy::Mode;
 use plantlink_tests::trouble::{Effect, Trouble, TroubledFile};
 use plantlink_tests::wait;
 use serde_json::Value;
+
+use crate::disk::refuse;
+use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, finished, number, sum};
 
 /// What the log says when a commit fails, and when one succeeds again.
 const REFUSES: &str = "the disk refuses writes";

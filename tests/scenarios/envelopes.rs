@@ -1,12 +1,14 @@
 //! What an event says of itself on the way: its format, its stage, who it belongs to and what it comes from.
 
-use crate::plant::{FINISHED, Plant, SOON, finished};
+use std::process::{Command, Stdio};
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::ledger::Ledger;
 use plantlink_tests::schemas::assert_valid;
 use plantlink_tests::wait;
 use serde_json::Value;
-use std::process::{Command, Stdio};
+
+use crate::plant::{FINISHED, Plant, SOON, finished};
 
 /// A client that is not ours tells the content type and the user properties of MQTT 5.
 #[tokio::test(flavor = "multi_thread")]

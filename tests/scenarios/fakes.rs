@@ -1,6 +1,10 @@
 //! The parts of the fake plant against each other: a proof is worth as much as its instruments.
 
-use crate::plant::{SOON, finished};
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use bytes::Bytes;
 use plantlink_tests::broker::{Broker, Rules, Tls};
 use plantlink_tests::certificates::Authority;
@@ -10,13 +14,11 @@ use plantlink_tests::ports::local;
 use plantlink_tests::proxy::{Cut, Mode, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
-use std::collections::HashSet;
-use std::io::ErrorKind;
-use std::process::{Command, Stdio};
-use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::plant::{SOON, finished};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_sends_and_receives_in_order_in_both_versions() {

@@ -1,11 +1,12 @@
 //! Flows as they are changed: delivered events again, the end of a flow, other names and destinations, and new events first.
 
-use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::wait;
 use serde_json::Value;
+
+use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number};
 
 /// The window of the destination: the most that a kill may repeat.
 const WINDOW: usize = 20;

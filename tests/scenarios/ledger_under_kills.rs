@@ -1,6 +1,8 @@
 //! The ledger test: what the plant produced and what the centre holds, after the agent was killed again and again.
 
-use crate::plant::{FINISHED, LATER, Plant, assert_accounted, finished, number, sum};
+use std::sync::Arc;
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Rules;
 use plantlink_tests::client::{Message, Publisher};
@@ -9,10 +11,10 @@ use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::proxy::{Cut, Mode, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
+
+use crate::plant::{FINISHED, LATER, Plant, assert_accounted, finished, number, sum};
 
 /// The window of the destination: the most that a kill or a cut may repeat.
 const WINDOW: usize = 500;

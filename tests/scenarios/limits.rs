@@ -1,12 +1,13 @@
 //! A buffer that is full during an outage gives up what its flows allow, and says at the centre what is missing.
 
-use crate::disk::{bytes_in, on_disk, orders, refuse};
-use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, depth, entry, finished, number};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Message, Publisher};
 use plantlink_tests::proxy::Mode;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+
+use crate::disk::{bytes_in, on_disk, orders, refuse};
+use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, depth, entry, finished, number};
 
 /// The smallest limit there is.
 const LIMIT: u64 = 32_000_000;

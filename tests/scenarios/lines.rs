@@ -1,6 +1,10 @@
 //! Serial lines: at a port of the gateway and behind a converter, with servers that share nothing with the agent.
 
-use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry};
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
 use plantlink_tests::agent::{Agent, program};
 use plantlink_tests::ledger::Arrival;
 use plantlink_tests::libmodbus::LibmodbusUnit;
@@ -9,10 +13,8 @@ use plantlink_tests::serial_cable::SerialCable;
 use plantlink_tests::wait;
 use rustix::termios::{ControlModes, InputModes};
 use serde_json::{Value, json};
-use std::fs::Permissions;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+
+use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry};
 
 /// A unit with values in every table, as `libmodbus_server.c` has them.
 const EVERY_TABLE: &str = r#"

@@ -1,12 +1,14 @@
 //! Both links are closed or reset in the middle of packets all the time; everything arrives.
 
-use crate::plant::{FINISHED, Plant, assert_accounted, finished, number};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Rules;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::Mode;
 use plantlink_tests::random::Random;
-use std::time::Duration;
+
+use crate::plant::{FINISHED, Plant, assert_accounted, finished, number};
 
 const MESSAGES: usize = 20_000;
 const LIMIT: Duration = Duration::from_secs(400);

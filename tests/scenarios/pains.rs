@@ -1,7 +1,9 @@
 //! What users of other agents suffer from: backlogs that are sent twice, forgotten, stranded or held in memory, and an agent
 //! that is deaf while one drains or while its database is locked.
 
-use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, entry, finished, number};
+use std::ops::Range;
+use std::time::Instant;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::{Cut, Mode};
@@ -9,8 +11,8 @@ use plantlink_tests::usage::cpu_s;
 use plantlink_tests::wait;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::ops::Range;
-use std::time::Instant;
+
+use crate::plant::{FINISHED, LATER, Plant, assert_accounted, depth, entry, finished, number};
 
 /// With so much text in each order, a backlog that is held in memory cannot be overlooked.
 const ORDER_BYTES: usize = 2_000;

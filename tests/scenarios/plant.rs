@@ -1,5 +1,7 @@
 //! The plant that most scenarios share: a MES behind one broker, the centre behind another, and a breakable link to each.
 
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::client::{Message, Options, Publisher, Subscriber, Version};
@@ -8,7 +10,6 @@ use plantlink_tests::proxy::Proxy;
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// How long a message may take on its way in an undisturbed plant.

@@ -3,7 +3,11 @@
 //! The real agent works through three lives while its system calls are recorded. From the record, the database's directory
 //! is made as a power cut may have left it at many moments, and each of these images is opened.
 
-use crate::plant::{LATER, Plant, number};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
 use plantlink_buffer::{Buffer, FlowSpec, LastStop, Options};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Message, Publisher};
@@ -14,11 +18,9 @@ use plantlink_tests::random::Random;
 use plantlink_tests::trace::{self, Change, Step};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::path::Path;
-use std::time::Duration;
 use tempfile::TempDir;
+
+use crate::plant::{LATER, Plant, number};
 
 /// The database's main file.
 const DATABASE: &str = "buffer.db";

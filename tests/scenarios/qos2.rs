@@ -1,6 +1,7 @@
 //! `qos = 2`: the centre gets each event once, whatever is killed, cut and restarted.
 
-use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number, sum};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Rules;
 use plantlink_tests::client::{Message, Publisher};
@@ -8,9 +9,10 @@ use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::Value;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
+
+use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, number, sum};
 
 /// What mosquitto lets be on its way at once.
 const FLIGHT: usize = 20;

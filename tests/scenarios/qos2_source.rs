@@ -1,7 +1,7 @@
 //! A source with `qos = 2`: messages without an id of their sender are events once, however often the agent is killed.
 
-use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
-use crate::receipts::{assert_known_again, config, kills, note, received};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Rules;
 use plantlink_tests::client::{Message, Publisher, Version};
@@ -9,8 +9,10 @@ use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::json;
-use std::time::Duration;
 use tokio::time::sleep;
+
+use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
+use crate::receipts::{assert_known_again, config, kills, note, received};
 
 /// The lines of the source.
 fn lines(version: &str) -> String {

@@ -1,6 +1,7 @@
 //! Messages without an id of their sender, delivered again after a kill: known by their packets.
 
-use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry, number, sum};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Rules;
 use plantlink_tests::client::{Message, Publisher};
@@ -9,9 +10,10 @@ use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
+
+use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry, number, sum};
 
 /// What the topic of these scenarios makes of a message.
 pub(crate) const NOTE: &str = "plant.note";

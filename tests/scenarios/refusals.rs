@@ -1,12 +1,13 @@
 //! What is refused for good: it blocks nobody, a person sees it, and decides.
 
-use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry, event_id};
 use plantlink_tests::agent::{Agent, Printed};
 use plantlink_tests::broker::Rules;
 use plantlink_tests::client::Message;
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+
+use crate::plant::{LATER, Plant, SITE, SOON, assert_accounted, entry, event_id};
 
 /// Notes of the MES, as they are, in one flow to the centre; `lines` are further lines of its table.
 fn config(plant: &Plant, lines: &str) -> String {

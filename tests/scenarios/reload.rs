@@ -1,7 +1,7 @@
 //! Another configuration while events flow: all of it or nothing, and what stays the same does not notice.
 
-use crate::disk::{orders as large_orders, refuse};
-use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, hang_up, number, sum};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::client::Message;
@@ -11,7 +11,9 @@ use plantlink_tests::proxy::{Mode, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
-use std::time::Duration;
+
+use crate::disk::{orders as large_orders, refuse};
+use crate::plant::{FINISHED, LATER, Plant, SITE, SOON, assert_accounted, entry, finished, hang_up, number, sum};
 
 /// Large messages: more than fits into the smallest buffer.
 const LARGE: usize = 1_200;

@@ -1,13 +1,15 @@
 //! By whose rights `plantlink check` looks at files when root runs it.
 
-use crate::plant::SITE;
-use plantlink_tests::agent::program;
-use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use plantlink_tests::agent::program;
+use serde_json::{Value, json};
+
+use crate::plant::SITE;
 
 const SERVICE: &str = "plantlink:x:990:990:plantlink:/var/lib/plantlink:/usr/sbin/nologin\n";
 

@@ -1,17 +1,19 @@
 //! A damaged buffer: the agent starts by itself, delivers what can be read, and names what cannot.
 
-use crate::disk::refuse;
-use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, event_id, finished, number, sum};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::proxy::Mode;
 use plantlink_tests::trouble::{Effect, Trouble, TroubledFile};
 use plantlink_tests::wait;
 use rusqlite::Connection;
 use serde_json::json;
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+
+use crate::disk::refuse;
+use crate::plant::{FINISHED, LATER, Plant, SOON, assert_accounted, event_id, finished, number, sum};
 
 /// What waits in the buffer when it is damaged.
 const ORDERS: usize = 120;

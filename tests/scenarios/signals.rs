@@ -1,12 +1,14 @@
 //! Signals that come while the agent has hardly begun: before it has read its configuration.
 
-use crate::plant::{Plant, SOON};
-use plantlink_tests::agent::Agent;
-use plantlink_tests::wait;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+
+use plantlink_tests::agent::Agent;
+use plantlink_tests::wait;
+
+use crate::plant::{Plant, SOON};
 
 /// An agent that reads its configuration from a pipe, in which nothing comes yet.
 struct Reading {

@@ -1,11 +1,12 @@
 //! Machines over Modbus TCP: values, counters, units that are silent and registers that are refused.
 
-use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::ledger::{Arrival, Ledger};
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+
+use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
 
 /// The functions that read (MODBUS Application Protocol V1.1b3, sections 6.1 to 6.4).
 const READS: [u8; 4] = [1, 2, 3, 4];

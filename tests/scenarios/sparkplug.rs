@@ -1,6 +1,5 @@
 //! Sparkplug B: a node of another make behind the plant's broker, its births, its data and its deaths.
 
-use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::{Publisher, Subscriber, Version};
 use plantlink_tests::ledger::Arrival;
@@ -8,6 +7,8 @@ use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::sparkplug::EdgeNode;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+
+use crate::plant::{LATER, Plant, SOON, assert_accounted, entry};
 
 const AT_MS: i64 = 1_795_162_530_125;
 const AT: &str = "2026-11-20T08:15:30.125Z";

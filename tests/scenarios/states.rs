@@ -1,9 +1,10 @@
 //! The states and alarms of a machine, over kills of the agent and silences of the device.
 
-use crate::plant::{Plant, SOON, entry};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::modbus::{ModbusLine, Table};
 use serde_json::{Value, json};
+
+use crate::plant::{Plant, SOON, entry};
 
 const STATE_CHANGED: &str = "machine.state_changed";
 

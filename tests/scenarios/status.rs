@@ -1,12 +1,13 @@
 //! What a person and a monitoring system learn from `plantlink status`: the sentence that matters, and an exit code.
 
-use crate::plant::{LATER, Plant, SOON, entry, finished};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Rules, Tls};
 use plantlink_tests::certificates::Authority;
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::random::Random;
 use serde_json::Value;
+
+use crate::plant::{LATER, Plant, SOON, entry, finished};
 
 /// The sentence of `status --check`, and how it ended.
 fn check(agent: &Agent) -> (String, Option<i32>) {

@@ -1,10 +1,12 @@
 //! A stop is no crash: what was committed is acknowledged before the agent leaves.
 
-use crate::plant::{Plant, SOON};
+use std::collections::BTreeMap;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use serde_json::Value;
-use std::collections::BTreeMap;
+
+use crate::plant::{Plant, SOON};
 
 const MESSAGES: usize = 20_000;
 const STOPS: usize = 4;

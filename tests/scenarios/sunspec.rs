@@ -3,11 +3,12 @@
 //! The offsets are those of json/model_1.json and json/model_103.json in <https://github.com/sunspec/models>: model 1
 //! begins at 40002 and, with 66 registers behind its length, ends at 40069; model 103 begins at 40070.
 
-use crate::plant::{LATER, Plant};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::modbus::{ModbusLine, Table};
 use plantlink_tests::wait;
 use serde_json::{Map, Value, json};
+
+use crate::plant::{LATER, Plant};
 
 const SHEET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/sunspec-inverter.csv");
 

@@ -1,11 +1,13 @@
 //! What systemd sees of the agent: ready when it works, alive as long as it works, stopping when it was told to.
 
-use crate::plant::{SITE, SOON};
-use plantlink_tests::agent::Agent;
-use plantlink_tests::{signals, wait};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
+
+use plantlink_tests::agent::Agent;
+use plantlink_tests::{signals, wait};
 use tempfile::TempDir;
+
+use crate::plant::{SITE, SOON};
 
 /// systemd's end of the socket, and everything that was said on it.
 struct Notified {

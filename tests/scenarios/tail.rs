@@ -1,11 +1,12 @@
 //! Looking on at a running agent: events as they are recorded, and readings as a recording that can be played.
 
-use crate::plant::{FINISHED, Plant, SOON, assert_accounted, finished, number};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::follower::Follower;
 use plantlink_tests::modbus::{ModbusLine, Table};
 use serde_json::{Value, json};
+
+use crate::plant::{FINISHED, Plant, SOON, assert_accounted, finished, number};
 
 const COUNTED: &str = "production.counted";
 

@@ -1,11 +1,12 @@
 //! `plantlink why EVENT-ID` of events that their flow does not have any more: what it says is true, and no more than is known.
 
-use crate::disk::{orders as large_orders, refuse};
-use crate::plant::{FINISHED, LATER, Plant, SOON, entry, event_id, finished, number, sum};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::client::Message;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+
+use crate::disk::{orders as large_orders, refuse};
+use crate::plant::{FINISHED, LATER, Plant, SOON, entry, event_id, finished, number, sum};
 
 /// More than fits into the smallest buffer.
 const LARGE: usize = 1_200;

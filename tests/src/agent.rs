@@ -1,17 +1,18 @@
 //! The real program as a process, with its configuration and its buffer in a directory of its own.
 
-use crate::signals;
-use crate::small_disk::SmallDisk;
-use crate::trouble::Trouble;
-use crate::wait;
-use rustix::process::Signal;
-use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::small_disk::SmallDisk;
+use crate::trouble::Trouble;
+use crate::{signals, wait};
 
 /// How long the agent may take to end after SIGTERM: it finishes the batch in hand, five seconds at most, and closes.
 const STOP_LIMIT: Duration = Duration::from_secs(20);

@@ -3,6 +3,7 @@
 use std::ops::Sub;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
 use tempfile::TempDir;
 
 /// Counts allocations, larger and smaller ones alike; growing one counts as another one.

@@ -3,17 +3,19 @@
 //! Each broker has two doors: `port`, which the agent uses and which has the rules of the test, and `back_port`, which is open
 //! and plain, for the test itself.
 
-use crate::certificates::{Authority, Identity};
-use crate::client::{Options, Version};
-use crate::{ports, wait};
-use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use rustix::process::Signal;
 use tempfile::TempDir;
+
+use crate::certificates::{Authority, Identity};
+use crate::client::{Options, Version};
+use crate::{ports, wait};
 
 /// How long a broker may take to listen or to write its state and end.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
 use tempfile::TempDir;
 
 /// Debian has it in a directory for each processor.

@@ -7,10 +7,12 @@
 //! After a sync that failed the system takes what it has not written for written, as Linux does: the process still reads it,
 //! and no later sync brings it to the disk.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
 use crate::random::Random;
 use crate::trace::{Change, Step};
-use bytes::Bytes;
-use std::collections::BTreeMap;
 
 /// What a disk writes as a whole or not at all.
 const SECTOR: u64 = 512;
@@ -218,8 +220,9 @@ fn place(bytes: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     fn file(change: Change) -> Step {
         Step::File("a".to_owned(), change)

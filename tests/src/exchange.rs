@@ -1,10 +1,12 @@
 //! What the agent and a broker told each other in MQTT 5 with QoS 1, as a record of the agent's system calls shows it.
 
-use crate::trace::{Connection, Step};
+use std::collections::{HashMap, VecDeque};
+
 use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::v5::{Codec, Packet};
-use std::collections::{HashMap, VecDeque};
 use tokio_util::codec::Decoder as _;
+
+use crate::trace::{Connection, Step};
 
 /// The first byte of the packet that nothing follows (MQTT 5, section 3.14). The codec cannot read it without a reason.
 const DISCONNECT: u8 = 0xE0;
@@ -94,8 +96,9 @@ fn packets(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rumqttc::v5::mqttbytes::{QoS, v5};
+
+    use super::*;
 
     fn bytes(packet: &Packet) -> BytesMut {
         let mut bytes = BytesMut::new();

@@ -1,11 +1,12 @@
 //! A command that goes on until it is ended, such as `tail`, and what it has printed so far.
 
-use crate::wait;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
+
+use crate::wait;
 
 /// Killed when dropped.
 pub struct Follower {

@@ -1,10 +1,12 @@
 //! What was produced against what the centre holds.
 
-use crate::client::Received;
-use bytes::Bytes;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::{self, Display, Formatter};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::client::Received;
 
 /// How many examples of each finding a report names.
 const EXAMPLES: usize = 10;
@@ -234,9 +236,10 @@ impl Display for Report {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::client::Message;
-    use serde_json::json;
 
     fn arrived(events: &[(&str, u64, &str)]) -> Ledger {
         let messages: Vec<Message> = events

@@ -1,10 +1,12 @@
 //! A unit on a serial line with fixed values: libmodbus, built from C beside this file.
 
-use crate::serial_cable::SerialCable;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
 use tempfile::TempDir;
+
+use crate::serial_cable::SerialCable;
 
 /// The unit; ended when dropped. `libmodbus_server.c` says which values it has.
 pub struct LibmodbusUnit {

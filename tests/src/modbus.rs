@@ -1,14 +1,16 @@
 //! A Modbus line with several units: pymodbus as a child process, which shares nothing with the agent.
 
-use crate::ports;
-use crate::serial_cable::SerialCable;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::ports;
+use crate::serial_cable::SerialCable;
 
 /// How long the server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);

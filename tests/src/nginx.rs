@@ -1,14 +1,16 @@
 //! nginx as a child process, with a directory of its own: the gateway before an endpoint.
 
-use crate::broker::Tls;
-use crate::certificates::Authority;
-use crate::{ports, wait};
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
 use tempfile::TempDir;
+
+use crate::broker::Tls;
+use crate::certificates::Authority;
+use crate::{ports, wait};
 
 /// How long nginx may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,17 +1,19 @@
 //! A TCP link that can be broken in the ways links break.
 
-use crate::ports;
-use crate::random::Random;
 use std::io::{ErrorKind, Result};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+
+use crate::ports;
+use crate::random::Random;
 
 /// How the link behaves for what is connected and for what comes.
 #[derive(Debug, Clone, PartialEq, Eq)]

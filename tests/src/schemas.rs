@@ -1,12 +1,14 @@
 //! Every event and heartbeat against the schema that the program itself prints for it.
 
-use crate::agent::program;
-use crate::client::Message;
-use jsonschema::Validator;
-use serde_json::Value;
 use std::collections::HashMap;
 use std::process::Command;
 use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::agent::program;
+use crate::client::Message;
 
 /// Under which the program has what the types of a plant's own have in common.
 const OWN: &str = "*";
@@ -58,8 +60,9 @@ pub fn assert_valid(message: &Message) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn message(event: &Value) -> Message {
         Message::new("central", event.to_string())

@@ -1,13 +1,15 @@
 //! A serial cable between the agent and a line: two pseudo terminals of socat.
 
-use crate::wait;
-use rustix::termios::{Termios, ioctl_tiocnxcl, tcgetattr};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
+
+use rustix::termios::{Termios, ioctl_tiocnxcl, tcgetattr};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+
+use crate::wait;
 
 /// How long socat may take to make the cable.
 const PATIENCE: Duration = Duration::from_secs(20);

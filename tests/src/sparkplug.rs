@@ -1,12 +1,14 @@
 //! An edge node: payloads made and read by pysparkplug, whose code shares nothing with ours.
 
-use crate::client::Message;
-use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::client::Message;
 
 /// How long the codec may take; it loads its libraries first.
 const PATIENCE: Duration = Duration::from_secs(60);

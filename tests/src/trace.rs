@@ -1,10 +1,11 @@
 //! What `strace -f -yy -xx` has seen of the agent: what it did to its database, and what it said to whom meanwhile.
 
-use bytes::Bytes;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 
 /// The calls that [`steps`] understands, for `strace -e`. Not every architecture has those with a question mark.
 pub const SYSTEM_CALLS: &str = "trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,\

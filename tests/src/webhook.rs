@@ -1,14 +1,16 @@
 //! An endpoint for webhooks: what was posted, what it has taken, and a verdict for each event.
 
-use crate::http::{self, Request, Response};
-use crate::ports;
-use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+
+use crate::http::{self, Request, Response};
+use crate::ports;
 
 /// What the endpoint says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

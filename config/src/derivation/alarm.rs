@@ -1,11 +1,15 @@
 //! One alarm: what it is called, how bad it is, and when it counts as raised and cleared.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{check::Check, interval::Interval, path::Path, report::code};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::path::Path;
+use crate::report::code;
 
 /// One alarm of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

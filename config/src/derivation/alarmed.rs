@@ -1,23 +1,23 @@
 //! `alarm.raised` and `alarm.cleared`: which bits, flag or number raise alarms, and which.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::{
-    alarm::{Alarm, AlarmKeys, AlarmSeverity, AlarmTable},
-    limit::Limit,
-    own_data::own_data,
-};
-use crate::{
-    check::Check, interval::Interval, items::Items, known_tags::KnownTags, name::TagName, path::Path, report::code,
-    template::DataTemplate,
-};
+use super::alarm::{Alarm, AlarmKeys, AlarmSeverity, AlarmTable};
+use super::limit::Limit;
+use super::own_data::own_data;
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::known_tags::KnownTags;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
+use crate::template::DataTemplate;
 
 /// Alarms of a machine.
 #[derive(Debug, Clone, PartialEq)]

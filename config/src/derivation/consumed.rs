@@ -6,14 +6,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::{
-    counted::{ORDER_KEYS, at_once},
-    own_data::own_data,
-};
-use crate::{
-    check::Check, interval::Interval, known_tags::KnownTags, name::TagName, path::Path, report::code,
-    template::DataTemplate,
-};
+use super::counted::{ORDER_KEYS, at_once};
+use super::own_data::own_data;
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::known_tags::KnownTags;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
+use crate::template::DataTemplate;
 
 /// What a meter in the machine counts.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,11 +6,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::{names, own_data::own_data};
-use crate::{
-    check::Check, interval::Interval, known_tags::KnownTags, name::TagName, path::Path, report::code,
-    template::DataTemplate,
-};
+use super::names;
+use super::own_data::own_data;
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::known_tags::KnownTags;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
+use crate::template::DataTemplate;
 
 /// Pieces counted by the machine's own counters.
 #[derive(Debug, Clone, PartialEq)]

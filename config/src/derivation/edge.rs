@@ -4,16 +4,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    check::Check,
-    known_tags::KnownTags,
-    lookup::Lookup,
-    name::{EventType, TagName},
-    path::Path,
-    report::code,
-    spelling::nearest,
-    template::DataTemplate,
-};
+use crate::check::Check;
+use crate::known_tags::KnownTags;
+use crate::lookup::Lookup;
+use crate::name::{EventType, TagName};
+use crate::path::Path;
+use crate::report::code;
+use crate::spelling::nearest;
+use crate::template::DataTemplate;
 
 /// The type that the catalog has for edges.
 pub(super) const CYCLE_COMPLETED: &str = "cycle.completed";

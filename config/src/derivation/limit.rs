@@ -1,6 +1,8 @@
 //! The limits of a number, and how far it must come back within them.
 
-use crate::{check::Check, path::Path, report::code};
+use crate::check::Check;
+use crate::path::Path;
+use crate::report::code;
 
 /// The limits of a number. At least one of them is there.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -13,7 +13,11 @@ mod table;
 
 use std::time::Duration;
 
-use crate::{check::Check, known_tags::KnownTags, name::TagName, path::Path, template::DataTemplate};
+use crate::check::Check;
+use crate::known_tags::KnownTags;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::template::DataTemplate;
 
 pub use alarm::{Alarm, AlarmSeverity};
 pub use alarmed::{Alarmed, Shown};

@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::{check::Check, known_tags::KnownTags, lookup::Lookup, path::Path, report::code, template::DataTemplate};
+use crate::check::Check;
+use crate::known_tags::KnownTags;
+use crate::lookup::Lookup;
+use crate::path::Path;
+use crate::report::code;
+use crate::template::DataTemplate;
 
 /// The owner's keys, none of which may be one of `filled`. `usual` names some of those that the catalogue has for them.
 /// `at` is the place of the derivation.

@@ -5,9 +5,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    check::Check, interval::Interval, items::OneOrMany, known_tags::KnownTags, name::TagName, path::Path, report::code,
-};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::items::OneOrMany;
+use crate::known_tags::KnownTags;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
 
 /// Values as they are read.
 #[derive(Debug, Clone, PartialEq)]

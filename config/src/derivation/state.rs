@@ -1,26 +1,25 @@
 //! `machine.state_changed`: which tag shows the state, and what the vendor's states mean.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::own_data::own_data;
-use crate::{
-    check::Check,
-    interval::Interval,
-    items::Items,
-    known_tags::KnownTags,
-    labels::Labels,
-    lookup::Lookup,
-    name::TagName,
-    path::Path,
-    report::code,
-    spelling::nearest,
-    tag_type::TagType,
-    template::{DataTemplate, Template},
-};
+use crate::check::Check;
+use crate::interval::Interval;
+use crate::items::Items;
+use crate::known_tags::KnownTags;
+use crate::labels::Labels;
+use crate::lookup::Lookup;
+use crate::name::TagName;
+use crate::path::Path;
+use crate::report::code;
+use crate::spelling::nearest;
+use crate::tag_type::TagType;
+use crate::template::{DataTemplate, Template};
 
 /// The states of a machine, as it shows them itself.
 #[derive(Debug, Clone, PartialEq)]

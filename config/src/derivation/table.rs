@@ -6,10 +6,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{
-    alarmed::AlarmedTable, consumed::ConsumedTable, counted::CountedTable, edge::EdgeTable, sampled::SampledTable,
-    state::StateTable,
-};
+use super::alarmed::AlarmedTable;
+use super::consumed::ConsumedTable;
+use super::counted::CountedTable;
+use super::edge::EdgeTable;
+use super::sampled::SampledTable;
+use super::state::StateTable;
 use crate::shape;
 
 /// What is made of the tags.

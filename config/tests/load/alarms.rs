@@ -1,7 +1,8 @@
 //! Alarms and states of a device: what the file says of them, alarm sheets, and what is said about those that are wrong.
 
-use crate::folder::Folder;
 use plantlink_config::{AlarmSeverity, Derivation, Environment, Mode, Shown, Source, StandardState};
+
+use crate::folder::Folder;
 
 /// A device with a tag of every kind. `EVENT` stands for its event.
 const PLANT: &str = r#"

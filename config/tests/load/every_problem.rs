@@ -1,7 +1,8 @@
 //! A file with many mistakes: all of them come at once, each at its place, with what is allowed or was meant.
 
-use crate::folder::Folder;
 use plantlink_config::Environment;
+
+use crate::folder::Folder;
 
 const FILE: &str = r##"[plant]
 id = "mill 07"

@@ -1,6 +1,7 @@
 //! A folder with configuration files, gone after the test.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use plantlink_config::{Environment, Loaded, load};
 

@@ -1,8 +1,8 @@
 //! A file with every key that there is: it is accepted, it becomes what it says, and the schema knows nothing else.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::folder::Folder;
 use plantlink_config::{
     Address, Button, Byte, Compression, Config, Counted, DataTemplate, Derivation, Destination, Direction, Drain,
     EnvelopeFormat, Environment, FieldValue, Find, Labels, LineAddress, Medium, Missing, MqttVersion, Order, Parity,
@@ -10,6 +10,8 @@ use plantlink_config::{
     WordOrder, schema,
 };
 use serde_json::{Value, json};
+
+use crate::folder::Folder;
 
 const FULL: &str = include_str!("full.toml");
 

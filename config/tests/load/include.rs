@@ -1,7 +1,8 @@
 //! Configurations in several files.
 
-use crate::folder::Folder;
 use plantlink_config::{Environment, Source};
+
+use crate::folder::Folder;
 
 const PLANT: &str = "plant = { id = \"p\", gateway = \"g\" }\n";
 /// Takes every event, so that nothing is left to warn of.

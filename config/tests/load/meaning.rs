@@ -1,7 +1,8 @@
 //! What is wrong although it is written right: each case is a file and the problems it has.
 
-use crate::folder::Folder;
 use plantlink_config::Environment;
+
+use crate::folder::Folder;
 
 /// A device, a broker and a center, all right. Cases change a part of it.
 const BASE: &str = r#"

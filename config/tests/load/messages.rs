@@ -1,7 +1,8 @@
 //! Topics of an MQTT source: which filters are asked for, and what may be said of their messages.
 
-use crate::folder::Folder;
 use plantlink_config::{Environment, MqttSource, Source};
+
+use crate::folder::Folder;
 
 /// A source with these tables, and where its events go.
 fn source(tables: &str) -> Folder {

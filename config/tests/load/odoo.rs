@@ -1,8 +1,10 @@
 //! What an Odoo destination remembers of its records, and when it compares that.
 
-use crate::folder::Folder;
-use plantlink_config::{Daily, Destination, Environment, OdooDestination};
 use std::time::Duration;
+
+use plantlink_config::{Daily, Destination, Environment, OdooDestination};
+
+use crate::folder::Folder;
 
 /// A destination with further keys, and a record of this name.
 fn folder(keys: &str, record: &str) -> Folder {

@@ -1,7 +1,8 @@
 //! How fast a destination may be offered events, and how late a flow may be: what is refused, and what is warned of.
 
-use crate::folder::Folder;
 use plantlink_config::{Environment, Rate};
+
+use crate::folder::Folder;
 
 /// The file with further keys of a destination and a flow.
 fn file(destination: &str, flow: &str) -> String {

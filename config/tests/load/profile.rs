@@ -1,7 +1,8 @@
 //! Profiles: tags and events of many devices, with differences per device.
 
-use crate::folder::Folder;
 use plantlink_config::{Device, Environment, Expected, Source, Table, TagType};
+
+use crate::folder::Folder;
 
 /// Two devices with one profile, which stands in a file of its own.
 const PLANT: &str = r#"

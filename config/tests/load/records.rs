@@ -1,9 +1,10 @@
 //! Records of Odoo destinations: sets that files bring, and records that are there already.
 
-use crate::folder::Folder;
 use plantlink_config::{
     Absent, Button, Config, Destination, Each, Environment, Loaded, OdooDestination, Sharing, Which,
 };
+
+use crate::folder::Folder;
 
 /// A destination with these keys and tables.
 fn plant(records: &str) -> String {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::folder::Folder;
 use plantlink_config::{Deadband, Environment, Reporting, Source};
+
+use crate::folder::Folder;
 
 /// A device with one tag of these keys.
 fn plant(keys: &str) -> String {

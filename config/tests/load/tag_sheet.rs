@@ -1,7 +1,8 @@
 //! Tag sheets as spreadsheets write them in several countries, and what is said about those that are wrong.
 
-use crate::folder::Folder;
 use plantlink_config::{Address, Environment, Labels, Source, Table, Tag, TagType};
+
+use crate::folder::Folder;
 
 /// A device whose tags are a sheet's.
 const PLANT: &str = r#"

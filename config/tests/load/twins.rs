@@ -1,7 +1,8 @@
 //! Two devices of one unit: a table that was copied and whose unit was forgotten, or two machines behind one controller.
 
-use crate::folder::Folder;
 use plantlink_config::Environment;
+
+use crate::folder::Folder;
 
 /// What is said of a second device on the line, with this unit and these tags.
 fn problems(unit: u8, tags: &str) -> Vec<String> {

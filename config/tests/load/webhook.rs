@@ -1,10 +1,12 @@
 //! A webhook, and what every HTTP server may have: what is refused, what is left out, and that Odoo takes the same keys.
 
-use crate::folder::Folder;
+use std::time::Duration;
+
 use plantlink_config::{
     Compression, Destination, EnvelopeFormat, Environment, HeaderValue, Proxy, Secret, WebhookDestination,
 };
-use std::time::Duration;
+
+use crate::folder::Folder;
 
 fn folder(url: &str, lines: &str) -> Folder {
     let file = format!(

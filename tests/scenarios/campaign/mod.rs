@@ -3,18 +3,19 @@
 mod site;
 mod trouble;
 
-use crate::plant::{FINISHED, LATER, assert_accounted, entry, finished, number, sum};
+use std::sync::Mutex;
+use std::time::Duration;
+use std::{iter, thread};
+
 use plantlink_tests::client::{Message, Publisher};
 use plantlink_tests::ledger::Ledger;
 use plantlink_tests::random::{self, Random};
 use site::{Site, WINDOW};
-use std::iter;
-use std::sync::Mutex;
-use std::thread;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use trouble::Trouble;
+
+use crate::plant::{FINISHED, LATER, assert_accounted, entry, finished, number, sum};
 
 /// How many troubles a campaign has, at least and at most.
 const TROUBLES: std::ops::Range<u64> = 8..16;

@@ -1,6 +1,5 @@
 //! Where a campaign takes place: the plant with a second destination over HTTP, and the agent between them.
 
-use crate::plant::{Plant, SOON, hang_up};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::{Broker, Rules};
 use plantlink_tests::proxy::Proxy;
@@ -8,6 +7,8 @@ use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use plantlink_tests::webhook::{Manner, Verdict, Webhook};
 use serde_json::{Value, json};
+
+use crate::plant::{Plant, SOON, hang_up};
 
 /// The window of the centre, and the most that one trouble may repeat there.
 pub(super) const WINDOW: u64 = 500;

@@ -1,11 +1,13 @@
 //! What can go wrong in a campaign, and how it does.
 
-use super::site::{Change, Door, EVERYTHING, Link, NOTHING, Side, Site};
+use std::time::Duration;
+
 use plantlink_tests::proxy::{Cut, Mode};
 use plantlink_tests::random::Random;
 use plantlink_tests::webhook::Limit;
-use std::time::Duration;
 use tokio::time::sleep;
+
+use super::site::{Change, Door, EVERYTHING, Link, NOTHING, Side, Site};
 
 /// One thing that goes wrong; those with a time last so many milliseconds.
 #[derive(Debug, Clone, Copy)]

@@ -1,12 +1,13 @@
 //! How the agent comes in: over either API, with a key that is wrong, replaced or about to end, and past pages for people.
 
+use plantlink_tests::client::Message;
+use plantlink_tests::odoo::{Fault, LOGIN, Odoo, Page, Version};
+use plantlink_tests::wait;
+
 use super::plant::{Plant, Setup, alarm, finished, flow, new_id};
 use super::server::{Place, Server};
 use super::{assert_once, resumed};
 use crate::plant::{LATER, SOON, entry};
-use plantlink_tests::client::Message;
-use plantlink_tests::odoo::{Fault, LOGIN, Odoo, Page, Version};
-use plantlink_tests::wait;
 
 fn fake(server: &Server) -> &Odoo {
     server.fake().expect("this scenario is the fake's")

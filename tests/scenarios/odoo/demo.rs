@@ -1,10 +1,12 @@
 //! The demonstration with an Odoo: what it sent is counted there, and a server that cannot be counted ends it at once.
 
-use super::server::{Place, Server};
+use std::process::Output;
+
 use plantlink_tests::agent::program;
 use serde_json::Value;
-use std::process::Output;
 use tokio::process::Command;
+
+use super::server::{Place, Server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demonstration_finds_in_odoo_what_it_sent() {

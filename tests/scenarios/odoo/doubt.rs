@@ -1,12 +1,13 @@
 //! In doubt: wherever a call ends, and whoever comes first, the number of records is right.
 
+use plantlink_tests::client::Message;
+use plantlink_tests::odoo::Version;
+use plantlink_tests::proxy::{Cut, Direction, Mode};
+
 use super::assert_once;
 use super::plant::{Plant, Setup, alarm, new_id};
 use super::server::{Place, Server};
 use crate::plant::{LATER, SOON, entry};
-use plantlink_tests::client::Message;
-use plantlink_tests::odoo::Version;
-use plantlink_tests::proxy::{Cut, Direction, Mode};
 
 /// The stages of a call at which its connection ends: after so many bytes in one direction. The head of a request is some 200
 /// bytes long, and no `load` is shorter than 600; the first byte of an answer comes after the commit.

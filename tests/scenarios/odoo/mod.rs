@@ -16,14 +16,16 @@ mod rules;
 mod server;
 mod shop;
 
-use crate::plant::{LATER, SOON, entry};
+use std::collections::BTreeSet;
+
 use plant::{Plant, Setup, alarm, alarm_with, finished, flow, new_id, paused};
 use plantlink_tests::client::Message;
 use plantlink_tests::odoo::Fault;
 use plantlink_tests::proxy::{Cut, Mode};
 use serde_json::Value;
 use server::{Place, Server};
-use std::collections::BTreeSet;
+
+use crate::plant::{LATER, SOON, entry};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alarms_and_orders_become_one_record_each() {

@@ -1,7 +1,7 @@
 //! A plant whose MES speaks to an Odoo: the broker, the agent and a breakable link.
 
-use super::server::Server;
-use crate::plant::{LATER, SOON, assert_accounted, entry};
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Broker;
 use plantlink_tests::client::{Message, Publisher, Version};
@@ -9,8 +9,10 @@ use plantlink_tests::proxy::{Cut, Mode, Proxy};
 use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use serde_json::{Value, json};
-use std::time::Duration;
 use uuid::Uuid;
+
+use super::server::Server;
+use crate::plant::{LATER, SOON, assert_accounted, entry};
 
 const KEY_FILE: &str = "odoo-key";
 const CONFIG: &str = "plantlink.toml";

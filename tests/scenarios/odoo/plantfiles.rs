@@ -1,13 +1,15 @@
 //! The ready files of `packaging/odoo`: what each makes of events in the database, once, and beside what people do there.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
+use plantlink_tests::agent::{Agent, Printed};
+use serde_json::{Value, json};
+
 use super::plant::new_id;
 use super::ready_plant::{Plant, STARTED};
 use super::server::Place;
 use super::shop::{OPERATION, Shop};
-use plantlink_tests::agent::{Agent, Printed};
-use serde_json::{Value, json};
-use std::io::Write as _;
-use std::process::Stdio;
 
 const MODEL: &str = "x_plant_event";
 

@@ -1,13 +1,14 @@
 //! A plant whose events arrive ready made over MQTT, with one of the ready files between them and Odoo.
 
-use super::plant::flow;
-use super::server::Server;
-use crate::plant::{LATER, SOON, assert_accounted};
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Broker;
 use plantlink_tests::client::{Message, Publisher, Version};
 use plantlink_tests::wait;
 use serde_json::{Value, json};
+
+use super::plant::flow;
+use super::server::Server;
+use crate::plant::{LATER, SOON, assert_accounted};
 
 const KEY_FILE: &str = "odoo-key";
 /// The agent records it by itself, once.

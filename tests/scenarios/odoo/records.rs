@@ -1,14 +1,15 @@
 //! Records that several events share, and records that point to others: nobody's change is overwritten, nothing is doubled.
 
-use super::plant::{Plant, Setup, alarm, finished, flow, new_id, paused};
-use super::server::{Place, Server};
-use crate::plant::{FINISHED, LATER, SOON};
 use plantlink_buffer::Reader;
 use plantlink_tests::client::Message;
 use plantlink_tests::proxy::Mode;
 use plantlink_tests::wait;
 use serde_json::json;
 use uuid::Uuid;
+
+use super::plant::{Plant, Setup, alarm, finished, flow, new_id, paused};
+use super::server::{Place, Server};
+use crate::plant::{FINISHED, LATER, SOON};
 
 /// One request for each order: made when the order pauses, written to when it is finished.
 pub(super) const INTERVAL: &str = r#"

@@ -1,12 +1,13 @@
 //! Record rules: a user who lacks a group pauses the flow, and a record that is somebody else's becomes a dead letter.
 
+use plantlink_tests::client::Message;
+use plantlink_tests::odoo::{ADMINISTRATOR, LOGIN, Language, Version};
+use serde_json::json;
+
 use super::plant::{Plant, Setup, flow, new_id};
 use super::resumed;
 use super::server::{Place, Server};
 use crate::plant::LATER;
-use plantlink_tests::client::Message;
-use plantlink_tests::odoo::{ADMINISTRATOR, LOGIN, Language, Version};
-use serde_json::json;
 
 /// One request for each alarm, with the owner that the alarm names.
 const OWNED: &str = r#"

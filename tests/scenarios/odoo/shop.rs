@@ -1,7 +1,8 @@
 //! What a plant's people have in Odoo before any event: a work center, a product, and an order with one operation.
 
-use super::server::Server;
 use serde_json::{Value, json};
+
+use super::server::Server;
 
 /// The name of the one operation.
 pub(crate) const OPERATION: &str = "Pressing";

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use plantlink_tests::odoo::{Database, Fault, GUEST, LOGIN, Language, Manners, Odoo, Version};
 use plantlink_tests::odoo_client::{Answer, send};
 use serde_json::{Value, json};
-
 use setup::*;
 
 /// How the fake is brought into the state in which the real server answered.

@@ -1,12 +1,14 @@
 //! A real gateway before the endpoint, and before Odoo: keys, limits, slow and dead servers, client certificates, a proxy.
 
-use super::{Plant, config, destination, flow, url};
-use crate::plant::{LATER, SOON, entry};
+use std::time::Duration;
+
 use plantlink_tests::certificates::Authority;
 use plantlink_tests::nginx::{Gateway, Nginx};
 use plantlink_tests::odoo::{DATABASE, KEY, LOGIN, Odoo};
 use plantlink_tests::webhook::{Manner, Webhook};
-use std::time::Duration;
+
+use super::{Plant, config, destination, flow, url};
+use crate::plant::{LATER, SOON, entry};
 
 /// What lets in whoever has the key.
 const WITH_KEY: &str = "if ($http_x_api_key != s3cret) { return 401; }";

@@ -2,7 +2,9 @@
 
 mod gateway;
 
-use crate::plant::{FINISHED, LATER, SITE, SOON, assert_accounted, entry, finished};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use plantlink_tests::agent::Agent;
 use plantlink_tests::broker::Broker;
 use plantlink_tests::client::{Publisher, Version};
@@ -11,8 +13,8 @@ use plantlink_tests::random::Random;
 use plantlink_tests::wait;
 use plantlink_tests::webhook::{Limit, Manner, Verdict, Webhook};
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::time::Duration;
+
+use crate::plant::{FINISHED, LATER, SITE, SOON, assert_accounted, entry, finished};
 
 /// A MES whose orders go to an endpoint.
 struct Plant {

@@ -4,10 +4,9 @@ mod publisher;
 mod subscriber;
 mod wire;
 
+use bytes::Bytes;
 pub use publisher::Publisher;
 pub use subscriber::{Received, Subscriber};
-
-use bytes::Bytes;
 
 /// Which MQTT is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! A sender that gives up nothing: what was not acknowledged is sent again on the next connection.
 
-use super::wire::{Incoming, Session, Wire};
-use super::{Message, Options};
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{Error, Result};
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::wire::{Incoming, Session, Wire};
+use super::{Message, Options};
 
 /// How long a sender waits for a broker to take something.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,16 +1,18 @@
 //! A receiver with a kept session, which writes down everything it gets.
 
-use super::wire::{Incoming, Session, Wire};
-use super::{Message, Options};
-use crate::schemas::assert_valid;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Result;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use super::wire::{Incoming, Session, Wire};
+use super::{Message, Options};
+use crate::schemas::assert_valid;
 
 /// How long it waits before it tries a broker again.
 const PAUSE: Duration = Duration::from_millis(50);

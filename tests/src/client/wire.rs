@@ -1,15 +1,17 @@
 //! One connection: the packets that the tests need, in both versions.
 
-use super::{Message, Options, Version};
-use crate::ports;
+use std::fmt::Debug;
+use std::io::{Error, ErrorKind, Result};
+
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use rumqttc::mqttbytes::{QoS, v4};
 use rumqttc::v5::mqttbytes::{QoS as QoS5, v5};
-use std::fmt::Debug;
-use std::io::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
+
+use super::{Message, Options, Version};
+use crate::ports;
 
 /// The largest packet that is read or written.
 const PACKET_BYTES_MAX: u32 = 16 << 20;

@@ -1,11 +1,10 @@
 //! A request in either of Odoo's APIs.
 
-use crate::http::{self, Response};
-
 use super::database::Database;
 use super::refusal::RpcError;
 use super::rpc::{Circumstances, Execute};
 use super::{json2, page, rpc};
+use crate::http::{self, Response};
 
 #[derive(Debug)]
 pub(super) enum Asked {

@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::http::{self, Response};
-
 use super::database::{Database, User};
 use super::page;
 use super::refusal::RpcError;
 use super::rpc::{Circumstances, Execute, run};
+use crate::http::{self, Response};
 
 /// Where the API is.
 pub(super) const PREFIX: &str = "/json/2/";

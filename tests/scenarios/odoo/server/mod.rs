@@ -6,10 +6,11 @@
 
 mod rights;
 
+use std::env;
+
 use plantlink_tests::odoo::{DATABASE, Fault, KEY, LOGIN, Odoo, Version};
 use plantlink_tests::odoo_client::Caller;
 use serde_json::{Value, json};
-use std::env;
 use tokio::sync::{Mutex, MutexGuard};
 
 const REQUEST: &str = "maintenance.request";

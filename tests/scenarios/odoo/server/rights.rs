@@ -1,8 +1,9 @@
 //! What the server's users may do, and what an administrator changes of that.
 
-use super::{EQUIPMENT, Kind, REQUEST, Server, User};
 use plantlink_tests::odoo::{ADMINISTRATOR, KEY, LOGIN, Language};
 use serde_json::json;
+
+use super::{EQUIPMENT, Kind, REQUEST, Server, User};
 
 impl Server {
     /// The administrator's login and key; nothing, said aloud, where nobody is named.
