@@ -6,6 +6,7 @@
 
 mod rights;
 
+use std::collections::HashMap;
 use std::env;
 
 use plantlink_tests::odoo::{DATABASE, Fault, KEY, LOGIN, Odoo, Version};
@@ -125,18 +126,20 @@ impl Server {
         let found = found.as_array().expect("a list of requests");
         let ids: Vec<&Value> = found.iter().map(|request| &request["id"]).collect();
         let metadata = self.call(&self.user, REQUEST, "get_metadata", json!([ids]), json!({})).await;
-        let external_id = |id: &Value| {
-            let of_this = metadata.as_array()?.iter().find(|described| described["id"] == *id)?;
-            Some(of_this["xmlid"].as_str()?.to_owned())
-        };
+        let described = metadata.as_array().expect("a list of descriptions").iter();
+        let external_ids: HashMap<i64, &str> =
+            described.filter_map(|record| Some((record["id"].as_i64()?, record["xmlid"].as_str()?))).collect();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let requests = found.iter().map(|request| Request {
-            id: request["id"].as_i64().expect("a request has an id"),
-            external_id: external_id(&request["id"]).unwrap_or_default(),
-            name: text(&request["name"]),
-            priority: text(&request["priority"]),
-            description: text(&request["description"]),
-            request_date: text(&request["request_date"]),
+        let requests = found.iter().map(|request| {
+            let id = request["id"].as_i64().expect("a request has an id");
+            Request {
+                id,
+                external_id: external_ids.get(&id).copied().unwrap_or_default().to_owned(),
+                name: text(&request["name"]),
+                priority: text(&request["priority"]),
+                description: text(&request["description"]),
+                request_date: text(&request["request_date"]),
+            }
         });
         requests.collect()
     }
