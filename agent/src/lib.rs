@@ -4,6 +4,9 @@
 //! Two one-way halves meet only at the disk. `collect` turns what sources bring into recorded events; `deliver` offers
 //! them to destinations and writes the answers down. `run` puts the parts together; `cli` is what a person types.
 
+// Nothing from outside may end the agent. Tests may stop at what they did not expect.
+#![warn(clippy::expect_used)]
+
 mod aside;
 mod backoff;
 mod buffer_terms;

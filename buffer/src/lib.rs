@@ -31,6 +31,9 @@
 //! Everything blocks. [`Writer`] gives the one [`Buffer`] a thread of its own that commits in groups; each [`Reader`]
 //! has its own connection.
 
+// Nothing from outside may end the agent. Tests may stop at what they did not expect.
+#![warn(clippy::expect_used)]
+
 mod admit;
 mod append;
 mod block;

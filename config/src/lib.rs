@@ -3,6 +3,9 @@
 //! [`load`] reads the file and what it includes, and tells every problem at once. What it returns needs no further
 //! check: names are unique and exist, templates and filters are parsed, defaults are filled in.
 
+// Nothing from outside may end the agent. Tests may stop at what they did not expect.
+#![warn(clippy::expect_used)]
+
 mod address;
 mod buffer;
 mod button;
