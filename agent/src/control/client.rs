@@ -7,12 +7,13 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::{ControlError, Follow, RUNTIME_DIRECTORY, Request, SOCKET, beside};
+use super::{ControlError, Follow, REQUEST_BYTES_MAX, RUNTIME_DIRECTORY, Request, SOCKET, beside};
 
 /// Asks the running agent; without its configuration only the runtime directories are tried.
 pub(crate) async fn ask(buffer: Option<&Path>, request: &Request) -> Result<serde_json::Value, ControlError> {
     let (path, stream) = connect(buffer).await?;
-    let answer = match tokio::time::timeout(request.patience(), exchange(stream, request)).await {
+    let line = line(request, &path)?;
+    let answer = match tokio::time::timeout(request.patience(), exchange(stream, &line)).await {
         Ok(answer) => answer,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     };
@@ -36,7 +37,8 @@ impl Followed {
     pub(crate) async fn begin(buffer: Option<&Path>, follow: Follow) -> Result<Self, ControlError> {
         let (path, stream) = connect(buffer).await?;
         let (read, mut write) = stream.into_split();
-        if let Err(cause) = put(&Request::Follow(follow), &mut write).await {
+        let line = line(&Request::Follow(follow), &path)?;
+        if let Err(cause) = write.write_all(&line).await {
             return Err(ControlError::NoAnswer { path, cause });
         }
         Ok(Followed { path, lines: BufReader::new(read).lines(), _write: write })
@@ -64,16 +66,44 @@ async fn connect(buffer: Option<&Path>) -> Result<(PathBuf, UnixStream), Control
     Err(ControlError::NotRunning { tried: paths.iter().map(|path| path.display().to_string()).collect() })
 }
 
-async fn exchange(stream: UnixStream, request: &Request) -> io::Result<serde_json::Value> {
+/// A request as the agent takes it.
+fn line(request: &Request, path: &Path) -> Result<Vec<u8>, ControlError> {
+    let no_text = |cause: serde_json::Error| ControlError::NoAnswer { path: path.into(), cause: cause.into() };
+    let mut line = serde_json::to_vec(request).map_err(no_text)?;
+    line.push(b'\n');
+    let bytes = line.len();
+    if bytes > REQUEST_BYTES_MAX { Err(ControlError::TooLong { bytes }) } else { Ok(line) }
+}
+
+async fn exchange(stream: UnixStream, line: &[u8]) -> io::Result<serde_json::Value> {
     let (read, mut write) = stream.into_split();
-    put(request, &mut write).await?;
+    write.write_all(line).await?;
     let mut answer = String::new();
     BufReader::new(read).read_line(&mut answer).await?;
     Ok(serde_json::from_str(&answer)?)
 }
 
-async fn put(request: &Request, write: &mut OwnedWriteHalf) -> io::Result<()> {
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    write.write_all(&line).await
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::control::{Order, Selection};
+
+    /// A buffer, and an agent beside it that takes requests in and says nothing.
+    fn silent(directory: &Path) -> (PathBuf, UnixListener) {
+        let buffer = directory.join("buffer.db");
+        let listener = UnixListener::bind(beside(&buffer)).unwrap();
+        (buffer, listener)
+    }
+
+    #[tokio::test]
+    async fn more_ids_than_a_request_holds_are_told_with_what_to_name_in_their_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let (buffer, _listener) = silent(directory.path());
+        let selection = Selection { ids: (0..100_000).collect(), ..Selection::default() };
+        let error = ask(Some(&buffer), &Request::Order(Order::Discard(selection))).await.unwrap_err();
+        assert!(matches!(error, ControlError::TooLong { .. }), "{error}");
+        assert!(error.to_string().contains("--flow, --source, --reason or --all"), "{error}");
+    }
 }

@@ -41,6 +41,8 @@ pub(crate) use trail::{Found, Trail, Whereabouts};
 const SOCKET: &str = "plantlink.sock";
 /// Where systemd puts it, for commands that are not started by systemd.
 const RUNTIME_DIRECTORY: &str = "/run/plantlink";
+/// The longest request, with the end of its line.
+const REQUEST_BYTES_MAX: usize = 64 << 10;
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a comparison of a million records with a slow Odoo may take.
@@ -106,6 +108,11 @@ pub(crate) enum ControlError {
         #[source]
         cause: io::Error,
     },
+    #[error(
+        "the request has {bytes} bytes, and the agent takes {REQUEST_BYTES_MAX}: name fewer at once, or select dead letters by \
+         --flow, --source, --reason or --all"
+    )]
+    TooLong { bytes: usize },
     #[error("{0}")]
     Refused(String),
 }

@@ -16,7 +16,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{ANSWER, ControlError, Follow, Lines, Order, Reconcilers, Request, SOCKET, beside, caller};
+use super::{
+    ANSWER, ControlError, Follow, Lines, Order, REQUEST_BYTES_MAX, Reconcilers, Request, SOCKET, beside, caller,
+};
 use crate::aside::aside;
 use crate::chain::chain;
 use crate::reload::Asked;
@@ -24,7 +26,6 @@ use crate::status::Reporter;
 use crate::store::Store;
 use crate::tap::Tap;
 
-const REQUEST_BYTES_MAX: u64 = 64 << 10;
 /// How many are answered at once; those who look on leave room for the others.
 const ANSWERS_MAX: usize = 24;
 /// How many look on at once.
@@ -130,7 +131,7 @@ impl Answers {
         let request = match tokio::time::timeout(ANSWER, asked(&mut read)).await?? {
             Ok(request) => request,
             Err(error) => {
-                let answer = json!({ "error": format!("not a request: {error}") });
+                let answer = json!({ "error": chain(&error) });
                 return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?;
             }
         };
@@ -197,11 +198,24 @@ impl Answers {
     }
 }
 
+/// Why nobody knows what a client asks.
+#[derive(Debug, thiserror::Error)]
+enum AskedError {
+    #[error("the request is too long: it may have {REQUEST_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("not a request")]
+    Unknown(#[source] serde_json::Error),
+}
+
 /// What a client asks, or why that cannot be known.
-async fn asked(read: &mut OwnedReadHalf) -> io::Result<Result<Request, serde_json::Error>> {
-    let mut line = String::new();
-    BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
-    Ok(serde_json::from_str(&line))
+async fn asked(read: &mut OwnedReadHalf) -> io::Result<Result<Request, AskedError>> {
+    let mut line = Vec::new();
+    // The limit fits in 64 bits.
+    BufReader::new(read.take(REQUEST_BYTES_MAX as u64)).read_until(b'\n', &mut line).await?;
+    if line.len() == REQUEST_BYTES_MAX && !line.ends_with(b"\n") {
+        return Ok(Err(AskedError::TooLong));
+    }
+    Ok(serde_json::from_slice(&line).map_err(AskedError::Unknown))
 }
 
 async fn say(answer: &Value, write: &mut OwnedWriteHalf) -> io::Result<()> {
@@ -231,6 +245,21 @@ mod tests {
 
     /// Longer than any of this takes, so that only what is wrong waits for it.
     const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_request_of_the_greatest_length_is_read_and_a_longer_one_is_called_too_long() {
+        for (bytes, told) in [(REQUEST_BYTES_MAX, None), (REQUEST_BYTES_MAX + 1, Some("the request is too long"))] {
+            let (client, server) = UnixStream::pair().unwrap();
+            let (mut read, mut write) = (server.into_split().0, client.into_split().1);
+            // Spaces may stand before the object.
+            let request = "{\"command\":\"status\"}\n";
+            let line = format!("{}{request}", " ".repeat(bytes - request.len()));
+            let (written, asked) = tokio::join!(write.write_all(line.as_bytes()), asked(&mut read));
+            written.unwrap();
+            let error = asked.unwrap().err().map(|error| error.to_string());
+            assert_eq!(error.as_ref().map(|error| error.split(':').next().unwrap_or_default()), told);
+        }
+    }
 
     #[tokio::test]
     async fn a_stop_waits_for_none_of_as_many_clients_as_are_served_at_once() {
