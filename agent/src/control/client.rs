@@ -12,12 +12,11 @@ use super::{ControlError, Follow, REQUEST_BYTES_MAX, RUNTIME_DIRECTORY, Request,
 /// Asks the running agent; without its configuration only the runtime directories are tried.
 pub(crate) async fn ask(buffer: Option<&Path>, request: &Request) -> Result<serde_json::Value, ControlError> {
     let (path, stream) = connect(buffer).await?;
-    let line = line(request, &path)?;
-    let answer = match tokio::time::timeout(request.patience(), exchange(stream, &line)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    let (line, patience) = (line(request, &path)?, request.patience());
+    let answer = match tokio::time::timeout(patience.limit(), exchange(stream, &line)).await {
+        Ok(answer) => answer.map_err(|cause| ControlError::NoAnswer { path, cause })?,
+        Err(_) => return Err(ControlError::Late { path, patience }),
     };
-    let answer = answer.map_err(|cause| ControlError::NoAnswer { path, cause })?;
     match answer.get("error").and_then(serde_json::Value::as_str) {
         Some(error) => Err(ControlError::Refused(error.to_owned())),
         None => Ok(answer),
@@ -86,6 +85,7 @@ async fn exchange(stream: UnixStream, line: &[u8]) -> io::Result<serde_json::Val
 #[cfg(test)]
 mod tests {
     use tokio::net::UnixListener;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::control::{Order, Selection};
@@ -95,6 +95,21 @@ mod tests {
         let buffer = directory.join("buffer.db");
         let listener = UnixListener::bind(beside(&buffer)).unwrap();
         (buffer, listener)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_is_waited_for_longer_than_a_look_and_the_end_of_the_wait_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let (buffer, _listener) = silent(directory.path());
+        for (request, limit, told) in [
+            (Request::Status, 10, "no answer within 10 s"),
+            (Request::Reload, 300, "no answer within 5 min; it goes on taking up the configuration"),
+        ] {
+            let asked_at = Instant::now();
+            let error = ask(Some(&buffer), &request).await.unwrap_err();
+            assert_eq!(asked_at.elapsed().as_secs(), limit);
+            assert!(error.to_string().contains(told), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod follow;
 mod gone;
 mod lines;
 mod order;
+mod patience;
 mod reconcile;
 mod server;
 mod stage;
@@ -18,10 +19,10 @@ mod trail;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::human;
 use crate::source::modbus::Question;
 
 pub(crate) use caller::own;
@@ -32,6 +33,7 @@ pub(crate) use follow::Follow;
 pub(crate) use gone::{GivenUp, Gone};
 pub(crate) use lines::Lines;
 pub(crate) use order::{Order, Replay};
+use patience::Patience;
 pub(crate) use reconcile::{Reconcile, Reconcilers};
 pub(crate) use server::{Control, FrontDesk};
 pub(crate) use stage::Stage;
@@ -43,10 +45,6 @@ const SOCKET: &str = "plantlink.sock";
 const RUNTIME_DIRECTORY: &str = "/run/plantlink";
 /// The longest request, with the end of its line.
 const REQUEST_BYTES_MAX: usize = 64 << 10;
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long a comparison of a million records with a slow Odoo may take.
-const COMPARISON: Duration = Duration::from_secs(3_600);
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,18 +71,17 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    /// How long the answer may take.
-    fn patience(&self) -> Duration {
+    fn patience(&self) -> Patience {
         match self {
-            Request::Reconcile(_) => COMPARISON,
+            Request::Reconcile(_) => Patience::Comparison,
+            Request::Reload => Patience::Reload,
             Request::Status
             | Request::Order(_)
             | Request::Dead(_)
             | Request::Trail(_)
             | Request::Line { .. }
             | Request::Carried(_)
-            | Request::Reload
-            | Request::Follow(_) => ANSWER,
+            | Request::Follow(_) => Patience::Short,
         }
     }
 }
@@ -108,6 +105,13 @@ pub(crate) enum ControlError {
         #[source]
         cause: io::Error,
     },
+    #[error(
+        "the agent at {} has given no answer within {}{}",
+        path.display(),
+        human::seconds(patience.limit().as_secs()),
+        patience.outlook()
+    )]
+    Late { path: PathBuf, patience: Patience },
     #[error(
         "the request has {bytes} bytes, and the agent takes {REQUEST_BYTES_MAX}: name fewer at once, or select dead letters by \
          --flow, --source, --reason or --all"

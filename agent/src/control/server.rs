@@ -16,9 +16,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    ANSWER, ControlError, Follow, Lines, Order, REQUEST_BYTES_MAX, Reconcilers, Request, SOCKET, beside, caller,
-};
+use super::patience::ANSWER;
+use super::{ControlError, Follow, Lines, Order, REQUEST_BYTES_MAX, Reconcilers, Request, SOCKET, beside, caller};
 use crate::aside::aside;
 use crate::chain::chain;
 use crate::reload::Asked;
@@ -31,6 +30,8 @@ const ANSWERS_MAX: usize = 24;
 /// How many look on at once.
 const FOLLOWERS_MAX: usize = 8;
 const PAUSE: Duration = Duration::from_millis(100);
+/// So much longer than its client an answer is waited for: whoever asked gives up first, and says so.
+const GRACE: Duration = Duration::from_secs(2);
 /// Members of the agent's group may use it, whatever the umask.
 const MODE: u32 = 0o660;
 
@@ -135,7 +136,12 @@ impl Answers {
                 return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?;
             }
         };
-        let follow = match tokio::time::timeout(request.patience(), self.answer(request, &by)).await?? {
+        let patience = request.patience();
+        let answered = tokio::select! {
+            answered = tokio::time::timeout(patience.limit() + GRACE, self.answer(request, &by)) => answered??,
+            () = left(&mut read), if patience.ends_with_its_client() => return Ok(()),
+        };
+        let follow = match answered {
             Answer::Once(answer) => return tokio::time::timeout(ANSWER, say(&answer, &mut write)).await?,
             Answer::Following(follow) => follow,
         };

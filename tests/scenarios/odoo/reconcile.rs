@@ -2,6 +2,8 @@
 //! and a database that was put back gets nothing until a person accepts it.
 
 use std::env;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use plantlink_tests::client::Message;
@@ -59,6 +61,28 @@ async fn what_a_person_has_deleted_is_told_and_made_again_by_no_replay_and_no_co
         assert_once(&server, &plant, 30).await;
         assert_eq!(counts(&reconcile(&plant, &[])), [30, 30, 0, 0, 0]);
         assert_eq!(counts(&reconcile(&plant, &["--since", "0s"])), [0, 0, 0, 0, 0]);
+    }
+}
+
+/// More comparisons than the agent answers at once are asked for, by clients that leave before there is an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn comparisons_that_nobody_waits_for_any_more_keep_no_command_from_its_answer() {
+    for place in Place::each() {
+        let server = place.open().await;
+        let mut plant = Plant::start(&server).await;
+        plant.publish(&alarms(0..1)).await;
+        plant.settled(1, 0).await;
+        plant.lose_answers();
+        let mut clients = Vec::new();
+        for _ in 0..30 {
+            let mut client = UnixStream::connect(plant.agent.path("plantlink.sock")).expect("the agent listens");
+            let request =
+                json!({ "command": "reconcile", "destination": "erp", "resend_gone": false, "accept_database": false });
+            writeln!(client, "{request}").expect("the agent has room for a request");
+            clients.push(client);
+        }
+        drop(clients);
+        plant.agent.wait_until("an answer", SOON, |_| true).await;
     }
 }
 
