@@ -10,7 +10,7 @@ use plantlink_buffer::Reader;
 use plantlink_config::Config;
 use serde_json::Value;
 
-use super::answer::number;
+use super::answer::{number, part};
 use super::form::Form;
 use super::order::{configuration, obeyed};
 use super::{ConfigArgs, failed, print};
@@ -111,14 +111,14 @@ async fn list(config: Option<&Config>, selection: Selection, form: Form) -> Resu
     }
     let mut before = None;
     loop {
-        let mut answer = answered(config, Dead::List { selection: selection.clone(), before }).await?;
+        let answer = answered(config, Dead::List { selection: selection.clone(), before }).await?;
         for letter in answer["letters"].as_array().into_iter().flatten() {
             let _ = match form {
                 Form::Scripts => writeln!(out, "{letter}"),
                 Form::People => writeln!(out, "{}", line(letter)),
             };
         }
-        before = answer["before"].take().as_i64();
+        before = answer["before"].as_i64();
         if before.is_none() {
             return Ok(out);
         }
@@ -183,7 +183,7 @@ async fn answered(config: Option<&Config>, question: Dead) -> Result<Value, Box<
             let site = Arc::new(Site { plant, gateway, epoch: reader.epoch()? });
             Ok(question.answer(&Wording::new(config, site), &mut reader)?)
         }
-        (answer, _) => Ok(answer?["dead"].take()),
+        (answer, _) => Ok(part(answer?, "dead")?),
     }
 }
 

@@ -7,6 +7,7 @@ use plantlink_buffer::Reader;
 use plantlink_config::{Config, Stage as PlantStage};
 use serde_json::{Value, json};
 
+use super::answer::part;
 use super::form::Form;
 use super::gone;
 use crate::control::{ControlError, Found, Gone, Request, Stage, Trail, Whereabouts, ask};
@@ -14,8 +15,8 @@ use crate::control::{ControlError, Found, Gone, Request, Stage, Trail, Whereabou
 pub(super) async fn trail(config: &Config, trail: Trail, form: Form) -> Result<String, Box<dyn Error>> {
     let buffer = config.buffer.path.as_path();
     let (mut whereabouts, status) = match ask(Some(buffer), &Request::Trail(trail)).await {
-        Ok(mut answer) => {
-            let whereabouts: Whereabouts = serde_json::from_value(answer["trail"].take())?;
+        Ok(answer) => {
+            let whereabouts: Whereabouts = serde_json::from_value(part(answer, "trail")?)?;
             // What holds it up is told where it can be had.
             (whereabouts, ask(Some(buffer), &Request::Status).await.ok())
         }
