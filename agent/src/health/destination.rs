@@ -39,6 +39,12 @@ pub(crate) struct DestinationHealth {
     pub(crate) held_back: Option<HeldBack>,
     /// When what it lets us in by ends; `None`: never, or it does not say.
     expires: Option<Expires>,
+    /// The same as it was said last.
+    #[serde(skip)]
+    expiry: Option<Expiry>,
+    /// Whether its end was near then.
+    #[serde(skip)]
+    told_soon: bool,
     /// The last comparison of what was confirmed with what is there, since the start; `None`: there was none.
     reconciled: Option<Comparison>,
 }
@@ -58,7 +64,7 @@ struct Comparison {
 struct Expires {
     of: String,
     at: String,
-    /// Whether it is so near that a person should do something.
+    /// Whether it is so near at this moment that a person should do something.
     soon: bool,
 }
 
@@ -91,13 +97,21 @@ impl DestinationHealth {
     }
 
     /// Says yes once when it is time to do something.
-    pub(crate) fn expires(&mut self, expiry: Option<Expiry>) -> Turned {
-        let was_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
-        let now_us = Time::now().wall_us;
-        self.expires =
-            expiry.map(|expiry| Expires { soon: expiry.is_soon(now_us), at: rfc3339(expiry.at_us), of: expiry.of });
-        let is_soon = self.expires.as_ref().is_some_and(|expires| expires.soon);
+    pub(crate) fn expires(&mut self, expiry: Option<Expiry>, now: Time) -> Turned {
+        let is_soon = expiry.as_ref().is_some_and(|expiry| expiry.is_soon(now.wall_us));
+        self.expiry = expiry;
+        let was_soon = std::mem::replace(&mut self.told_soon, is_soon);
         if is_soon && !was_soon { Turned::Yes } else { Turned::No }
+    }
+
+    /// The same, with how near the end of its key is at that moment: whoever has nothing to deliver asks nobody for it.
+    pub(crate) fn at(mut self, now: Time) -> Self {
+        self.expires = self.expiry.as_ref().map(|expiry| Expires {
+            of: expiry.of.clone(),
+            at: rfc3339(expiry.at_us),
+            soon: expiry.is_soon(now.wall_us),
+        });
+        self
     }
 
     /// What it lets us in by and when that ends, once a person should do something.
@@ -118,5 +132,26 @@ impl DestinationHealth {
         if self.held_back.as_ref().map(|held| held.by) != by {
             self.held_back = by.map(|by| HeldBack { by, since: now() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(day: i64) -> Time {
+        Time { wall_us: day * 86_400_000_000, boottime_us: 0 }
+    }
+
+    #[test]
+    fn a_key_comes_to_its_end_though_nothing_is_delivered_meanwhile() {
+        let mut erp = DestinationHealth::default();
+        let expiry = Expiry { of: "API key `gw`".to_owned(), at_us: day(100).wall_us };
+        assert_eq!(erp.expires(Some(expiry.clone()), day(1)), Turned::No);
+        for (at, is_soon) in [(1, false), (85, false), (87, true), (101, true)] {
+            assert_eq!(erp.clone().at(day(at)).ends_soon().is_some(), is_soon, "day {at}");
+        }
+        // Looking at it does not take the line in the log away.
+        assert_eq!([87, 88].map(|at| erp.expires(Some(expiry.clone()), day(at))), [Turned::Yes, Turned::No]);
     }
 }

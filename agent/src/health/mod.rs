@@ -286,7 +286,7 @@ impl Health {
 
     /// When what a destination lets us in by ends. Says yes when it is worth a line in the log.
     pub(crate) fn destination_expires(&self, name: &Name, expiry: Option<Expiry>) -> Turned {
-        self.destination(name, |destination| destination.expires(expiry)).unwrap_or(Turned::No)
+        self.destination(name, |destination| destination.expires(expiry, Time::now())).unwrap_or(Turned::No)
     }
 
     /// What came of comparing what was confirmed with what is there, or why that could not be done.

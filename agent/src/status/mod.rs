@@ -230,7 +230,11 @@ impl Inner {
                 .map(|(name, what)| Named { name, what: what.at(now.into()) })
                 .collect(),
             flows,
-            destinations: named(picture.destinations),
+            destinations: picture
+                .destinations
+                .into_iter()
+                .map(|(name, what)| Named { name, what: what.at(now.into()) })
+                .collect(),
             heartbeats: named(picture.heartbeats),
             certificates: Certificates::of(&config).look(now.into()),
         }

@@ -4,6 +4,7 @@ use super::super::BufferStatus;
 use super::super::flash::Flash;
 use super::super::process::ProcessStatus;
 use super::*;
+use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::health::{Condition, Pause, Remark, SourceHealth, TagFault};
 use crate::opened::Opened;
@@ -318,7 +319,9 @@ const CASES: &[Case] = &[
     ),
     (
         |status| {
-            status.destinations[0].what.expires(Some(Expiry { of: "API key `gw`".to_owned(), at_us: 0 }));
+            let (erp, now) = (&mut status.destinations[0].what, Time::now());
+            erp.expires(Some(Expiry { of: "API key `gw`".to_owned(), at_us: 0 }), now);
+            *erp = erp.clone().at(now);
         },
         "API key `gw` of erp ends at 1970-01-01T00:00:00Z; nothing lost.",
         Level::Attention,
