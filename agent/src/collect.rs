@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use crate::backoff::Backoff;
 use crate::chain::chain;
 use crate::health::{DeviceTurn, FirmwareTurn, Health, Turned};
-use crate::mapping::{Entry, Heard, Mapper};
+use crate::mapping::{Entry, Heard, Mapper, Unmapped};
 use crate::source::{Content, Intake, Source, SourceError, Subscribed};
 use crate::store::{Stopped, Store};
 use crate::tap::SourceTap;
@@ -119,10 +119,16 @@ impl Audience {
                 warn!(%source, reason = %rejected.reason, "messages are rejected and kept as dead letters");
             }
         }
-        if let Some(topic) = &entry.unmapped
-            && self.health.unmapped(source, topic) == Turned::Yes
+        if let Some(unmapped) = &entry.unmapped
+            && self.health.unmapped(source, unmapped) == Turned::Yes
         {
-            warn!(%source, %topic, "messages fit no mapping and make no event");
+            match unmapped {
+                Unmapped::Unknown { topic } => warn!(%source, %topic, "messages fit no mapping and make no event"),
+                // They come again with each new session, as they should.
+                Unmapped::Retained { topic } => {
+                    info!(%source, %topic, "messages that the broker had retained make no event without `retained = true`");
+                }
+            }
         }
         if let Some(doubt) = &entry.doubt {
             warn!(%source, %doubt, "messages that the broker delivers again are taken for new ones");

@@ -113,8 +113,8 @@ pub(crate) struct MqttSourceTable {
     #[serde(default = "window")]
     #[schemars(range(min = 1))]
     window: u16,
-    /// Whether a message that the broker has retained from before is an event too. Without this it counts as unmapped: it
-    /// comes again with each new session.
+    /// Whether a message that the broker has retained from before is an event too. Without this it counts as unmapped, and
+    /// `status` has its topic (`last_retained`): it comes again with each new session.
     #[serde(default)]
     retained: bool,
     /// How far it is in use. What a source in `commissioning` tells is recorded and marked, and goes only where a flow names

@@ -38,7 +38,7 @@ async fn payloads_that_cannot_be_read_are_rejected_with_the_reason_and_cost_no_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fits_no_mapping_is_unmapped() {
+async fn what_fits_no_mapping_is_unmapped_and_so_is_what_was_retained_under_its_own_name() {
     let plant = Plant::start().await;
     let with_started = plant.config("", "", "").replace(
         "[[destination.mqtt]]",
@@ -50,10 +50,13 @@ async fn what_fits_no_mapping_is_unmapped() {
     let mut agent = subscribed(&plant, &with_started).await;
     agent.wait_until("the retained message", SOON, |status| source(status)["unmapped"] == 1).await;
     agent
-        .wait_until("the topic that fits no mapping", SOON, |status| {
-            entry(status, "sources", "mes")["last_unmapped"]["reason"] == "mes/L3/finished"
+        .wait_until("the topic of the retained message", SOON, |status| {
+            let mes = entry(status, "sources", "mes");
+            mes["last_retained"]["reason"] == "mes/L3/finished" && mes["last_unmapped"].is_null()
         })
         .await;
+    assert!(agent.log().contains("make no event without `retained = true`"), "{}", agent.log_end());
+    assert!(!agent.log().contains("fit no mapping"), "{}", agent.log_end());
     agent.terminate().await;
 
     // The broker keeps the old subscription's messages for the session; the new configuration has no mapping for them.
@@ -64,6 +67,7 @@ async fn what_fits_no_mapping_is_unmapped() {
     let status = agent
         .wait_until("the message without a mapping", LATER, |status| source(status)["unmapped"].as_u64() >= Some(2))
         .await;
+    assert_eq!(entry(&status, "sources", "mes")["last_unmapped"]["reason"], "mes/L3/started");
     assert_accounted(&status);
     assert_orders(&plant, 1);
 }

@@ -23,6 +23,7 @@ use crate::clip::clip;
 use crate::clock::Time;
 use crate::destination::Expiry;
 use crate::destination::odoo::Tally;
+use crate::mapping::Unmapped;
 use crate::reload::Reload;
 use crate::schedule::Limit;
 use crate::source::{Content, Intake};
@@ -90,8 +91,13 @@ pub(crate) struct SourceHealth {
     /// The topic of the last message that fits no mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_unmapped: Option<Remark>,
+    /// The topic of the last message that makes no event because the broker had retained it; it counts as unmapped too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_retained: Option<Remark>,
     #[serde(skip)]
     told_unmapped: Seldom,
+    #[serde(skip)]
+    told_retained: Seldom,
     #[serde(skip)]
     told: Seldom,
 }
@@ -264,10 +270,16 @@ impl Health {
     }
 
     /// Says yes when it is worth a line in the log.
-    pub(crate) fn unmapped(&self, source: &Name, topic: &str) -> Turned {
-        self.picture.lock().sources.get_mut(source).map_or(Turned::No, |health| {
-            health.last_unmapped = Some(remark(topic));
-            health.told_unmapped.tell()
+    pub(crate) fn unmapped(&self, source: &Name, unmapped: &Unmapped) -> Turned {
+        self.picture.lock().sources.get_mut(source).map_or(Turned::No, |health| match unmapped {
+            Unmapped::Unknown { topic } => {
+                health.last_unmapped = Some(remark(topic));
+                health.told_unmapped.tell()
+            }
+            Unmapped::Retained { topic } => {
+                health.last_retained = Some(remark(topic));
+                health.told_retained.tell()
+            }
         })
     }
 

@@ -27,6 +27,7 @@ mod sparkplug;
 mod state;
 mod tally;
 mod topic;
+mod unmapped;
 mod unreleased;
 
 use std::collections::HashMap;
@@ -46,6 +47,7 @@ pub(crate) use mapped::MappedDevice;
 pub(crate) use message::{MessageMapper, remembered_filters};
 pub(crate) use receipt::{Doubt, Receipts};
 pub(crate) use sender::SENDERS_MAX;
+pub(crate) use unmapped::Unmapped;
 
 /// What was remembered when the agent started, by owner.
 pub(crate) type Memory = HashMap<String, Vec<u8>>;
@@ -72,8 +74,8 @@ pub(crate) struct Entry {
     pub(crate) memory: Vec<Remembered>,
     /// Why the source's receipts are not trusted any more, told once.
     pub(crate) doubt: Option<Doubt>,
-    /// The topic of the last message that fits no mapping.
-    pub(crate) unmapped: Option<String>,
+    /// The last message that makes no event although nothing is wrong with it.
+    pub(crate) unmapped: Option<Unmapped>,
     /// The nodes that are to say again what they measure.
     pub(crate) rebirths: Vec<NodeId>,
     /// What was heard of devices that publish.

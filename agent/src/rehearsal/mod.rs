@@ -10,12 +10,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::envelope::{Envelope, Site};
-use crate::mapping::{Entry, FreshIds, LineMapper, Mapper, Memory, MessageMapper, Receipts, SENDERS_MAX};
-use crate::mqtt::Arrival;
+use crate::mapping::{Entry, FreshIds, LineMapper, Mapper, Memory, MessageMapper, Receipts, SENDERS_MAX, Unmapped};
 use crate::provenance::Provenance;
 use crate::recording::Brought;
 use crate::routes::Routes;
-use crate::source::{Ack, Content, Intake};
+use crate::source::{Ack, Intake};
 
 /// What one agent remembers and has made since the recording began.
 pub(crate) struct Rehearsal<'a> {
@@ -87,9 +86,8 @@ impl<'a> Rehearsal<'a> {
             }
             Brought::Content { source, content } => {
                 let Some(rehearsed) = self.sources.get_mut(source) else { return Scene::default() };
-                let is_retained = is_retained(&content);
                 let entry = rehearsed.mapper.map(Intake { content, ack: Ack::none(), pressing: false });
-                let remark = remark(&entry, is_retained);
+                let remark = remark(&entry);
                 let stage = entry.stage;
                 let events = rehearsed.record(entry);
                 Scene { events: events.into_iter().map(|event| self.enacted(event, stage)).collect(), remark }
@@ -173,23 +171,16 @@ fn mapper(
     }
 }
 
-fn is_retained(content: &Content) -> bool {
-    match content {
-        Content::Arrived(arrivals) => arrivals.iter().filter_map(Arrival::message).any(|message| message.retained),
-        Content::Scan(_) | Content::Connected(_) | Content::Subscribed(_) => false,
-    }
-}
-
 /// Why a message made no event.
-fn remark(entry: &Entry, is_retained: bool) -> Option<String> {
+fn remark(entry: &Entry) -> Option<String> {
     let received = entry.received.as_ref()?;
     if let Some(rejected) = received.rejected.first() {
         return Some(format!("rejected: {}", rejected.reason));
     }
-    if let Some(topic) = &entry.unmapped {
-        return Some(match is_retained {
-            true => "makes no event: it is a retained message".to_owned(),
-            false => format!("makes no event: {topic} fits no topic of {}", received.source),
+    if let Some(unmapped) = &entry.unmapped {
+        return Some(match unmapped {
+            Unmapped::Retained { .. } => "makes no event: it is a retained message".to_owned(),
+            Unmapped::Unknown { topic } => format!("makes no event: {topic} fits no topic of {}", received.source),
         });
     }
     (received.counts.repeated > 0).then(|| "makes no event: the sender gave this id before".to_owned())

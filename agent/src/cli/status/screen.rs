@@ -95,7 +95,8 @@ fn source(source: &Value, status: &Value) -> String {
     };
     let rejected = last("rejected", "/last_rejected/reason");
     let unmapped = last("without a mapping", "/last_unmapped/reason");
-    format!("{counted}{rejected}{unmapped}")
+    let retained = last("left out as retained", "/last_retained/reason");
+    format!("{counted}{rejected}{unmapped}{retained}")
 }
 
 fn device(device: &Value) -> String {

@@ -10,7 +10,7 @@ use super::receipt::{Receipts, Recognized};
 use super::sender::{Known, Senders};
 use super::sparkplug::Sparkplug;
 use super::topic::{Origin, Topic};
-use super::{Entry, FreshIds, Memory, Remembered, json};
+use super::{Entry, FreshIds, Memory, Remembered, Unmapped, json};
 use crate::clip::clip;
 use crate::mqtt::{Arrival, Payload};
 use crate::source::{Ack, Connected, Message, Subscribed};
@@ -77,9 +77,9 @@ impl MessageMapper {
             match fate {
                 Fate::Mapped => received.counts.mapped += 1,
                 Fate::Repeated => received.counts.repeated += 1,
-                Fate::Unmapped => {
+                Fate::Unmapped(unmapped) => {
                     received.counts.unmapped += 1;
-                    entry.unmapped = Some(message.topic.clone());
+                    entry.unmapped = Some(unmapped);
                 }
                 Fate::Rejected(reason) => {
                     received.counts.rejected += 1;
@@ -116,7 +116,7 @@ impl MessageMapper {
     /// Either the whole message becomes events, or nothing of it does.
     fn message(&mut self, message: &Message, entry: &mut Entry, senders: &mut Vec<SenderEntry>) -> Fate {
         if message.retained && !self.takes_retained {
-            return Fate::Unmapped;
+            return Fate::Unmapped(Unmapped::Retained { topic: message.topic.clone() });
         }
         if let Some(topic) = self.sparkplug.topic(&message.topic) {
             let mapped = whole(message).and_then(|payload| self.sparkplug.map(&topic, payload, message.stamp, entry));
@@ -124,7 +124,7 @@ impl MessageMapper {
         }
         let Some((topic, levels)) = self.topics.iter().find_map(|topic| Some((topic, topic.levels(&message.topic)?)))
         else {
-            return Fate::Unmapped;
+            return Fate::Unmapped(Unmapped::Unknown { topic: message.topic.clone() });
         };
         let made =
             whole(message).and_then(|payload| Ok((payload, topic.events(&self.origin, &levels, message, payload)?)));
@@ -174,7 +174,7 @@ fn filters_owner(source: &str) -> String {
 
 enum Fate {
     Mapped,
-    Unmapped,
+    Unmapped(Unmapped),
     Repeated,
     Rejected(String),
 }
