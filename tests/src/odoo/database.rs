@@ -1,6 +1,6 @@
 //! What the fake Odoo holds: users, records, external ids, and which commit touched them last.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
@@ -277,9 +277,10 @@ impl Database {
         self.ghosts.get(name).map(String::as_str)
     }
 
-    pub(super) fn external_id_of(&self, model: &str, id: i64) -> Option<&str> {
-        let mut found = self.external_ids.iter().filter(|(_, to)| to.model == model && to.id == id);
-        found.next().map(|(name, _)| name.as_str())
+    /// The external id of each record of a model that has one.
+    pub(super) fn external_ids_of(&self, model: &str) -> HashMap<i64, &str> {
+        let of_model = self.external_ids.iter().filter(|(_, to)| to.model == model);
+        of_model.map(|(name, to)| (to.id, name.as_str())).collect()
     }
 
     pub(super) fn begin(&self) -> Snapshot {

@@ -167,8 +167,9 @@ fn ids(ids: &Value) -> Vec<i64> {
 
 /// The external id of each record that is there, as far as this fake remembers where records come from.
 fn get_metadata(database: &Database, model: &Model, ids: &[i64]) -> Value {
+    let names = database.external_ids_of(model.name);
     let described = ids.iter().filter(|id| database.record(model.name, **id).is_some()).map(|id| {
-        let name = database.external_id_of(model.name, *id);
+        let name = names.get(id);
         json!({"id": id, "xmlid": name.map_or(json!(false), |name| json!(name))})
     });
     described.collect()
