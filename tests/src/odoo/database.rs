@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fault::Language;
-use super::order;
+use super::{models, order};
 
 /// A record's values by field; a many2one is the other record's database id.
 pub type Values = BTreeMap<String, Value>;
@@ -253,7 +253,7 @@ impl Database {
     }
 
     pub(super) fn knows(&self, model: &str) -> bool {
-        super::schema::model(model).is_some() && !self.models_missing.contains(model)
+        models::model(model).is_some() && !self.models_missing.contains(model)
     }
 
     pub(super) fn record(&self, model: &str, id: i64) -> Option<&Values> {

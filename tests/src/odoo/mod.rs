@@ -14,6 +14,7 @@ mod json2;
 mod lab;
 mod load;
 mod method;
+mod models;
 mod order;
 mod page;
 mod refusal;

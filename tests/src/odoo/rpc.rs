@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::database::{Database, Snapshot, User};
 use super::load::Load;
 use super::refusal::RpcError;
-use super::{button, method, schema};
+use super::{button, method, models};
 
 /// A request to `/jsonrpc`, as far as it could be read.
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ pub(super) fn run(
         let name = format!("The method '{}.{}' does not exist", execute.model, execute.method);
         RpcError::new("builtins.AttributeError", name)
     };
-    let model = schema::model(&execute.model).ok_or_else(absent)?;
+    let model = models::model(&execute.model).ok_or_else(absent)?;
     if execute.is_load() {
         let columns: Vec<String> = serde_json::from_value(execute.argument(0, "fields")).unwrap_or_default();
         let rows: Vec<Vec<Value>> = serde_json::from_value(execute.argument(1, "data")).unwrap_or_default();
